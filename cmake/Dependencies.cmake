@@ -1,0 +1,16 @@
+# Everything the project stands on, found by plain find_package; scripts/dependencies installs it. docs/dependencies.md says
+# why each was chosen.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(Threads REQUIRED)
+find_package(dnnl CONFIG REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
+if(INVP_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+if(INVP_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

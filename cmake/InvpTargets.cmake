@@ -1,0 +1,48 @@
+# One static library per top-level folder, with the warnings, the include rule and the instruction set all of them share.
+
+# invp_library(NAME USES LIB... SOURCES FILE...)
+# The folder's sources see the headers of their own folder and of what they USE and of nothing else: an include against the
+# arrows engine <- layers <- invp, engine <- optim <- invp, data <- invp does not build.
+function(invp_library name)
+  cmake_parse_arguments(ARG "" "" "USES;LINKS;SOURCES" ${ARGN})
+  add_library(invp_${name} STATIC ${ARG_SOURCES})
+  invp_compile_options(invp_${name})
+  # Headers are reached as "folder/file.h" through a directory that holds one link: the folder itself.
+  set(view ${CMAKE_BINARY_DIR}/include/${name})
+  file(MAKE_DIRECTORY ${view})
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${name} ${view}/${name} SYMBOLIC)
+  target_include_directories(invp_${name} PUBLIC ${view})
+  foreach(used IN LISTS ARG_USES)
+    target_link_libraries(invp_${name} PUBLIC invp_${used})
+  endforeach()
+  target_link_libraries(invp_${name} PUBLIC ${ARG_LINKS})
+endfunction()
+
+function(invp_compile_options target)
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror>)
+  if(INVP_NATIVE)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-march=native -mprefer-vector-width=512>)
+  endif()
+  # No fused multiply-add behind the reader's back: the augmentations are specified to the bit (a * b + c rounds twice).
+  # Kernels that want it say so with std::fma or a pragma.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+  if(INVP_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${INVP_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${INVP_SANITIZE})
+  endif()
+endfunction()
+
+# invp_test(NAME USES LIB... SOURCES FILE...): one GoogleTest program a folder, run by ctest test by test.
+function(invp_test name)
+  cmake_parse_arguments(ARG "" "" "USES;SOURCES" ${ARGN})
+  add_executable(test_${name} ${ARG_SOURCES})
+  invp_compile_options(test_${name})
+  target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  foreach(used IN LISTS ARG_USES)
+    target_link_libraries(test_${name} PRIVATE invp_${used})
+  endforeach()
+  target_link_libraries(test_${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_definitions(test_${name} PRIVATE INVP_SOURCE_DIR="${CMAKE_SOURCE_DIR}" INVP_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+endfunction()

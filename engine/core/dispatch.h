@@ -1,0 +1,13 @@
+// Picks the kernel by the tensor's device: plain functions of one name in namespace cpu and namespace cuda, no registry and no
+// stubs. In a build without CUDA the discarded branch needs no symbol, so a missing kernel is a link error, never a surprise.
+#pragma once
+
+#include "engine/core/device.h"
+#include "engine/core/error.h"
+
+// DISPATCH(x.device(), relu_forward, x, y) calls cpu::relu_forward(x, y) for a tensor on the CPU.
+#define DISPATCH(where, kernel, ...)                                                         \
+  do {                                                                                       \
+    CHECK((where).type == ::invp::DeviceType::kCpu, "[" #kernel "] has no kernel for ", (where)); \
+    cpu::kernel(__VA_ARGS__);                                                                \
+  } while (false)

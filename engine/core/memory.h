@@ -1,0 +1,64 @@
+// Device memory: one caching allocator a device, with exact accounting by what the memory is for. Freed blocks stay with the
+// allocator, because handing pages back to the kernel and faulting them in again costs more than many a layer computes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/core/device.h"
+
+namespace invp {
+
+/// What an allocation is for: out-of-memory messages and the end-of-run report are broken down by it.
+enum class MemoryUse : std::uint8_t {
+  kActivations,
+  kParameters,
+  kGradients,
+  kOptimizer,
+  kBank,
+  kData,
+  kWorkspace,
+};
+inline constexpr int kMemoryUses = 7;
+const char* name_of(MemoryUse use);
+
+/// Labels every allocation of this thread until the end of the scope. Without one they count as activations.
+class MemoryScope {
+ public:
+  explicit MemoryScope(MemoryUse use);
+  ~MemoryScope();
+  MemoryScope(const MemoryScope&) = delete;
+  MemoryScope& operator=(const MemoryScope&) = delete;
+
+ private:
+  MemoryUse previous_;
+};
+
+struct MemoryStats {
+  std::int64_t live = 0;      ///< bytes in tensors now
+  std::int64_t peak = 0;      ///< most bytes ever live since the last reset
+  std::int64_t reserved = 0;  ///< bytes held from the system, live or cached
+  std::int64_t limit = 0;     ///< 0: none
+  std::array<std::int64_t, kMemoryUses> live_by_use{};
+};
+
+MemoryStats memory_stats(Device device);
+void reset_peak_memory(Device device);
+/// Refuses allocations beyond this many live bytes (0 lifts it): a ceiling for shared machines and for tests.
+void set_memory_limit(Device device, std::int64_t bytes);
+/// Returns cached blocks to the system.
+void release_cached_memory(Device device);
+/// Highest resident set size of the process so far, in bytes, as the kernel counts it.
+std::int64_t peak_resident_bytes();
+
+/// At least `bytes` bytes, 64-byte aligned, uninitialised; freed to the cache with the last copy of the pointer. Throws
+/// Error saying what was asked, for what, what is held and what to turn down.
+std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device);
+
+/// "1.25 GB"
+std::string format_bytes(std::int64_t bytes);
+
+}  // namespace invp
