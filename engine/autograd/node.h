@@ -1,5 +1,6 @@
-// Define-by-run reverse-mode differentiation. Each recorded operation is a node holding its inputs and a closure that turns
-// the gradient of its output into gradients of its inputs; the closure's captures are what the operation saved.
+// Define-by-run reverse-mode differentiation. Each recorded operation is a node holding its inputs
+// and a closure that turns the gradient of its output into gradients of its inputs; the closure's
+// captures are what the operation saved.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ using Needs = std::vector<bool>;
 using Grads = std::vector<Tensor>;
 using BackwardFunction = std::function<Grads(const Tensor& dy, const Needs& needs)>;
 
-/// Where a gradient goes: on to the operation that made the input, or into a leaf. Keeps no elements of inputs alive.
+/// Where a gradient goes: on to the operation that made the input, or into a leaf. Keeps no
+/// elements of inputs alive.
 struct Edge {
   std::shared_ptr<Node> node;
   Tensor leaf;
@@ -31,13 +33,15 @@ struct Node {
   Tensor pending;  ///< gradient of the output, summed over its uses while backward() runs
 };
 
-/// Makes `output` the result of an operation on `inputs`. `save` builds the closure and is only called when a gradient will
-/// be wanted, so that nothing is saved in inference. Returns the output.
+/// Makes `output` the result of an operation on `inputs`. `save` builds the closure and is only
+/// called when a gradient will be wanted, so that nothing is saved in inference. Returns the
+/// output.
 Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs,
               const std::function<BackwardFunction()>& save);
 
-/// d(loss)/d(leaf) is added to grad() of every leaf that the loss was computed from and that requires one. `loss` has one
-/// element, or `seed` gives its gradient. The graph is freed on the way; a second call throws.
+/// d(loss)/d(leaf) is added to grad() of every leaf that the loss was computed from and that
+/// requires one. `loss` has one element, or `seed` gives its gradient. The graph is freed on the
+/// way; a second call throws.
 void backward(const Tensor& loss, const Tensor& seed = {});
 
 /// While one lives on this thread, nothing is recorded.

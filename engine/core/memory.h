@@ -1,5 +1,6 @@
-// Device memory: one caching allocator a device, with exact accounting by what the memory is for. Freed blocks stay with the
-// allocator, because handing pages back to the kernel and faulting them in again costs more than many a layer computes.
+// Device memory: one caching allocator a device, with exact accounting by what the memory is for.
+// Freed blocks stay with the allocator, because handing pages back to the kernel and faulting them
+// in again costs more than many a layer computes.
 #pragma once
 
 #include <array>
@@ -12,7 +13,8 @@
 
 namespace invp {
 
-/// What an allocation is for: out-of-memory messages and the end-of-run report are broken down by it.
+/// What an allocation is for: out-of-memory messages and the end-of-run report are broken down by
+/// it.
 enum class MemoryUse : std::uint8_t {
   kActivations,
   kParameters,
@@ -25,7 +27,8 @@ enum class MemoryUse : std::uint8_t {
 inline constexpr int kMemoryUses = 7;
 const char* name_of(MemoryUse use);
 
-/// Labels every allocation of this thread until the end of the scope. Without one they count as activations.
+/// Labels every allocation of this thread until the end of the scope. Without one they count as
+/// activations.
 class MemoryScope {
  public:
   explicit MemoryScope(MemoryUse use);
@@ -47,16 +50,22 @@ struct MemoryStats {
 
 MemoryStats memory_stats(Device device);
 void reset_peak_memory(Device device);
-/// Refuses allocations beyond this many live bytes (0 lifts it): a ceiling for shared machines and for tests.
+/// Refuses allocations beyond this many live bytes (0 lifts it): a ceiling for shared machines and
+/// for tests.
 void set_memory_limit(Device device, std::int64_t bytes);
 /// Returns cached blocks to the system.
 void release_cached_memory(Device device);
 /// Highest resident set size of the process so far, in bytes, as the kernel counts it.
 std::int64_t peak_resident_bytes();
 
-/// At least `bytes` bytes, 64-byte aligned, uninitialised; freed to the cache with the last copy of the pointer. Throws
-/// Error saying what was asked, for what, what is held and what to turn down.
+/// At least `bytes` bytes, 64-byte aligned, uninitialised; freed to the cache with the last copy of
+/// the pointer. Throws Error saying what was asked, for what, what is held and what to turn down.
 std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device);
+
+/// Copies between any two devices; returns when the destination may be read.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
+                std::size_t bytes);
+void zero_bytes(void* to, std::size_t bytes, Device device);
 
 /// "1.25 GB"
 std::string format_bytes(std::int64_t bytes);

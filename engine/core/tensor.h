@@ -1,5 +1,6 @@
-// The one tensor type: dense, row-major, contiguous. A view is a reshape or a slice of the first dimension. Images are NHWC
-// and convolution weights OHWI everywhere; other layouts exist only at the borders (layout.h).
+// The one tensor type: dense, row-major, contiguous. A view is a reshape or a slice of the first
+// dimension. Images are NHWC and convolution weights OHWI everywhere; other layouts exist only at
+// the borders (layout.h).
 #pragma once
 
 #include <cstring>
@@ -51,7 +52,8 @@ class Tensor {
   /// The first element. Throws if T is not the dtype.
   template <class T>
   T* data() const {
-    CHECK(dtype() == DTypeOf<T>::value, "[tensor] holds ", dtype(), ", read as ", DTypeOf<T>::value);
+    CHECK(dtype() == DTypeOf<T>::value, "[tensor] holds ", dtype(), ", read as ",
+          DTypeOf<T>::value);
     return static_cast<T*>(raw());
   }
   void* raw() const { return impl().storage.get() + impl().offset; }
@@ -72,7 +74,7 @@ class Tensor {
 
   // Copies, outside the graph.
   Tensor clone() const;
-  Tensor to(Device device) const;  ///< itself if already there
+  Tensor to(Device device) const;              ///< itself if already there
   void copy_from(const Tensor& source) const;  ///< same shape and dtype, any device
   void zero() const;
 
@@ -80,8 +82,8 @@ class Tensor {
   bool requires_grad() const { return impl().requires_grad; }
   Tensor& set_requires_grad(bool on);
   /// The gradient accumulated by backward(); undefined before.
-  const Tensor& grad() const { return impl().grad(); }
-  void set_grad(const Tensor& grad) const { impl().grad() = grad; }
+  const Tensor& grad() const;
+  void set_grad(const Tensor& grad) const;
   const std::shared_ptr<Node>& node() const { return impl().node; }
   void set_node(std::shared_ptr<Node> node) const;
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
@@ -97,9 +99,8 @@ class Tensor {
     DType dtype = DType::kF32;
     Device device;
     bool requires_grad = false;
-    std::shared_ptr<Tensor> gradient = std::make_shared<Tensor>();
+    std::shared_ptr<Tensor> grad;  ///< behind a pointer: a tensor cannot hold a tensor
     std::shared_ptr<Node> node;
-    Tensor& grad() const { return *gradient; }
   };
 
   explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -22,14 +22,15 @@ TEST(Philox, MatchesPublishedVectors) {
 }
 
 TEST(Random, IsAFunctionOfItsAddress) {
-  const auto first = [](std::uint64_t seed, Purpose purpose, std::uint64_t epoch, std::uint64_t sample) {
+  const auto first = [](std::uint64_t seed, Purpose purpose, std::uint64_t epoch,
+                        std::uint64_t sample) {
     return Random(seed, purpose, epoch, sample).bits();
   };
   EXPECT_EQ(first(1, Purpose::kOrder, 2, 3), first(1, Purpose::kOrder, 2, 3));
   const std::set<std::uint32_t> different = {
-      first(1, Purpose::kOrder, 2, 3),        first(2, Purpose::kOrder, 2, 3),
-      first(1, Purpose::kAugmentation, 2, 3), first(1, Purpose::kOrder, 3, 3),
-      first(1, Purpose::kOrder, 2, 4),        first(1, Purpose::kOrder, 2, 3 + (1ULL << 32)),
+      first(1, Purpose::kOrder, 2, 3),         first(2, Purpose::kOrder, 2, 3),
+      first(1, Purpose::kAugmentation, 2, 3),  first(1, Purpose::kOrder, 3, 3),
+      first(1, Purpose::kOrder, 2, 4),         first(1, Purpose::kOrder, 2, 3 + (1ULL << 32)),
       first(1ULL << 32, Purpose::kOrder, 2, 3)};
   EXPECT_EQ(different.size(), 7u);
 }

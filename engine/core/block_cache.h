@@ -1,0 +1,60 @@
+// A caching allocator: best fit over segments from the system, with blocks split on the way out and
+// merged with their neighbours on the way back. Knows nothing of devices; the source says where
+// segments come from.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+
+namespace invp {
+
+class BlockCache {
+ public:
+  /// `take` returns nullptr when the system has no more; `give_back` takes what `take` returned.
+  struct Source {
+    std::function<std::byte*(std::size_t bytes)> take;
+    std::function<void(std::byte* segment, std::size_t bytes)> give_back;
+  };
+
+  explicit BlockCache(Source source) : source_(std::move(source)) {}
+
+  /// nullptr when neither the cache nor the system can serve it.
+  std::byte* allocate(std::size_t bytes);
+  void free(std::byte* pointer);
+  /// Returns every wholly free segment to the system.
+  void trim();
+  std::size_t reserved() const { return reserved_; }
+
+ private:
+  struct Block {
+    std::byte* begin;
+    std::size_t size;
+    bool small;  ///< which pool it belongs to
+    bool free = false;
+    Block* before = nullptr;  ///< neighbours in the segment
+    Block* after = nullptr;
+  };
+  struct BySize {
+    bool operator()(const Block* a, const Block* b) const {
+      return a->size != b->size ? a->size < b->size : a->begin < b->begin;
+    }
+  };
+  using FreeList = std::set<Block*, BySize>;
+
+  FreeList& pool(bool small) { return small ? small_ : large_; }
+  Block* take_segment(std::size_t bytes, bool small);
+  void split(Block* block, std::size_t bytes);
+  Block* merge(Block* first, Block* second);
+
+  Source source_;
+  FreeList small_;
+  FreeList large_;
+  std::unordered_map<std::byte*, std::unique_ptr<Block>> blocks_;
+  std::size_t reserved_ = 0;
+};
+
+}  // namespace invp

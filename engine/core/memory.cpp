@@ -1,0 +1,214 @@
+#include "engine/core/memory.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+#include "engine/core/block_cache.h"
+#include "engine/core/error.h"
+#include "engine/core/parallel.h"
+
+namespace invp {
+
+namespace {
+
+thread_local MemoryUse current_use = MemoryUse::kActivations;
+
+constexpr std::size_t kHugePage = 2 << 20;
+
+// Segments straight from the kernel, on huge pages where it grants them: fewer faults and TLB
+// misses.
+std::byte* take_host_segment(std::size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  return static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+#else
+  void* memory =
+      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  auto* begin = static_cast<std::byte*>(memory);
+  const auto address = reinterpret_cast<std::uintptr_t>(begin);
+  const std::size_t skip = (kHugePage - address % kHugePage) % kHugePage;
+  if (skip > 0) munmap(begin, skip);
+  if (skip < kHugePage) munmap(begin + skip + bytes, kHugePage - skip);
+  madvise(begin + skip, bytes, MADV_HUGEPAGE);
+  return begin + skip;
+#endif
+}
+
+void give_back_host_segment(std::byte* segment, std::size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  (void)bytes;
+  std::free(segment);
+#else
+  munmap(segment, bytes);
+#endif
+}
+
+/// The allocator of one device: the cache, and who holds what of it.
+class DeviceMemory {
+ public:
+  explicit DeviceMemory(BlockCache::Source source) : cache_(std::move(source)) {}
+
+  std::byte* allocate(std::size_t bytes, MemoryUse use, Device device) {
+    const std::lock_guard lock(mutex_);
+    const auto size = static_cast<std::int64_t>(bytes);
+    std::byte* pointer = nullptr;
+    if (stats_.limit == 0 || stats_.live + size <= stats_.limit) {
+#ifdef __SANITIZE_ADDRESS__
+      pointer = take_host_segment((bytes + 63) / 64 *
+                                  64);  // every tensor its own block, so that overruns are seen
+#else
+      pointer = cache_.allocate(bytes);
+#endif
+    }
+    if (pointer == nullptr) refuse(bytes, use, device);
+    stats_.live += size;
+    stats_.peak = std::max(stats_.peak, stats_.live);
+    stats_.live_by_use[static_cast<std::size_t>(use)] += size;
+    return pointer;
+  }
+
+  void free(std::byte* pointer, std::size_t bytes, MemoryUse use) {
+    const std::lock_guard lock(mutex_);
+#ifdef __SANITIZE_ADDRESS__
+    give_back_host_segment(pointer, bytes);
+#else
+    cache_.free(pointer);
+#endif
+    stats_.live -= static_cast<std::int64_t>(bytes);
+    stats_.live_by_use[static_cast<std::size_t>(use)] -= static_cast<std::int64_t>(bytes);
+  }
+
+  MemoryStats stats() {
+    const std::lock_guard lock(mutex_);
+    MemoryStats result = stats_;
+    result.reserved = static_cast<std::int64_t>(cache_.reserved());
+    return result;
+  }
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    stats_.peak = stats_.live;
+  }
+  void set_limit(std::int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    stats_.limit = bytes;
+  }
+  void trim() {
+    const std::lock_guard lock(mutex_);
+    cache_.trim();
+  }
+
+ private:
+  [[noreturn]] void refuse(std::size_t bytes, MemoryUse use, Device device) const {
+    std::string held;
+    for (int i = 0; i < kMemoryUses; ++i) {
+      const std::int64_t amount = stats_.live_by_use[static_cast<std::size_t>(i)];
+      if (amount > 0) {
+        held += message(held.empty() ? "" : ", ", name_of(static_cast<MemoryUse>(i)), " ",
+                        format_bytes(amount));
+      }
+    }
+    const std::string limit =
+        stats_.limit > 0 ? message(" of a limit of ", format_bytes(stats_.limit)) : "";
+    fail("[memory] ", device, " has no room for ", format_bytes(static_cast<std::int64_t>(bytes)),
+         " of ", name_of(use), ": ", format_bytes(stats_.live), limit, " are held (",
+         held.empty() ? "nothing" : held,
+         "). Turn down --batch-size, --image-size or --width, or use --precision bf16.");
+  }
+
+  std::mutex mutex_;
+  BlockCache cache_;
+  MemoryStats stats_;
+};
+
+DeviceMemory& device_memory(Device device) {
+  CHECK(device.type == DeviceType::kCpu, "[memory] no allocator for ", device, " in this build");
+  // Never destroyed: tensors of static storage may outlive it otherwise.
+  static auto* const host = new DeviceMemory({take_host_segment, give_back_host_segment});
+  return *host;
+}
+
+}  // namespace
+
+const char* name_of(MemoryUse use) {
+  switch (use) {
+    case MemoryUse::kActivations: return "activations";
+    case MemoryUse::kParameters: return "parameters";
+    case MemoryUse::kGradients: return "gradients";
+    case MemoryUse::kOptimizer: return "optimiser";
+    case MemoryUse::kBank: return "memory bank";
+    case MemoryUse::kData: return "data";
+    case MemoryUse::kWorkspace: return "workspace";
+  }
+  return "?";
+}
+
+MemoryScope::MemoryScope(MemoryUse use) : previous_(current_use) {
+  current_use = use;
+}
+MemoryScope::~MemoryScope() {
+  current_use = previous_;
+}
+
+std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device) {
+  DeviceMemory& memory = device_memory(device);
+  const MemoryUse use = current_use;
+  return {memory.allocate(bytes, use, device),
+          [&memory, bytes, use](std::byte* pointer) { memory.free(pointer, bytes, use); }};
+}
+
+MemoryStats memory_stats(Device device) {
+  return device_memory(device).stats();
+}
+void reset_peak_memory(Device device) {
+  device_memory(device).reset_peak();
+}
+void set_memory_limit(Device device, std::int64_t bytes) {
+  device_memory(device).set_limit(bytes);
+}
+void release_cached_memory(Device device) {
+  device_memory(device).trim();
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
+                std::size_t bytes) {
+  CHECK(to_device == kCpu && from_device == kCpu, "[memory] no copy from ", from_device, " to ",
+        to_device, " in this build");
+  constexpr std::int64_t kGrain = 1 << 18;
+  parallel_for(0, static_cast<std::int64_t>(bytes), kGrain,
+               [to, from](std::int64_t begin, std::int64_t end) {
+                 std::memcpy(static_cast<std::byte*>(to) + begin,
+                             static_cast<const std::byte*>(from) + begin,
+                             static_cast<std::size_t>(end - begin));
+               });
+}
+
+void zero_bytes(void* to, std::size_t bytes, Device device) {
+  CHECK(device == kCpu, "[memory] cannot clear memory of ", device, " in this build");
+  if (bytes > 0) std::memset(to, 0, bytes);
+}
+
+std::string format_bytes(std::int64_t bytes) {
+  constexpr std::array kUnits = {"B", "KB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (std::abs(value) >= 1000 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.2f %s", value, kUnits[unit]);
+  return text.data();
+}
+
+}  // namespace invp
