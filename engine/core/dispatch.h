@@ -13,13 +13,13 @@
     cpu::kernel(__VA_ARGS__);                                                                     \
   } while (false)
 
-// KERNEL(relu_forward, const Tensor& x, const Tensor& y); declares the kernel for every device, at the end of the header
-// that holds the operation's contract.
-#define KERNEL(kernel, ...)   \
-  namespace cpu {             \
-  void kernel(__VA_ARGS__);   \
-  }                           \
-  namespace cuda {            \
-  void kernel(__VA_ARGS__);   \
-  }                           \
+// KERNEL(relu_forward, const Tensor& x, const Tensor& y); declares the kernel for every device, at
+// the end of the header that holds the operation's contract.
+#define KERNEL(kernel, ...) \
+  namespace cpu {           \
+  void kernel(__VA_ARGS__); \
+  }                         \
+  namespace cuda {          \
+  void kernel(__VA_ARGS__); \
+  }                         \
   static_assert(true)
