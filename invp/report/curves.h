@@ -1,0 +1,19 @@
+// The picture of a pretraining run: losses, kNN accuracy, learning rate and speed over the epochs.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "invp/observer.h"
+
+namespace invp {
+
+/// SVG of the run's curves. Charts without any data (no kNN evaluation) are left out.
+std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs);
+
+/// Writes `text` so that a reader of `file` sees the old content or the new, never a part. Throws
+/// Error naming the file.
+void write_whole(const std::filesystem::path& file, const std::string& text);
+
+}  // namespace invp

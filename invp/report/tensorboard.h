@@ -1,0 +1,37 @@
+// TensorBoard event files: scalars over steps, written without TensorFlow. A file is a sequence of
+// TFRecords (length, masked CRC32C of the length, an Event message, masked CRC32C of the message),
+// each Event a protocol buffer encoded by hand.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace invp {
+
+/// CRC-32C (Castagnoli), as RFC 3720 defines it: crc32c("123456789") = 0xE3069283.
+std::uint32_t crc32c(std::string_view bytes);
+
+/// One TFRecord around `payload`.
+std::string tfrecord(std::string_view payload);
+
+class TensorBoardWriter {
+ public:
+  /// Creates folder/events.out.tfevents.<seconds>.<host>. TensorBoard hides points of earlier files
+  /// in the folder at `first_step` and later, so that a resumed run draws one line. Throws Error
+  /// naming the file if it cannot be written.
+  explicit TensorBoardWriter(const std::filesystem::path& folder, std::int64_t first_step = 1);
+
+  void scalar(std::string_view tag, double value, std::int64_t step);
+  /// Hands what was written to the system; TensorBoard sees it from then on.
+  void flush();
+  const std::filesystem::path& file() const { return file_; }
+
+ private:
+  std::filesystem::path file_;
+  std::ofstream out_;
+};
+
+}  // namespace invp
