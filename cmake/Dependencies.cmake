@@ -2,7 +2,11 @@
 # why each was chosen.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Threads REQUIRED)
-find_package(dnnl CONFIG REQUIRED)
+# oneDNN 3: scripts/dependencies unpacks it here, since Debian and Ubuntu ship older ones.
+find_package(dnnl 3.2 CONFIG QUIET HINTS ${CMAKE_SOURCE_DIR}/.cache/onednn)
+if(NOT dnnl_FOUND)
+  message(FATAL_ERROR "oneDNN 3.2 or newer was not found: run scripts/dependencies, or set dnnl_DIR.")
+endif()
 find_package(nlohmann_json REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)

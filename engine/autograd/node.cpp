@@ -31,7 +31,7 @@ using ReadyQueue =
 void add_gradient(Tensor& total, Tensor gradient) {
   if (!total.defined()) {
     total = std::move(gradient);
-  } else if (total.use_count() == 1) {
+  } else if (total.unique()) {
     accumulate(total, gradient);
   } else {
     Tensor sum = total.clone();

@@ -87,8 +87,8 @@ class Tensor {
   const std::shared_ptr<Node>& node() const { return impl().node; }
   void set_node(std::shared_ptr<Node> node) const;
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
-  /// How many tensors share the elements.
-  long use_count() const { return impl().storage.use_count(); }
+  /// Is this handle the only one to the elements? Then they may be overwritten unseen.
+  bool unique() const { return impl_.use_count() == 1 && impl().storage.use_count() == 1; }
 
  private:
   struct Impl {

@@ -59,9 +59,12 @@ TEST(Backward, SharedGradientsAreNotOverwritten) {
   const Tensor both = record("both", x.clone(), {x, y}, [] {
     return [](const Tensor& dy, const Needs&) { return Grads{dy, dy}; };
   });
-  backward(sum(multiply(both, multiply(x, x))));
-  EXPECT_THAT(y.grad().span<float>(), ElementsAre(4));
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(12));
+  const Tensor scaled = multiply(both, Tensor::from<float>({3}, {1}));
+  backward(sum(multiply(scaled, scaled)));
+  EXPECT_THAT(x.grad().span<float>(), ElementsAre(36));
+  backward(sum(multiply(x, x)));
+  EXPECT_THAT(x.grad().span<float>(), ElementsAre(40));
+  EXPECT_THAT(y.grad().span<float>(), ElementsAre(36));
 }
 
 TEST(Backward, AsksOnlyForWhatIsNeeded) {

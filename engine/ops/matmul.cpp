@@ -1,0 +1,72 @@
+#include "engine/ops/matmul.h"
+
+#include "engine/autograd/node.h"
+#include "engine/ops/checks.h"
+
+namespace invp {
+
+namespace {
+
+constexpr auto kNo = Transpose::kNo;
+constexpr auto kYes = Transpose::kYes;
+
+void check_pair(const char* op, const Tensor& a, const char* b_name, const Tensor& b) {
+  check_floating(op, a);
+  CHECK(a.dtype() == b.dtype(), "[", op, "] operands are ", a.dtype(), " and ", b.dtype());
+  check_same_device(op, a, b_name, b);
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  CHECK(a.rank() == 2 && b.rank() == 2 && a.dim(1) == b.dim(0),
+        "[matmul] wants (M, L) and (L, N), got ", a.shape(), " and ", b.shape());
+  check_pair("matmul", a, "b", b);
+  const Tensor y = Tensor::empty({a.dim(0), b.dim(1)}, a.dtype(), a.device());
+  DISPATCH(a.device(), gemm, a, kNo, b, kNo, Tensor(), y);
+  return record("matmul", y, {a, b}, [&] {
+    return [a = a.detach(), b = b.detach()](const Tensor& dy, const Needs& needs) {
+      Grads grads(2);
+      if (needs[0]) {
+        grads[0] = Tensor::empty_like(a);
+        DISPATCH(a.device(), gemm, dy, kNo, b, kYes, Tensor(), grads[0]);
+      }
+      if (needs[1]) {
+        grads[1] = Tensor::empty_like(b);
+        DISPATCH(a.device(), gemm, a, kYes, dy, kNo, Tensor(), grads[1]);
+      }
+      return grads;
+    };
+  });
+}
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
+  CHECK(x.rank() == 2 && w.rank() == 2 && x.dim(1) == w.dim(1),
+        "[linear] wants x (N, in) and weight (out, in), got ", x.shape(), " and ", w.shape());
+  check_pair("linear", x, "weight", w);
+  CHECK(!b.defined() || (b.shape() == Shape{w.dim(0)} && b.dtype() == DType::kF32),
+        "[linear] bias must be f32 of shape (", w.dim(0), "), got ", b.dtype(), b.shape());
+  const Tensor y = Tensor::empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
+  DISPATCH(x.device(), gemm, x, kNo, w, kYes, b, y);
+  return record("linear", y, {x, w, b}, [&] {
+    return [x = x.detach(), w = w.detach()](const Tensor& dy, const Needs& needs) {
+      Grads grads(3);
+      if (needs[0]) {
+        grads[0] = Tensor::empty_like(x);
+        DISPATCH(x.device(), gemm, dy, kNo, w, kNo, Tensor(), grads[0]);
+      }
+      const MemoryScope scope(MemoryUse::kGradients);
+      if (needs[1]) {
+        grads[1] = Tensor::empty_like(w);
+        DISPATCH(x.device(), gemm, dy, kYes, x, kNo, Tensor(), grads[1]);
+      }
+      if (needs[2]) {
+        grads[2] = Tensor::empty({w.dim(0)}, DType::kF32, x.device());
+        DISPATCH(x.device(), column_sums, dy, grads[2]);
+      }
+      return grads;
+    };
+  });
+}
+
+}  // namespace invp
