@@ -1,0 +1,55 @@
+// Reading parts of a file with errors that name the file and the byte. Positioned reads, not a
+// mapping: a disk error or a file cut short meanwhile is an Error instead of a signal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/core/error.h"
+
+namespace invp {
+
+class FileReader {
+ public:
+  /// Throws for a missing file, a folder, or one that may not be read.
+  explicit FileReader(std::filesystem::path path);
+  ~FileReader();
+  FileReader(const FileReader&) = delete;
+  FileReader& operator=(const FileReader&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::uint64_t size() const { return size_; }
+
+  /// Fills `bytes` from `offset` on. Throws at the end of the file and for disk errors.
+  void read(std::uint64_t offset, std::span<std::byte> bytes) const;
+  std::vector<std::byte> read(std::uint64_t offset, std::uint64_t count) const;
+
+  /// "FILE: at byte N: ..."
+  template <class... Parts>
+  [[noreturn]] void fail_at(std::uint64_t offset, const Parts&... parts) const {
+    fail(path_.string(), ": at byte ", offset, ": ", parts...);
+  }
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+/// The whole file, at most `limit` bytes.
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit = 1u << 30);
+
+/// Little-endian integers out of bytes; the caller has checked that they are there.
+template <class T>
+T little_endian(const std::byte* bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    value |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
+  }
+  return static_cast<T>(value);
+}
+
+}  // namespace invp

@@ -1,0 +1,206 @@
+#include "engine/files/safetensors_header.h"
+
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace invp {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kTextBegin = 8;
+
+/// Takes the header word by word. A document tree would swallow a name given twice, and would hold
+/// whatever a hostile file nests; this accepts the one form that the format knows.
+class HeaderParser final : public Json::json_sax_t {
+ public:
+  HeaderParser(const FileReader& file, std::uint64_t text_size)
+      : file_(file), data_begin_(kTextBegin + text_size) {}
+
+  SafetensorsHeader take() { return std::move(header_); }
+
+  bool start_object(std::size_t) override {
+    switch (place_) {
+      case Place::kOutside: place_ = Place::kTop; return true;
+      case Place::kTop:
+        place_ = name_ == "__metadata__" ? Place::kMetadata : Place::kTensor;
+        entry_ = {};
+        dtype_.reset();
+        shape_.reset();
+        offsets_.reset();
+        return true;
+      default: return refuse("an object");
+    }
+  }
+
+  bool end_object() override {
+    switch (place_) {
+      case Place::kTensor: finish_tensor(); [[fallthrough]];
+      case Place::kMetadata: place_ = Place::kTop; return true;
+      default: place_ = Place::kOutside; return true;
+    }
+  }
+
+  bool key(std::string& text) override {
+    switch (place_) {
+      case Place::kTop:
+        if (!names_.insert(text).second) broken("the name \"", text, "\" appears twice");
+        name_ = std::move(text);
+        return true;
+      case Place::kMetadata:
+        if (header_.metadata.contains(text))
+          broken("the metadata key \"", text, "\" appears twice");
+        key_ = std::move(text);
+        return true;
+      default:
+        if (text != "dtype" && text != "shape" && text != "data_offsets") {
+          broken("tensor \"", name_, "\": unknown key \"", text, "\"");
+        }
+        key_ = std::move(text);
+        return true;
+    }
+  }
+
+  bool string(std::string& text) override {
+    if (place_ == Place::kMetadata) {
+      header_.metadata.emplace(std::move(key_), std::move(text));
+      return true;
+    }
+    if (place_ != Place::kTensor || key_ != "dtype" || dtype_) return refuse("a string");
+    dtype_ = std::move(text);
+    return true;
+  }
+
+  bool start_array(std::size_t) override {
+    if (place_ != Place::kTensor) return refuse("an array");
+    auto& target = key_ == "shape" ? shape_ : offsets_;
+    if (key_ == "dtype" || target) return refuse("an array");
+    target.emplace();
+    place_ = Place::kNumbers;
+    return true;
+  }
+
+  bool end_array() override {
+    place_ = Place::kTensor;
+    return true;
+  }
+
+  bool number_unsigned(Json::number_unsigned_t number) override {
+    if (place_ != Place::kNumbers) return refuse("a number");
+    if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+      broken("tensor \"", name_, "\": ", key_, " holds ", number, ", which is out of range");
+    }
+    std::vector<std::int64_t>& numbers = key_ == "shape" ? *shape_ : *offsets_;
+    if (numbers.size() == static_cast<std::size_t>(Shape::kMaxRank)) {
+      broken("tensor \"", name_, "\": more than ", Shape::kMaxRank, " numbers in ", key_);
+    }
+    numbers.push_back(static_cast<std::int64_t>(number));
+    return true;
+  }
+
+  bool number_integer(Json::number_integer_t) override { return refuse("a negative number"); }
+  bool number_float(Json::number_float_t, const std::string&) override {
+    return refuse("a number that is no integer");
+  }
+  bool null() override { return refuse("null"); }
+  bool boolean(bool) override { return refuse("true or false"); }
+  bool binary(Json::binary_t&) override { return refuse("binary data"); }
+
+  bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
+    file_.fail_at(kTextBegin + position, "the header is not valid JSON; the file is damaged");
+  }
+
+ private:
+  enum class Place { kOutside, kTop, kMetadata, kTensor, kNumbers };
+
+  template <class... Parts>
+  [[noreturn]] void broken(const Parts&... parts) const {
+    file_.fail_at(kTextBegin, "in the header: ", parts...);
+  }
+
+  bool refuse(const char* what) const {
+    if (place_ == Place::kMetadata) {
+      broken("metadata \"", key_, "\" is ", what, "; only strings are allowed");
+    }
+    if (place_ == Place::kTensor || place_ == Place::kNumbers) {
+      broken("tensor \"", name_, "\": ", what, " where ", key_, " was expected");
+    }
+    broken("\"", name_, "\" is ", what, "; an object was expected");
+  }
+
+  void finish_tensor() {
+    if (!dtype_ || !shape_ || !offsets_) {
+      broken("tensor \"", name_, "\" lacks ",
+             !dtype_ ? "dtype" : (!shape_ ? "shape" : "data_offsets"));
+    }
+    const std::optional<StoredType> type = stored_type_from_safetensors(*dtype_);
+    if (!type) {
+      broken("tensor \"", name_, "\" is of type ", *dtype_,
+             "; readable are F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL");
+    }
+    if (offsets_->size() != 2) broken("tensor \"", name_, "\": data_offsets are not two numbers");
+    const auto begin = static_cast<std::uint64_t>((*offsets_)[0]);
+    const auto end = static_cast<std::uint64_t>((*offsets_)[1]);
+    const std::uint64_t available = file_.size() - data_begin_;
+    if (begin > end || end > available) {
+      broken("tensor \"", name_, "\": data_offsets ", begin, " to ", end, " do not lie in the ",
+             available, " bytes of data; the file is cut short or damaged");
+    }
+    const std::optional<std::uint64_t> bytes = checked_bytes(*shape_, size_of(*type));
+    if (!bytes || *bytes != end - begin) {
+      broken("tensor \"", name_, "\": ", end - begin,
+             " bytes of data do not fit its shape and type ", *dtype_);
+    }
+    entry_ = {std::move(name_), *type, Shape(*shape_), data_begin_ + begin, data_begin_ + end};
+    header_.entries.push_back(std::move(entry_));
+  }
+
+  const FileReader& file_;
+  std::uint64_t data_begin_;
+  Place place_ = Place::kOutside;
+  SafetensorsHeader header_;
+  std::set<std::string> names_;
+  std::string name_;  ///< of the tensor
+  std::string key_;   ///< inside the tensor or the metadata
+  TensorEntry entry_;
+  std::optional<std::string> dtype_;
+  std::optional<std::vector<std::int64_t>> shape_;
+  std::optional<std::vector<std::int64_t>> offsets_;
+};
+
+}  // namespace
+
+SafetensorsHeader parse_safetensors_header(const FileReader& file, std::string_view text) {
+  HeaderParser parser(file, text.size());
+  Json::sax_parse(text, &parser);
+  return parser.take();
+}
+
+std::string print_safetensors_header(const SafetensorsHeader& header) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  if (!header.metadata.empty()) json["__metadata__"] = header.metadata;
+  std::string text;
+  try {
+    // Built piece by piece: an ordered object looks a key up by a walk over all of them.
+    text = json.dump();
+    text.pop_back();
+    for (const TensorEntry& entry : header.entries) {
+      if (text.size() > 1) text += ',';
+      const nlohmann::ordered_json body = {{"dtype", safetensors_name(entry.type)},
+                                           {"shape", entry.shape.dims()},
+                                           {"data_offsets", {entry.begin, entry.end}}};
+      text += Json(entry.name).dump() + ':' + body.dump();
+    }
+  } catch (const Json::exception&) {
+    fail("[safetensors] names and metadata must be valid UTF-8");
+  }
+  text += '}';
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  return text;
+}
+
+}  // namespace invp
