@@ -25,8 +25,8 @@ struct JpegOptions {
 /// range.
 std::vector<std::uint8_t> encode_jpeg(ImageView image, const JpegOptions& options = {});
 
-/// 8-bit RGB PNG. `level` is zlib's: 0 stores, 9 is smallest.
-std::vector<std::uint8_t> encode_png(ImageView image, int level = 6);
+/// 8-bit RGB PNG.
+std::vector<std::uint8_t> encode_png(ImageView image);
 
 /// Writes the bytes to a file. Throws invp::Error with the path and the system's reason.
 void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);

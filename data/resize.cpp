@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "data/lanes.h"
+#include "data/planes.h"
+#include "data/resize_rows.h"
+#include "data/transform.h"
+#include "engine/core/error.h"
+
+namespace invp {
+namespace {
+
+using namespace lanes;
+
+constexpr int kFractionBits = 22;
+constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
+
+/// Weights of outputs [from, from + count) of an axis of n_in samples that becomes n_out.
+/// No result needs clipping: weights are positive and sum to 2^22 within half a unit each.
+void make_axis(int n_in, int n_out, int from, int count, ResizeScratch::Axis& axis) {
+  const double scale = static_cast<double>(n_in) / n_out;
+  const double support = std::max(scale, 1.0);
+  axis.taps = 0;
+  axis.first.resize(static_cast<std::size_t>(count));
+  const int most = static_cast<int>(std::ceil(support)) * 2 + 1;
+  axis.weights.assign(static_cast<std::size_t>(count) * static_cast<std::size_t>(most), 0);
+  std::vector<double> weights(static_cast<std::size_t>(most));
+  for (int x = 0; x < count; ++x) {
+    const double centre = (from + x + 0.5) * scale;
+    const int lo = std::max(0, static_cast<int>(centre - support + 0.5));
+    const int hi = std::min(n_in, static_cast<int>(centre + support + 0.5));
+    double sum = 0;
+    for (int k = lo; k < hi; ++k) {
+      const double w = std::max(0.0, 1.0 - std::abs((k - centre + 0.5) * (1.0 / support)));
+      weights[static_cast<std::size_t>(k - lo)] = w;
+      sum += w;
+    }
+    std::int32_t* target = axis.weights.data() + x * most;
+    for (int k = 0; k < hi - lo; ++k) {
+      target[k] = static_cast<std::int32_t>(0.5 + weights[static_cast<std::size_t>(k)] / sum *
+                                                      (1 << kFractionBits));
+    }
+    axis.first[static_cast<std::size_t>(x)] = lo;
+    axis.taps = std::max(axis.taps, hi - lo);
+  }
+  // Closed up to the taps in use.
+  for (int x = 0; x < count; ++x) {
+    std::copy_n(axis.weights.data() + x * most, axis.taps, axis.weights.data() + x * axis.taps);
+  }
+}
+
+void plain_row(const std::uint8_t* in, int in_width, int out_width, const ResizeScratch::Axis& axis,
+               std::uint8_t* out) {
+  const std::int32_t* weights = axis.weights.data();
+  for (int x = 0; x < out_width; ++x, weights += axis.taps, out += 3) {
+    const int first = axis.first[static_cast<std::size_t>(x)];
+    const int taps = std::min(axis.taps, in_width - first);
+    const std::uint8_t* pixel = in + 3 * first;
+    std::int32_t r = kHalf, g = kHalf, b = kHalf;
+    for (int k = 0; k < taps; ++k, pixel += 3) {
+      r += weights[k] * pixel[0];
+      g += weights[k] * pixel[1];
+      b += weights[k] * pixel[2];
+    }
+    out[0] = static_cast<std::uint8_t>(r >> kFractionBits);
+    out[1] = static_cast<std::uint8_t>(g >> kFractionBits);
+    out[2] = static_cast<std::uint8_t>(b >> kFractionBits);
+  }
+}
+
+/// One output row from `taps` rows that lie `stride` apart.
+void mix_rows(const std::uint8_t* in, std::size_t stride, const std::int32_t* weights, int taps,
+              int bytes, std::uint8_t* out) {
+  int i = 0;
+  for (; i + kLanes <= bytes; i += kLanes) {
+    I32 sum = I32{} + kHalf;
+    const std::uint8_t* p = in + i;
+    for (int k = 0; k < taps; ++k, p += stride) {
+      U8 v;
+      load(p, v);
+      sum += __builtin_convertvector(v, I32) * weights[k];
+    }
+    store(__builtin_convertvector(sum >> kFractionBits, U8), out + i);
+  }
+  for (; i < bytes; ++i) {
+    std::int32_t sum = kHalf;
+    for (int k = 0; k < taps; ++k) {
+      sum += weights[k] * in[static_cast<std::size_t>(k) * stride + static_cast<std::size_t>(i)];
+    }
+    out[i] = static_cast<std::uint8_t>(sum >> kFractionBits);
+  }
+}
+
+}  // namespace
+
+void resize_window(ImageView image, int width, int height, const Box& window, Planes& out,
+                   ResizeScratch& scratch) {
+  CHECK(image.width > 0 && image.height > 0, "[resize] empty picture");
+  CHECK(width > 0 && height > 0, "[resize] sides are positive, got ", width, " x ", height);
+  CHECK(window.x >= 0 && window.y >= 0 && window.width > 0 && window.height > 0 &&
+            window.width <= width - window.x && window.height <= height - window.y,
+        "[resize] the window does not lie inside ", width, " x ", height);
+  out.reshape(window.width, window.height);
+  const int bytes = 3 * window.width;
+
+  // The input rows that the window's rows reach.
+  ResizeScratch::Axis& vertical = scratch.vertical;
+  int top = window.y, bottom = window.y + window.height;
+  const bool resizes_columns = height != image.height;
+  if (resizes_columns) {
+    make_axis(image.height, height, window.y, window.height, vertical);
+    top = vertical.first.front();
+    bottom = std::min(image.height, vertical.first.back() + vertical.taps);
+  }
+
+  // Horizontal pass, into scratch.rows (or just a narrower view where the width stays).
+  ImageView rows = image.part({0, top, image.width, bottom - top});
+  if (width != image.width) {
+    make_axis(image.width, width, window.x, window.width, scratch.horizontal);
+    const std::size_t stride = static_cast<std::size_t>(bytes);
+    const std::size_t size = stride * static_cast<std::size_t>(bottom - top) + kPadding;
+    if (scratch.rows.size() < size) scratch.rows.resize(size);
+    const bool fast = prepare_fast_rows(image.width, window.width, scratch);
+    for (int y = 0; y < bottom - top; ++y) {
+      std::uint8_t* target = scratch.rows.data() + static_cast<std::size_t>(y) * stride;
+      if (fast) {
+        fast_row(rows.row(y), image.width, window.width, scratch, target);
+      } else {
+        plain_row(rows.row(y), image.width, window.width, scratch.horizontal, target);
+      }
+    }
+    rows = ImageView(scratch.rows.data(), window.width, bottom - top, stride);
+  } else {
+    rows = rows.part({window.x, 0, window.width, rows.height});
+  }
+
+  // Vertical pass, a row at a time, and apart into planes.
+  scratch.row.resize(static_cast<std::size_t>(bytes) + kPadding);
+  for (int y = 0; y < window.height; ++y) {
+    const std::uint8_t* row = rows.row(y);
+    if (resizes_columns) {
+      const int first = vertical.first[static_cast<std::size_t>(y)];
+      mix_rows(rows.row(first - top), rows.stride, vertical.weights.data() + y * vertical.taps,
+               std::min(vertical.taps, bottom - first), bytes, scratch.row.data());
+      row = scratch.row.data();
+    }
+    const std::size_t at = static_cast<std::size_t>(y) * static_cast<std::size_t>(window.width);
+    split_row(row, window.width, out.plane(0) + at, out.plane(1) + at, out.plane(2) + at);
+  }
+}
+
+Image resize(ImageView image, int width, int height) {
+  Planes planes;
+  ResizeScratch scratch;
+  resize_window(image, width, height, {0, 0, width, height}, planes, scratch);
+  Image out;
+  to_image(planes, out);
+  return out;
+}
+
+}  // namespace invp
