@@ -27,10 +27,10 @@ inline double tolerance(DType dtype, std::int64_t reduction_length, double scale
 /// when there is nothing to compare although the reference has elements. `dtype` is the storage the
 /// result passed through, if not its own.
 inline void expect_close(const Tensor& actual, const Values& reference,
-                         std::int64_t reduction_length, DType dtype) {
+                         std::int64_t reduction_length, DType dtype, double terms = 0) {
   const Values values = values_of(actual);
   ASSERT_EQ(values.size(), reference.size());
-  double scale = 0;
+  double scale = terms;
   for (const double value : reference) {
     if (std::isfinite(value)) scale = std::max(scale, std::abs(value));
   }

@@ -29,6 +29,10 @@ struct OpTestParam {
   DType dtype;
 };
 
+inline std::ostream& operator<<(std::ostream& out, const OpTestParam& param) {
+  return out << param.device << ' ' << param.dtype;
+}
+
 inline std::vector<OpTestParam> all_op_test_params() {
   std::vector<OpTestParam> params;
   for (const Device device : available_devices()) {

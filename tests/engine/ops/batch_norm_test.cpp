@@ -1,0 +1,321 @@
+#include "engine/ops/batch_norm.h"
+
+#include <gmock/gmock.h>
+
+#include "engine/autograd/node.h"
+#include "engine/core/parallel.h"
+#include "tests/support/close.h"
+#include "tests/support/devices.h"
+#include "tests/support/gradient.h"
+
+namespace invp::testing {
+namespace {
+
+using Fusion = BatchNormFusion;
+using ::testing::ThrowsMessage;
+
+class BatchNormTest : public OpTest {};
+RUN_ON_ALL_DEVICES(BatchNormTest);
+
+struct Problem {
+  Shape shape;
+  Fusion fusion;
+  bool training;
+  double eps = 1e-5;
+  Values x, residual, gamma, beta, running_mean, running_var, dy;
+
+  std::size_t channels() const { return static_cast<std::size_t>(shape[-1]); }
+  std::size_t rows() const { return x.size() / channels(); }
+};
+
+Problem make_problem(const Shape& shape, Fusion fusion, bool training) {
+  const std::int64_t n = shape.numel();
+  const std::int64_t channels = shape[-1];
+  return {.shape = shape,
+          .fusion = fusion,
+          .training = training,
+          .x = random_values(1, n),
+          .residual = random_values(2, n),
+          .gamma = random_values(3, channels),
+          .beta = random_values(4, channels),
+          .running_mean = random_values(5, channels),
+          .running_var = random_values(6, channels, 0.5, 2),
+          .dy = random_values(7, n)};
+}
+
+struct Result {
+  Values y, mean, var;  // var divided by the count
+  Values dx, dresidual, dgamma, dbeta;
+  double dx_terms = 0;  // of two values a channel, hardly anything of these is left in dx
+};
+
+Result reference(const Problem& p) {
+  Result r{.y = p.x,
+           .mean = p.running_mean,
+           .var = p.running_var,
+           .dx = p.x,
+           .dresidual = p.x,
+           .dgamma = Values(p.channels()),
+           .dbeta = Values(p.channels())};
+  const auto rows = static_cast<double>(p.rows());
+  for (std::size_t c = 0; c < p.channels(); ++c) {
+    if (p.training) {
+      r.mean[c] = r.var[c] = 0;
+      for (std::size_t m = 0; m < p.rows(); ++m) r.mean[c] += p.x[m * p.channels() + c] / rows;
+      for (std::size_t m = 0; m < p.rows(); ++m) {
+        const double away = p.x[m * p.channels() + c] - r.mean[c];
+        r.var[c] += away * away / rows;
+      }
+    }
+    const double inverse = 1 / std::sqrt(r.var[c] + p.eps);
+    double g_sum = 0;
+    double gt_sum = 0;
+    for (std::size_t i = c; i < p.x.size(); i += p.channels()) {
+      const double t = (p.x[i] - r.mean[c]) * inverse;
+      r.y[i] = p.gamma[c] * t + p.beta[c] + (p.fusion == Fusion::kAddRelu ? p.residual[i] : 0);
+      if (p.fusion != Fusion::kNone) r.y[i] = std::max(r.y[i], 0.0);
+      r.dresidual[i] = p.fusion == Fusion::kNone || r.y[i] > 0 ? p.dy[i] : 0;
+      g_sum += r.dresidual[i];
+      gt_sum += r.dresidual[i] * t;
+    }
+    r.dbeta[c] = g_sum;
+    r.dgamma[c] = gt_sum;
+    for (std::size_t i = c; i < p.x.size(); i += p.channels()) {
+      const double t = (p.x[i] - r.mean[c]) * inverse;
+      r.dx[i] = r.dresidual[i];
+      if (p.training) r.dx[i] -= g_sum / rows + t * gt_sum / rows;
+      r.dx[i] *= p.gamma[c] * inverse;
+      r.dx_terms = std::max(r.dx_terms, std::abs(p.dy[i] * p.gamma[c] * inverse));
+    }
+  }
+  return r;
+}
+
+/// All tensors of a problem on a device, the differentiable ones as leaves.
+struct Inputs {
+  Inputs(const Problem& p, Device device)
+      : x(leaf(p.x, p.shape, device)),
+        residual(leaf(p.residual, p.shape, device)),
+        gamma(leaf(p.gamma, {p.shape[-1]}, device)),
+        beta(leaf(p.beta, {p.shape[-1]}, device)),
+        running_mean(tensor(p.running_mean, {p.shape[-1]}, device)),
+        running_var(tensor(p.running_var, {p.shape[-1]}, device)) {}
+
+  Tensor run(const Problem& p, DType dtype) const {
+    const BatchNormParams params{.training = p.training, .eps = static_cast<float>(p.eps)};
+    const Tensor in = cast(x, dtype);
+    switch (p.fusion) {
+      case Fusion::kNone: return batch_norm(in, gamma, beta, running_mean, running_var, params);
+      case Fusion::kRelu:
+        return batch_norm_relu(in, gamma, beta, running_mean, running_var, params);
+      case Fusion::kAddRelu:
+        return batch_norm_add_relu(in, cast(residual, dtype), gamma, beta, running_mean,
+                                   running_var, params);
+    }
+    return {};
+  }
+
+  Tensor x, residual, gamma, beta, running_mean, running_var;
+};
+
+const std::vector<Shape> kShapes = {{2, 1},          {3, 3},       {1, 2, 1, 4}, {2, 1, 1, 16},
+                                    {5, 3, 7, 3},    {2, 5, 3, 1}, {7, 33},      {1, 9, 5, 19},
+                                    {2, 4, 4, 64},   {130, 257},   {70, 2048},   {3, 40, 37, 32},
+                                    {40, 11, 13, 16}};
+const std::vector<Fusion> kFusions = {Fusion::kNone, Fusion::kRelu, Fusion::kAddRelu};
+
+TEST(BatchNorm, ByHand) {
+  // Channel 0 holds 1 and 3 (mean 2, variance 1), channel 1 holds 4 twice (variance 0).
+  const Tensor x = tensor({1, 4, 3, 4}, {2, 2});
+  const Tensor mean = tensor({0, 0}, {2});
+  const Tensor var = tensor({1, 1}, {2});
+  const Tensor y =
+      batch_norm(x, tensor({10, 10}, {2}), tensor({0.5, 7}, {2}), mean, var, {.eps = 1e-12F});
+  EXPECT_THAT(values_of(y), ::testing::ElementsAre(-9.5, 7, 10.5, 7));
+  EXPECT_THAT(mean.span<float>(), ::testing::ElementsAre(0.2F, 0.4F));
+  EXPECT_THAT(var.span<float>(), ::testing::ElementsAre(1.1F, 0.9F));  // 0.9 + 0.1 * 2 and 0.9 + 0
+}
+
+TEST(BatchNorm, OracleGradient) {
+  for (const bool training : {true, false}) {
+    for (const Fusion fusion : kFusions) {
+      const Problem p = make_problem({5, 2, 1, 3}, fusion, training);
+      const Result r = reference(p);
+      const auto loss = [&p](Values Problem::*which) {
+        return [&p, which](const Values& at) {
+          Problem moved = p;
+          moved.*which = at;
+          return inner(reference(moved).y, p.dy);
+        };
+      };
+      expect_gradient(loss(&Problem::x), p.x, r.dx);
+      expect_gradient(loss(&Problem::gamma), p.gamma, r.dgamma);
+      expect_gradient(loss(&Problem::beta), p.beta, r.dbeta);
+      if (fusion == Fusion::kAddRelu)
+        expect_gradient(loss(&Problem::residual), p.residual, r.dresidual);
+    }
+  }
+}
+
+TEST_P(BatchNormTest, MatchesReference) {
+  for (const Shape& shape : kShapes) {
+    for (const Fusion fusion : kFusions) {
+      for (const bool training : {true, false}) {
+        SCOPED_TRACE(message(shape, " fusion ", static_cast<int>(fusion), " training ", training));
+        const Problem p = make_problem(shape, fusion, training);
+        const Result r = reference(p);
+        const Inputs in(p, device());
+        const std::int64_t rows = shape.numel() / shape[-1];
+        const Tensor y = in.run(p, dtype());
+        expect_close(y, r.y, rows);
+        backward(y, constant(p.dy, shape));
+        expect_close(in.x.grad(), r.dx, rows, dtype(), r.dx_terms);
+        expect_close(in.gamma.grad(), r.dgamma, rows);
+        expect_close(in.beta.grad(), r.dbeta, rows);
+        if (fusion == Fusion::kAddRelu) expect_close(in.residual.grad(), r.dresidual, 1, dtype());
+
+        Values mean = p.running_mean;
+        Values var = p.running_var;
+        const auto count = static_cast<double>(rows);
+        for (std::size_t c = 0; training && c < mean.size(); ++c) {
+          mean[c] = 0.9 * mean[c] + 0.1 * r.mean[c];
+          var[c] = 0.9 * var[c] + 0.1 * r.var[c] * count / (count - 1);
+        }
+        expect_close(in.running_mean, mean, rows);
+        expect_close(in.running_var, var, rows);
+      }
+    }
+  }
+}
+
+// Just larger than the streaming threshold of 8 MiB, with rows that are no multiple of a cache
+// line.
+TEST_P(BatchNormTest, LargeTensorsMatchReference) {
+  const Problem p =
+      make_problem({dtype() == DType::kF32 ? 15 : 30, 31, 68, 67}, Fusion::kAddRelu, true);
+  ASSERT_GT(static_cast<std::size_t>(p.shape.numel()) * size_of(dtype()), std::size_t{8} << 20);
+  const Result r = reference(p);
+  const Inputs in(p, device());
+  const Tensor y = in.run(p, dtype());
+  const auto rows = static_cast<std::int64_t>(p.rows());
+  expect_close(y, r.y, rows);
+  backward(y, constant(p.dy, p.shape));
+  expect_close(in.x.grad(), r.dx, rows, dtype());
+  expect_close(in.gamma.grad(), r.dgamma, rows);
+  expect_close(in.residual.grad(), r.dresidual, 1, dtype());
+}
+
+// Each gradient alone: the kernels skip what nobody asked for.
+TEST_P(BatchNormTest, EachGradientAlone) {
+  for (const bool training : {true, false}) {
+    const Problem p = make_problem({6, 5, 2, 20}, Fusion::kAddRelu, training);
+    const Result r = reference(p);
+    const std::int64_t rows = p.shape.numel() / p.shape[-1];
+    const std::vector<std::pair<Tensor Inputs::*, const Values*>> wanted = {
+        {&Inputs::x, &r.dx},
+        {&Inputs::residual, &r.dresidual},
+        {&Inputs::gamma, &r.dgamma},
+        {&Inputs::beta, &r.dbeta}};
+    for (const auto& [which, gradient] : wanted) {
+      Inputs in(p, device());
+      for (const auto& [other, unused] : wanted) (in.*other).set_requires_grad(other == which);
+      backward(in.run(p, dtype()), constant(p.dy, p.shape));
+      expect_close((in.*which).grad(), *gradient, rows, dtype());
+      for (const auto& [other, unused] : wanted)
+        EXPECT_EQ((in.*other).grad().defined(), other == which);
+    }
+  }
+}
+
+TEST_P(BatchNormTest, EvaluationTakesAnEmptyBatch) {
+  const Problem p = make_problem({0, 3, 3, 5}, Fusion::kRelu, false);
+  const Inputs in(p, device());
+  const Tensor y = in.run(p, dtype());
+  EXPECT_EQ(y.shape(), p.shape);
+  backward(y, constant({}, p.shape));
+  expect_close(in.gamma.grad(), Values(5, 0.0));
+}
+
+// The mean of the batch is 2000 to 4000 times its deviation: sums of squares in f32 would have
+// nothing left.
+TEST(BatchNorm, LargeMeanSmallDeviation) {
+  Problem p = make_problem({16, 9, 9, 24}, Fusion::kNone, true);
+  Random random(8, Purpose::kSynthetic);
+  for (double& value : p.x) value = static_cast<float>(3000 + random.normal());
+  // One image of zeros in front, so that the first rows are no hint of the mean, in every third
+  // channel.
+  for (std::size_t i = 0; i < 9 * 9 * 24; i += 3) p.x[i] = 0;
+  const Result r = reference(p);
+  const Inputs in(p, kCpu);
+  const Tensor y = in.run(p, DType::kF32);
+  // The mean itself is rounded to f32: 3000 eps(f32) / 2 of a deviation of 1.
+  const Values values = values_of(y);
+  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], r.y[i], 1e-3) << i;
+  for (std::size_t c = 0; c < 24; ++c) {
+    const double unbiased = r.var[c] * (16 * 81) / (16 * 81 - 1);
+    ASSERT_NEAR(in.running_var.span<float>()[c], 0.9 * p.running_var[c] + 0.1 * unbiased,
+                5e-5 * unbiased)
+        << c;
+  }
+}
+
+TEST_P(BatchNormTest, DoesNotDependOnThreads) {
+  const Problem p = make_problem({9, 20, 21, 48}, Fusion::kAddRelu, true);
+  std::vector<Inputs> runs;
+  std::vector<Tensor> outputs;
+  for (const int threads : {0, 1, 3}) {
+    set_num_threads(threads);
+    const Inputs& in = runs.emplace_back(p, device());
+    outputs.push_back(in.run(p, dtype()));
+    backward(outputs.back(), constant(p.dy, p.shape));
+    expect_identical(outputs.back(), outputs[0]);
+    expect_identical(in.x.grad(), runs[0].x.grad());
+    expect_identical(in.gamma.grad(), runs[0].gamma.grad());
+    expect_identical(in.running_var, runs[0].running_var);
+  }
+  set_num_threads(0);
+}
+
+TEST_P(BatchNormTest, NanStaysNan) {
+  Problem p = make_problem({4, 2}, Fusion::kRelu, true);
+  p.x[2] = std::nan("");
+  const Values y = values_of(Inputs(p, device()).run(p, dtype()));
+  for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 2 == 0) << i;
+}
+
+TEST(BatchNorm, RefusesWhatItCannotNormalise) {
+  const Tensor three = Tensor::zeros({3});
+  EXPECT_THAT(
+      [&] {
+        batch_norm(Tensor::zeros({1, 1, 1, 3}), three, three, three, three);
+      },
+      ThrowsMessage<Error>(
+          "[batch_norm] training needs more than one value a channel, got x (1, 1, 1, 3)"));
+  EXPECT_THAT(
+      [&] {
+        batch_norm(Tensor::zeros({0, 3}), three, three, three, three);
+      },
+      ThrowsMessage<Error>(
+          "[batch_norm] training needs more than one value a channel, got x (0, 3)"));
+  EXPECT_THAT(
+      [&] {
+        batch_norm_relu(Tensor::zeros({4, 4}), three, three, three, three);
+      },
+      ThrowsMessage<Error>(
+          "[batch_norm_relu] gamma must be f32 of shape (4) for x (4, 4), got f32 (3)"));
+  EXPECT_THAT(
+      [&] {
+        batch_norm(Tensor::zeros({4, 2, 3}), three, three, three, three);
+      },
+      ThrowsMessage<Error>("[batch_norm] needs x of (N,H,W,C) or (N,C), got (4, 2, 3)"));
+  EXPECT_THAT(
+      [&] {
+        batch_norm_add_relu(Tensor::zeros({4, 3}), Tensor::zeros({2, 3}), three, three, three,
+                            three);
+      },
+      ThrowsMessage<Error>(
+          "[batch_norm_add_relu] the residual must be f32 of shape (4, 3), got f32 (2, 3)"));
+}
+
+}  // namespace
+}  // namespace invp::testing
