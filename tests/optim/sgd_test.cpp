@@ -1,0 +1,146 @@
+#include "optim/sgd.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/core/parallel.h"
+#include "optim/schedule.h"
+#include "tests/support/close.h"
+
+namespace invp::testing {
+namespace {
+
+/// The rule, in double, for one parameter.
+struct Oracle {
+  Values weight, momentum;
+  void step(const Values& gradient, double lr, double mu, double decay) {
+    const bool first = momentum.empty();
+    if (first) momentum.resize(weight.size());
+    for (std::size_t i = 0; i < weight.size(); ++i) {
+      const double g = gradient[i] + decay * weight[i];
+      momentum[i] = first ? g : mu * momentum[i] + g;
+      weight[i] -= lr * momentum[i];
+    }
+  }
+};
+
+TEST(Sgd, ByHand) {
+  const Tensor w = leaf({1}, {1});
+  Sgd sgd(
+      {{.parameters = {{"w", w}}, .hyper = {.lr = 0.1, .momentum = 0.5, .weight_decay = 0.25}}});
+  w.set_grad(tensor({2}, {1}));
+  sgd.step();  // v = 2 + 0.25, w = 1 - 0.225
+  EXPECT_FLOAT_EQ(w.item(), 0.775F);
+  sgd.step();  // v = 0.5 * 2.25 + 2 + 0.25 * 0.775
+  EXPECT_FLOAT_EQ(w.item(), 0.775F - 0.1F * (1.125F + 2.19375F));
+}
+
+TEST(Sgd, FollowsTheRuleOverManyParametersAndGroups) {
+  const std::vector<Shape> shapes = {{1}, {3, 5}, {0, 4}, {70001}, {2, 3, 3, 7}};
+  std::vector<Oracle> oracles;
+  std::vector<Tensor> weights;
+  std::vector<Sgd::Group> groups(2);
+  groups[0].hyper = {.lr = 0.1, .momentum = 0.9, .weight_decay = 1e-2};
+  groups[1].hyper = {.lr = 0.01, .momentum = 0, .weight_decay = 0};
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    oracles.push_back({.weight = random_values(i, shapes[i].numel())});
+    weights.push_back(leaf(oracles.back().weight, shapes[i]));
+    groups[i % 2].parameters.push_back({message("p", i), weights.back()});
+  }
+  Sgd sgd(groups);
+  for (std::uint64_t step = 0; step < 4; ++step) {
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      const Values gradient = random_values(100 * step + i, shapes[i].numel());
+      weights[i].set_grad(tensor(gradient, shapes[i]));
+      const SgdHyper& hyper = groups[i % 2].hyper;
+      oracles[i].step(gradient, 0.5 * hyper.lr, hyper.momentum, hyper.weight_decay);
+    }
+    sgd.step(0.5);
+  }
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    SCOPED_TRACE(i);
+    expect_close(weights[i], oracles[i].weight, 16);
+    EXPECT_TRUE(weights[i].grad().defined());
+  }
+}
+
+TEST(Sgd, LeavesGradientsAloneAndDoesNotDependOnThreads) {
+  const auto run = [](int threads) {
+    set_num_threads(threads);
+    const Tensor w = leaf(random_values(1, 100000), {100000});
+    const Values gradient = random_values(2, 100000);
+    w.set_grad(tensor(gradient, {100000}));
+    Sgd sgd({{.parameters = {{"w", w}}, .hyper = {}}});
+    sgd.step();
+    sgd.step();
+    EXPECT_EQ(values_of(w.grad()), gradient);
+    set_num_threads(0);
+    return w;
+  };
+  expect_identical(run(1), run(3));
+}
+
+TEST(Sgd, SkipsWhatHasNoGradient) {
+  const Tensor used = leaf({1}, {1});
+  const Tensor unused = leaf({1}, {1});
+  Sgd sgd({{.parameters = {{"used", used}, {"unused", unused}}, .hyper = {.weight_decay = 1}}});
+  used.set_grad(tensor({1}, {1}));
+  sgd.step();
+  EXPECT_EQ(unused.item(), 1);
+  EXPECT_EQ(sgd.state().size(), 1u);
+  sgd.zero_grad();
+  EXPECT_FALSE(used.grad().defined());
+}
+
+TEST(Sgd, StateCarriesOn) {
+  const auto make = [](const Tensor& w) {
+    return Sgd({{.parameters = {{"w", w}}, .hyper = {.lr = 0.1}}});
+  };
+  const Tensor a = leaf({1, 2}, {2});
+  Sgd first = make(a);
+  a.set_grad(tensor({3, 4}, {2}));
+  first.step();
+  const Tensor b = a.clone().set_requires_grad(true);
+  Sgd second = make(b);
+  second.load_state(first.state(), "file");
+  b.set_grad(tensor({3, 4}, {2}));
+  first.step();
+  second.step();
+  expect_identical(a, b);
+}
+
+TEST(Sgd, RefusesStateThatDoesNotFit) {
+  const Tensor w = leaf({1, 2}, {2});
+  Sgd sgd({{.parameters = {{"w", w}}, .hyper = {}}});
+  EXPECT_THROW(sgd.load_state({{"other", tensor({1, 2}, {2})}}, "file"), Error);
+  EXPECT_THROW(sgd.load_state({{"w", tensor({1, 2, 3}, {3})}}, "file"), Error);
+  EXPECT_THROW(
+      sgd_step(std::vector<SgdItem>{{.weight = w, .gradient = tensor({1}, {1}), .momentum = w}},
+               {}),
+      Error);
+}
+
+TEST(Schedule, CosineNumbersEpochsFromOne) {
+  const CosineSchedule cosine{.epochs = 800};
+  EXPECT_NEAR(0.03 * cosine(1), 0.029999884, 1e-8);
+  EXPECT_DOUBLE_EQ(cosine(400), 0.5);
+  EXPECT_NEAR(cosine(800), 0, 1e-15);
+}
+
+TEST(Schedule, StepsFallAtTheirMilestones) {
+  const StepSchedule step{.milestones = {60, 80}, .decay = 0.1};
+  EXPECT_DOUBLE_EQ(step(60), 1);  // the 60th epoch has number 59 when counted from 0
+  EXPECT_DOUBLE_EQ(step(61), 0.1);
+  EXPECT_NEAR(step(100), 0.01, 1e-15);
+}
+
+TEST(Schedule, WarmupIsLinear) {
+  const WarmupSchedule warmup{.warmup = 4, .base = [](int) { return 1.0; }};
+  EXPECT_DOUBLE_EQ(warmup(1), 0.25);
+  EXPECT_DOUBLE_EQ(warmup(3), 0.75);
+  EXPECT_DOUBLE_EQ(warmup(4), 1);
+  EXPECT_DOUBLE_EQ(warmup(9), 1);
+}
+
+}  // namespace
+}  // namespace invp::testing
