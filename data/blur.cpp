@@ -3,16 +3,15 @@
 #include <cmath>
 #include <cstring>
 
-#include "data/lanes.h"
 #include "data/planes.h"
 #include "engine/core/error.h"
 
 namespace invp {
 namespace {
 
-using namespace lanes;
-
 constexpr int kPasses = 3;
+constexpr std::uint32_t kHalf = 1u << 23;
+constexpr int kStrip = 64;  // columns
 
 /// out = (inner * sum of the 2 * radius + 1 nearest + outer * the two beyond + 2^23) >> 24.
 struct Box1d {
@@ -37,19 +36,47 @@ Box1d box_for(float sigma) {
   return box;
 }
 
-/// Bytes i..i+15 of the output; line(k) points to the byte k places from i.
-template <class Line>
-void blur_lanes(const Box1d& box, Line line, std::uint8_t* out) {
-  U8 bytes;
-  const auto wide = [&](int k) {
-    load(line(k), bytes);
-    return __builtin_convertvector(bytes, U32);
-  };
-  U32 near = wide(0);
-  for (int k = 1; k <= box.radius; ++k) near += wide(-k) + wide(k);
-  const U32 far = wide(-box.radius - 1) + wide(box.radius + 1);
-  const U32 sum = (near * box.inner + far * box.outer + (1u << 23)) >> 24;
-  store(__builtin_convertvector(sum, U8), out);
+/// One pass over n bytes whose neighbours lie `step` bytes apart, for a radius known to the
+/// compiler.
+template <int kRadius>
+void blur_small(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
+                std::uint8_t* __restrict out) {
+  for (int i = 0; i < n; ++i) {
+    const std::uint8_t* p = in + i;
+    std::uint32_t near = p[0];
+    for (int k = 1; k <= kRadius; ++k) near += p[-k * step] + p[k * step];
+    const std::uint32_t far = p[-(kRadius + 1) * step] + p[(kRadius + 1) * step];
+    out[i] = static_cast<std::uint8_t>((near * box.inner + far * box.outer + kHalf) >> 24);
+  }
+}
+
+/// The same for any radius, in blocks whose sums stay in registers or close by.
+void blur_large(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
+                std::uint8_t* __restrict out) {
+  constexpr int kBlock = 64;
+  std::uint32_t near[kBlock];
+  for (int i = 0; i < n; i += kBlock) {
+    const int count = std::min(kBlock, n - i);
+    const std::uint8_t* p = in + i;
+    for (int j = 0; j < count; ++j) near[j] = p[j];
+    for (int k = 1; k <= box.radius; ++k) {
+      const std::uint8_t *before = p - k * step, *after = p + k * step;
+      for (int j = 0; j < count; ++j) near[j] += before[j] + after[j];
+    }
+    const std::ptrdiff_t edge = (box.radius + 1) * step;
+    for (int j = 0; j < count; ++j) {
+      const std::uint32_t far = p[j - edge] + p[j + edge];
+      out[i + j] = static_cast<std::uint8_t>((near[j] * box.inner + far * box.outer + kHalf) >> 24);
+    }
+  }
+}
+
+void blur_pass(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
+               std::uint8_t* out) {
+  // Radius 0 up to sigma 1.4, radius 1 up to 2.4: all that pretraining draws.
+  if (box.radius == 0) return blur_small<0>(box, in, step, n, out);
+  if (box.radius == 1) return blur_small<1>(box, in, step, n, out);
+  blur_large(box, in, step, n, out);
 }
 
 /// A whole row is blurred three times in two lines that repeat its ends on either side.
@@ -65,10 +92,7 @@ void blur_rows(std::uint8_t* plane, int width, int height, const Box1d& box,
     for (int pass = 0; pass < kPasses; ++pass) {
       std::memset(line - margin, line[0], static_cast<std::size_t>(margin));
       std::memset(line + width, line[width - 1], static_cast<std::size_t>(margin));
-      for (int x = 0; x < width; x += kLanes) {
-        blur_lanes(
-            box, [&](int k) { return line + x + k; }, next + x);
-      }
+      blur_pass(box, line, 1, width, next);
       std::swap(line, next);
     }
     std::memcpy(plane, line, static_cast<std::size_t>(width));
@@ -76,32 +100,29 @@ void blur_rows(std::uint8_t* plane, int width, int height, const Box1d& box,
 }
 
 /// Strips of columns are blurred three times in scratch rows, so that a strip stays in the first
-/// cache.
+/// cache. A column's neighbour lies kStrip bytes on, so a strip is blurred as one long line.
 void blur_columns(std::uint8_t* plane, int width, int height, const Box1d& box,
                   std::vector<std::uint8_t>& scratch) {
   const int margin = box.radius + 1;
   const std::size_t rows = static_cast<std::size_t>(height + 2 * margin);
-  if (scratch.size() < 2 * rows * kLanes) scratch.resize(2 * rows * kLanes);
-  std::uint8_t* strip = scratch.data() + margin * kLanes;
-  std::uint8_t* next = strip + rows * kLanes;
-  for (int x = 0; x < width; x += kLanes) {
-    const std::size_t columns = static_cast<std::size_t>(std::min(kLanes, width - x));
+  if (scratch.size() < 2 * rows * kStrip) scratch.resize(2 * rows * kStrip);
+  std::uint8_t* strip = scratch.data() + margin * kStrip;
+  std::uint8_t* next = strip + rows * kStrip;
+  for (int x = 0; x < width; x += kStrip) {
+    const std::size_t columns = static_cast<std::size_t>(std::min(kStrip, width - x));
     for (int y = 0; y < height; ++y) {
-      std::memcpy(strip + y * kLanes, plane + static_cast<std::ptrdiff_t>(y) * width + x, columns);
+      std::memcpy(strip + y * kStrip, plane + static_cast<std::ptrdiff_t>(y) * width + x, columns);
     }
     for (int pass = 0; pass < kPasses; ++pass) {
       for (int k = 1; k <= margin; ++k) {
-        std::memcpy(strip - k * kLanes, strip, kLanes);
-        std::memcpy(strip + (height - 1 + k) * kLanes, strip + (height - 1) * kLanes, kLanes);
+        std::memcpy(strip - k * kStrip, strip, kStrip);
+        std::memcpy(strip + (height - 1 + k) * kStrip, strip + (height - 1) * kStrip, kStrip);
       }
-      for (int y = 0; y < height; ++y) {
-        blur_lanes(
-            box, [&](int k) { return strip + (y + k) * kLanes; }, next + y * kLanes);
-      }
+      blur_pass(box, strip, kStrip, height * kStrip, next);
       std::swap(strip, next);
     }
     for (int y = 0; y < height; ++y) {
-      std::memcpy(plane + static_cast<std::ptrdiff_t>(y) * width + x, strip + y * kLanes, columns);
+      std::memcpy(plane + static_cast<std::ptrdiff_t>(y) * width + x, strip + y * kStrip, columns);
     }
   }
 }

@@ -73,13 +73,16 @@ void shift_tile(std::uint8_t* __restrict red, std::uint8_t* __restrict green,
     const int q = round_positive(v * (1.0 - static_cast<double>(fs_f)));
     const int t =
         round_positive(v * (1.0 - static_cast<double>(fs) * (1.0 - static_cast<double>(f))));
-    //                         sector 0  1  2  3  4  5
-    //                           red  v  q  p  p  t  v
-    //                         green  t  v  v  q  p  p
-    //                          blue  p  p  t  v  v  q
-    const int r = sector == 1 ? q : sector == 4 ? t : sector == 2 || sector == 3 ? p : v;
-    const int g = sector == 0 ? t : sector == 3 ? q : sector == 4 || sector == 5 ? p : v;
-    const int b = sector == 2 ? t : sector == 5 ? q : sector == 0 || sector == 1 ? p : v;
+    // Which of them goes where, by masks: a chain of conditions would not vectorise.
+    //   sector  0  1  2  3  4  5
+    //   red     v  q  p  p  t  v
+    //   green   t  v  v  q  p  p
+    //   blue    p  p  t  v  v  q
+    const int in0 = -(sector == 0), in1 = -(sector == 1), in2 = -(sector == 2);
+    const int in3 = -(sector == 3), in4 = -(sector == 4), in5 = -(sector == 5);
+    const int r = (v & (in0 | in5)) | (q & in1) | (p & (in2 | in3)) | (t & in4);
+    const int g = (v & (in1 | in2)) | (q & in3) | (p & (in4 | in5)) | (t & in0);
+    const int b = (v & (in3 | in4)) | (q & in5) | (p & (in0 | in1)) | (t & in2);
     red[i] = static_cast<std::uint8_t>(r);
     green[i] = static_cast<std::uint8_t>(g);
     blue[i] = static_cast<std::uint8_t>(b);

@@ -2,7 +2,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "data/lanes.h"
 #include "data/planes.h"
 #include "data/resize_rows.h"
 #include "data/transform.h"
@@ -10,8 +9,6 @@
 
 namespace invp {
 namespace {
-
-using namespace lanes;
 
 constexpr int kFractionBits = 22;
 constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
@@ -71,24 +68,19 @@ void plain_row(const std::uint8_t* in, int in_width, int out_width, const Resize
 
 /// One output row from `taps` rows that lie `stride` apart.
 void mix_rows(const std::uint8_t* in, std::size_t stride, const std::int32_t* weights, int taps,
-              int bytes, std::uint8_t* out) {
-  int i = 0;
-  for (; i + kLanes <= bytes; i += kLanes) {
-    I32 sum = I32{} + kHalf;
+              int bytes, std::uint8_t* __restrict out) {
+  constexpr int kBlock = 128;  // sums that stay close by
+  std::int32_t sums[kBlock];
+  for (int i = 0; i < bytes; i += kBlock) {
+    const int count = std::min(kBlock, bytes - i);
     const std::uint8_t* p = in + i;
-    for (int k = 0; k < taps; ++k, p += stride) {
-      U8 v;
-      load(p, v);
-      sum += __builtin_convertvector(v, I32) * weights[k];
+    for (int j = 0; j < count; ++j) sums[j] = kHalf + weights[0] * p[j];
+    for (int k = 1; k < taps; ++k) {
+      p += stride;
+      for (int j = 0; j < count; ++j) sums[j] += weights[k] * p[j];
     }
-    store(__builtin_convertvector(sum >> kFractionBits, U8), out + i);
-  }
-  for (; i < bytes; ++i) {
-    std::int32_t sum = kHalf;
-    for (int k = 0; k < taps; ++k) {
-      sum += weights[k] * in[static_cast<std::size_t>(k) * stride + static_cast<std::size_t>(i)];
-    }
-    out[i] = static_cast<std::uint8_t>(sum >> kFractionBits);
+    for (int j = 0; j < count; ++j)
+      out[i + j] = static_cast<std::uint8_t>(sums[j] >> kFractionBits);
   }
 }
 
