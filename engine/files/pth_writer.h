@@ -1,0 +1,19 @@
+// PyTorch checkpoints written without PyTorch: a state dict that torch.load(file,
+// weights_only=True) reads.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "engine/core/tensor.h"
+
+namespace invp {
+
+/// An OrderedDict of tensors, in the zip form of torch 1.6 and later. Layouts are written as they
+/// are: give PyTorch's. Replaces `path` in one step. Throws Error where it cannot be written.
+void write_pth(const std::filesystem::path& path,
+               std::span<const std::pair<std::string, Tensor>> tensors);
+
+}  // namespace invp

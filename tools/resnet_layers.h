@@ -1,0 +1,23 @@
+// The convolutions a ResNet is made of, with their sizes: what invp bench layer runs one by one.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "layers/resnet.h"
+
+namespace invp {
+
+struct ConvLayer {
+  std::int64_t size = 0;  ///< input pixels a side
+  std::int64_t in = 0;    ///< channels
+  std::int64_t out = 0;
+  int kernel = 1;
+  int stride = 1;
+  int count = 1;  ///< how often the network has this very layer
+};
+
+/// Each distinct one, in the order of first use.
+std::vector<ConvLayer> conv_layers(const NetworkConfig& network, std::int64_t image_size);
+
+}  // namespace invp

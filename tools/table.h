@@ -1,0 +1,26 @@
+// Tables for people: columns as wide as their widest cell, numbers to the right, text to the left.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace invp {
+
+class Table {
+ public:
+  /// Headings; one that begins with '>' heads a column aligned to the right.
+  explicit Table(const std::vector<std::string>& headings);
+
+  void row(std::vector<std::string> cells);
+  /// Every line indented by two spaces; trailing blanks are left out.
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<bool> right_;
+};
+
+/// printf of one number.
+std::string formatted(const char* format, double value);
+
+}  // namespace invp

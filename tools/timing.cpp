@@ -1,0 +1,44 @@
+#include "tools/timing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "engine/core/memory.h"
+#include "tools/table.h"
+
+namespace invp {
+
+Timing measure(int warmups, int repeats, const std::function<void()>& body) {
+  using Clock = std::chrono::steady_clock;
+  for (int i = 0; i < warmups; ++i) body();
+  std::vector<double> times;
+  for (int i = 0; i < repeats; ++i) {
+    const Clock::time_point start = Clock::now();
+    body();
+    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+  }
+  std::sort(times.begin(), times.end());
+  const std::size_t middle = times.size() / 2;
+  const double median =
+      times.size() % 2 == 1 ? times[middle] : (times[middle - 1] + times[middle]) / 2;
+  return {median, times.front(), times.back()};
+}
+
+std::string format_ms(double ms) {
+  return formatted(ms < 0.9995 ? "%.4f" : ms < 9.995 ? "%.2f" : ms < 99.95 ? "%.1f" : "%.0f", ms);
+}
+
+std::string format_spread(const Timing& timing) {
+  return format_ms(timing.least) + " .. " + format_ms(timing.most);
+}
+
+Results timing_results(const Timing& timing) {
+  return {{"ms", timing.median},
+          {"ms_min", timing.least},
+          {"ms_max", timing.most},
+          {"peak_memory_bytes", memory_stats(kCpu).peak}};
+}
+
+}  // namespace invp
