@@ -1,9 +1,10 @@
-// One step of SGD with momentum on many tensors at once, torch.optim.SGD's rule with coupled weight
-// decay, no dampening:
-//   d = g + weight_decay w,  v <- momentum v + d,  w <- w - lr v
-//   With v zero at the start, the first step has v = d. Gradients are read, never written.
-//   Element-wise, so the result is the same for any number of threads. Throws unless all tensors
-//   are f32 and the lists match.
+// One step of stochastic gradient descent on many parameters in one pass: reads weight, gradient
+// and momentum once, writes weight and momentum once. Gradients are never modified.
+//   g' = g + weight_decay * w       coupled L2 decay
+//   v  = momentum * v + g'          on the first step v = g', as in PyTorch
+//   w  = w - lr * v
+// All tensors f32, a parameter's three of one shape and device. Throws Error otherwise. With
+// momentum 0, v stays unread.
 #pragma once
 
 #include <span>
@@ -13,21 +14,19 @@
 
 namespace invp {
 
-struct SgdParams {
-  float lr = 0.03F;
-  float momentum = 0.9F;
-  float weight_decay = 0;
+struct SgdHyper {
+  double lr = 0.03;
+  double momentum = 0.9;
+  double weight_decay = 0;
 };
 
-/// Tensors of one parameter; w and v are updated in place.
-struct SgdSlot {
-  Tensor w;
-  Tensor g;
-  Tensor v;
+struct SgdItem {
+  Tensor weight, gradient, momentum;
+  bool first = false;  ///< the momentum holds nothing yet
 };
 
-void sgd_step(std::span<const SgdSlot> slots, const SgdParams& params);
+void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper);
 
-KERNEL(sgd_step, std::span<const SgdSlot> slots, const SgdParams& params);
+KERNEL(sgd_step, std::span<const SgdItem> items, const SgdHyper& hyper);
 
 }  // namespace invp

@@ -8,41 +8,52 @@ namespace invp::cpu {
 
 namespace {
 
-struct Chunk {
-  float* w;
-  const float* g;
-  float* v;
-  std::int64_t count;
+struct Pointers {
+  float* weight;
+  const float* gradient;
+  float* momentum;
 };
 
-/// Every tensor cut into pieces of like size, so that threads share a few large and hundreds of
-/// tiny ones evenly.
-std::vector<Chunk> cut(std::span<const SgdSlot> slots) {
-  constexpr std::int64_t kElements = 16384;
-  std::vector<Chunk> chunks;
-  for (const SgdSlot& slot : slots) {
-    for (std::int64_t i = 0; i < slot.w.numel(); i += kElements) {
-      chunks.push_back({slot.w.data<float>() + i, slot.g.data<float>() + i,
-                        slot.v.data<float>() + i, std::min(kElements, slot.w.numel() - i)});
+void update(const Pointers& p, std::int64_t begin, std::int64_t end, bool first,
+            const SgdHyper& hyper) {
+  float* __restrict w = p.weight;
+  const float* __restrict g = p.gradient;
+  float* __restrict v = p.momentum;
+  const auto lr = static_cast<float>(hyper.lr);
+  const auto momentum = static_cast<float>(hyper.momentum);
+  const auto decay = static_cast<float>(hyper.weight_decay);
+  if (first) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      v[i] = g[i] + decay * w[i];
+      w[i] -= lr * v[i];
+    }
+  } else {
+    for (std::int64_t i = begin; i < end; ++i) {
+      v[i] = momentum * v[i] + (g[i] + decay * w[i]);
+      w[i] -= lr * v[i];
     }
   }
-  return chunks;
 }
 
 }  // namespace
 
-void sgd_step(std::span<const SgdSlot> slots, const SgdParams& params) {
-  const std::vector<Chunk> chunks = cut(slots);
-  parallel_for(0, std::ssize(chunks), 1, [&](std::int64_t begin, std::int64_t end) {
-    const SgdParams p = params;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto [w, g, v, count] = chunks[static_cast<std::size_t>(i)];
-#pragma omp simd
-      for (std::int64_t j = 0; j < count; ++j) {
-        const float d = g[j] + p.weight_decay * w[j];
-        v[j] = p.momentum * v[j] + d;
-        w[j] -= p.lr * v[j];
-      }
+// All parameters together are one range of elements, split evenly over the threads whatever the
+// sizes of the tensors.
+void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
+  std::vector<std::int64_t> starts = {0};
+  std::vector<Pointers> pointers;
+  for (const SgdItem& item : items) {
+    starts.push_back(starts.back() + item.weight.numel());
+    pointers.push_back(
+        {item.weight.data<float>(), item.gradient.data<float>(), item.momentum.data<float>()});
+  }
+  constexpr std::int64_t kGrain = 1 << 14;
+  parallel_for(0, starts.back(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    auto index =
+        static_cast<std::size_t>(std::ranges::upper_bound(starts, begin) - starts.begin() - 1);
+    for (; index < items.size() && starts[index] < end; ++index) {
+      update(pointers[index], std::max(begin, starts[index]) - starts[index],
+             std::min(end, starts[index + 1]) - starts[index], items[index].first, hyper);
     }
   });
 }
