@@ -1,0 +1,91 @@
+// Convolution, batch norm and the pair of them, the unit ResNets are made of.
+#pragma once
+
+#include "engine/ops/batch_norm.h"
+#include "engine/ops/conv2d.h"
+#include "layers/init.h"
+#include "layers/module.h"
+
+namespace invp {
+
+struct Conv2dConfig {
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  int kernel = 3;
+  Conv2dParams params;
+};
+
+/// Without bias, as everywhere a batch norm follows. Parameter: weight (out, kernel, kernel,
+/// in/groups).
+class Conv2d : public Module {
+ public:
+  Conv2d(const Conv2dConfig& config, Initializer& init);
+  /// x (N,H,W,in) f32 or bf16: the f32 weights are rounded to bf16 for the product when x is.
+  Tensor forward(const Tensor& x) const;
+  const Tensor& weight() const { return weight_; }
+  const Conv2dParams& params() const { return config_.params; }
+
+ private:
+  Conv2dConfig config_;
+  Tensor weight_;
+};
+
+/// Parameters weight and bias, buffers running_mean, running_var and num_batches_tracked, each
+/// (channels) but the last.
+class BatchNorm2d : public Module {
+ public:
+  explicit BatchNorm2d(std::int64_t channels);
+  Tensor forward(const Tensor& x);
+  Tensor forward_relu(const Tensor& x);
+  /// relu(batch_norm(x) + residual)
+  Tensor forward_add_relu(const Tensor& x, const Tensor& residual);
+
+  const Tensor& weight() const { return weight_; }
+  const Tensor& bias() const { return bias_; }
+  const Tensor& running_mean() const { return running_mean_; }
+  const Tensor& running_var() const { return running_var_; }
+  static constexpr float kEps = 1e-5F;
+  static constexpr float kMomentum = 0.1F;
+
+ private:
+  BatchNormParams next_params();
+
+  Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+/// A convolution and the batch norm behind it, which registers itself under torchvision's two names
+/// in its parent. In evaluation without gradients the norm is folded into the weights and the whole
+/// is one fused convolution.
+class ConvNorm {
+ public:
+  ConvNorm(const Conv2dConfig& config, Initializer& init)
+      : conv_(config, init), norm_(config.out) {}
+
+  Tensor forward(const Tensor& x);
+  Tensor forward_relu(const Tensor& x);
+  /// The residual is overwritten if it is the only handle to its elements and no gradient is
+  /// wanted.
+  Tensor forward_add_relu(const Tensor& x, Tensor residual);
+
+  Conv2d& conv() { return conv_; }
+  BatchNorm2d& norm() { return norm_; }
+  void forget_folded() { folded_ = {}; }
+
+ private:
+  bool can_fold() const;
+  Tensor fused(const Tensor& x, Tensor residual, bool relu);
+
+  Conv2d conv_;
+  BatchNorm2d norm_;
+  struct Folded {
+    Tensor weight, bias;
+  };
+  Folded folded_;
+};
+
+/// w' = w * gamma / sqrt(var + eps) and b' = beta - mean * gamma / sqrt(var + eps): conv(x, w') +
+/// b' = norm(conv(x, w)) with running statistics.
+void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_weight,
+                     Tensor& folded_bias);
+
+}  // namespace invp

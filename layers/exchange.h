@@ -1,0 +1,27 @@
+// Networks in and out of the form PyTorch uses: torchvision's names, convolution weights OIHW.
+#pragma once
+
+#include <string>
+
+#include "engine/files/tensor_file.h"
+#include "layers/resnet.h"
+
+namespace invp {
+
+/// The module's state as load_state_dict(strict=True) takes it.
+TensorFile pytorch_state(const Module& module);
+
+/// Sets the whole state from such a file. Throws Error naming `origin` and the tensors that do not
+/// fit.
+void load_pytorch_state(Module& module, const TensorFile& file, const std::string& origin);
+
+/// Sets everything but the head ("fc."), whatever the file holds there: features of any classifier
+/// of this architecture.
+void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::string& origin);
+
+/// The network a file's tensors belong to, read off their names and shapes; the image form is told
+/// from the CIFAR form by the stem. Throws Error naming `origin` when they are no ResNet this
+/// engine builds.
+NetworkConfig recognise_network(const TensorFile& file, const std::string& origin);
+
+}  // namespace invp

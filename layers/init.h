@@ -1,0 +1,38 @@
+// Initialisations of the paper's networks. Each tensor's values are a pure function of (seed, its
+// number in the network).
+#pragma once
+
+#include "engine/core/random.h"
+#include "engine/core/tensor.h"
+
+namespace invp {
+
+/// Which networks: the ImageNet ones and the CIFAR/SVHN ones of the released code are initialised
+/// differently.
+enum class InitScheme {
+  kImagenet,  ///< convolutions Kaiming normal, fan-out, ReLU gain; linear Xavier uniform, zero bias
+  kCifar,     ///< PyTorch's default: Kaiming uniform with a = sqrt(5), linear biases
+              ///< U(+-1/sqrt(fan_in))
+};
+
+/// Numbers tensors in order of construction; the number is part of the address of their randomness.
+class Initializer {
+ public:
+  Initializer(InitScheme scheme, std::uint64_t seed) : scheme_(scheme), seed_(seed) {}
+
+  Tensor conv_weight(const Shape& shape);  ///< (K, R, S, C)
+  Tensor linear_weight(std::int64_t out, std::int64_t in);
+  Tensor linear_bias(std::int64_t out, std::int64_t in);
+
+ private:
+  Tensor uniform(const Shape& shape, double bound);
+  Tensor normal(const Shape& shape, double deviation);
+  template <class Draw>
+  Tensor fill(const Shape& shape, const Draw& draw);
+
+  InitScheme scheme_;
+  std::uint64_t seed_;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace invp

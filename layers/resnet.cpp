@@ -1,0 +1,220 @@
+#include "layers/resnet.h"
+
+#include <array>
+#include <utility>
+
+#include "engine/ops/avg_pool2d.h"
+#include "engine/ops/cast.h"
+#include "engine/ops/max_pool2d.h"
+#include "engine/ops/reshape.h"
+
+namespace invp {
+
+namespace {
+
+/// Two 3x3 convolutions (ResNet-18 and -34).
+class BasicBlock : public ResidualBlock {
+ public:
+  static constexpr std::int64_t kExpansion = 1;
+
+  BasicBlock(std::int64_t in, std::int64_t width, int stride, Initializer& init)
+      : first_({.in = in, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
+               init),
+        second_({.in = width, .out = width, .kernel = 3, .params = {.padding = 1}}, init) {
+    add_child("conv1", first_.conv());
+    add_child("bn1", first_.norm());
+    add_child("conv2", second_.conv());
+    add_child("bn2", second_.norm());
+    if (stride != 1 || in != width) {
+      shortcut_ = std::make_unique<ConvNorm>(
+          Conv2dConfig{.in = in, .out = width, .kernel = 1, .params = {.stride = stride}}, init);
+      add_child("downsample.0", shortcut_->conv());
+      add_child("downsample.1", shortcut_->norm());
+    }
+  }
+
+  Tensor forward(Tensor x) override {
+    const Tensor inner = first_.forward_relu(x);
+    Tensor residual = shortcut_ ? shortcut_->forward(x) : std::move(x);
+    return second_.forward_add_relu(inner, std::move(residual));
+  }
+
+ protected:
+  void state_changed() override {
+    first_.forget_folded();
+    second_.forget_folded();
+    if (shortcut_) shortcut_->forget_folded();
+  }
+
+ private:
+  ConvNorm first_, second_;
+  std::unique_ptr<ConvNorm> shortcut_;
+};
+
+/// 1x1, 3x3 with the stride, 1x1 to four times the width (ResNet-50).
+class Bottleneck : public ResidualBlock {
+ public:
+  static constexpr std::int64_t kExpansion = 4;
+
+  Bottleneck(std::int64_t in, std::int64_t width, int stride, Initializer& init)
+      : first_({.in = in, .out = width, .kernel = 1}, init),
+        second_(
+            {.in = width, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
+            init),
+        third_({.in = width, .out = width * kExpansion, .kernel = 1}, init) {
+    add_child("conv1", first_.conv());
+    add_child("bn1", first_.norm());
+    add_child("conv2", second_.conv());
+    add_child("bn2", second_.norm());
+    add_child("conv3", third_.conv());
+    add_child("bn3", third_.norm());
+    if (stride != 1 || in != width * kExpansion) {
+      shortcut_ = std::make_unique<ConvNorm>(
+          Conv2dConfig{
+              .in = in, .out = width * kExpansion, .kernel = 1, .params = {.stride = stride}},
+          init);
+      add_child("downsample.0", shortcut_->conv());
+      add_child("downsample.1", shortcut_->norm());
+    }
+  }
+
+  Tensor forward(Tensor x) override {
+    Tensor inner = first_.forward_relu(x);
+    inner = second_.forward_relu(inner);
+    Tensor residual = shortcut_ ? shortcut_->forward(x) : std::move(x);
+    return third_.forward_add_relu(inner, std::move(residual));
+  }
+
+ protected:
+  void state_changed() override {
+    first_.forget_folded();
+    second_.forget_folded();
+    third_.forget_folded();
+    if (shortcut_) shortcut_->forget_folded();
+  }
+
+ private:
+  ConvNorm first_, second_, third_;
+  std::unique_ptr<ConvNorm> shortcut_;
+};
+
+bool is_cifar(Arch arch) {
+  return arch == Arch::kResNet18Cifar || arch == Arch::kResNet50Cifar;
+}
+bool has_bottlenecks(Arch arch) {
+  return arch == Arch::kResNet50 || arch == Arch::kResNet50Cifar;
+}
+
+/// Blocks in each of the four stages.
+std::array<int, 4> depths(Arch arch) {
+  if (arch == Arch::kResNet18 || arch == Arch::kResNet18Cifar) return {2, 2, 2, 2};
+  return {3, 4, 6, 3};
+}
+
+std::int64_t feature_dim(const NetworkConfig& config) {
+  return 8LL * config.width *
+         (has_bottlenecks(config.arch) ? Bottleneck::kExpansion : BasicBlock::kExpansion);
+}
+
+Conv2dConfig stem_config(const NetworkConfig& config) {
+  if (is_cifar(config.arch))
+    return {.in = 3, .out = config.width, .kernel = 3, .params = {.padding = 1}};
+  return {.in = 3, .out = config.width, .kernel = 7, .params = {.stride = 2, .padding = 3}};
+}
+
+template <class Block>
+std::int64_t append_stage(std::vector<std::unique_ptr<ResidualBlock>>& blocks, std::int64_t in,
+                          std::int64_t width, int count, int stride, Initializer& init) {
+  for (int i = 0; i < count; ++i) {
+    blocks.push_back(std::make_unique<Block>(in, width, i == 0 ? stride : 1, init));
+    in = width * Block::kExpansion;
+  }
+  return in;
+}
+
+std::vector<std::unique_ptr<ResidualBlock>> make_blocks(const NetworkConfig& config,
+                                                        Initializer& init) {
+  std::vector<std::unique_ptr<ResidualBlock>> blocks;
+  std::int64_t channels = config.width;
+  for (int stage = 0; stage < 4; ++stage) {
+    const std::int64_t width = static_cast<std::int64_t>(config.width) << stage;
+    const int stride = stage == 0 ? 1 : 2;
+    const int count = depths(config.arch).at(static_cast<std::size_t>(stage));
+    channels = has_bottlenecks(config.arch)
+                   ? append_stage<Bottleneck>(blocks, channels, width, count, stride, init)
+                   : append_stage<BasicBlock>(blocks, channels, width, count, stride, init);
+  }
+  return blocks;
+}
+
+}  // namespace
+
+const std::vector<std::pair<std::string, Arch>>& all_archs() {
+  static const std::vector<std::pair<std::string, Arch>> archs = {
+      {"resnet18", Arch::kResNet18},
+      {"resnet34", Arch::kResNet34},
+      {"resnet50", Arch::kResNet50},
+      {"resnet18-cifar", Arch::kResNet18Cifar},
+      {"resnet50-cifar", Arch::kResNet50Cifar}};
+  return archs;
+}
+
+const char* name_of(Arch arch) {
+  for (const auto& [name, value] : all_archs()) {
+    if (value == arch) return name.c_str();
+  }
+  return "?";
+}
+
+ResNet::ResNet(const NetworkConfig& config)
+    : config_(config),
+      cifar_(is_cifar(config.arch)),
+      init_(cifar_ ? InitScheme::kCifar : InitScheme::kImagenet, config.seed),
+      stem_(stem_config(config), init_),
+      blocks_(make_blocks(config, init_)),
+      feature_dim_(invp::feature_dim(config)),
+      head_(config.head, feature_dim_, config.dim, init_) {
+  add_child("conv1", stem_.conv());
+  add_child("bn1", stem_.norm());
+  std::size_t next = 0;
+  for (int stage = 0; stage < 4; ++stage) {
+    for (int i = 0; i < depths(config.arch).at(static_cast<std::size_t>(stage)); ++i) {
+      add_child(message("layer", stage + 1, ".", i), *blocks_[next++]);
+    }
+  }
+  if (head_.hidden() != nullptr) add_child("fc.0", *head_.hidden());
+  add_child(head_.hidden() != nullptr ? "fc.2" : "fc", head_.last());
+}
+
+ResNet::~ResNet() = default;
+
+Tensor ResNet::stem(const Tensor& images) {
+  CHECK(images.rank() == 4 && images.dim(3) == 3, "[resnet] wants images (N, H, W, 3), got ",
+        images.shape());
+  const Tensor x = stem_.forward_relu(cast(images, compute_type_));
+  return cifar_ ? x : max_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1});
+}
+
+Tensor ResNet::features(const Tensor& images) {
+  Tensor x = stem(images);
+  for (const auto& block : blocks_) x = block->forward(std::move(x));
+  return cast(flatten(adaptive_avg_pool2d(x, 1, 1)), DType::kF32);
+}
+
+Tensor ResNet::forward(const Tensor& images) {
+  return head_.forward(cast(features(images), compute_type_));
+}
+
+void ResNet::taps(const Tensor& images, int last,
+                  const std::function<void(int tap, const Tensor& output)>& visit) {
+  CHECK(last >= 1 && last <= tap_count(), "[resnet] ", name_of(config_.arch), " has taps 1 to ",
+        tap_count(), ", not ", last);
+  Tensor x = stem(images);
+  visit(1, x);
+  for (int tap = 2; tap <= last; ++tap) {
+    x = blocks_[static_cast<std::size_t>(tap - 2)]->forward(std::move(x));
+    visit(tap, x);
+  }
+}
+
+}  // namespace invp

@@ -1,0 +1,79 @@
+// ResNets (He et al. 2016) in torchvision's form (stride in the 3x3 convolution) and in the CIFAR
+// form (3x3 stride-1 stem, no max pool), with the projection head of the paper. Parameter names and
+// order are torchvision's.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layers/conv.h"
+#include "layers/linear.h"
+#include "layers/module.h"
+
+namespace invp {
+
+enum class Arch { kResNet18, kResNet34, kResNet50, kResNet18Cifar, kResNet50Cifar };
+
+/// "resnet50-cifar"
+const char* name_of(Arch arch);
+/// Every architecture by name, in the order of the command line's help.
+const std::vector<std::pair<std::string, Arch>>& all_archs();
+
+struct NetworkConfig {
+  Arch arch = Arch::kResNet50;
+  int width = 64;  ///< channels after the stem
+  HeadKind head = HeadKind::kLinear;
+  int dim = 128;  ///< embedding size
+  std::uint64_t seed = 0;
+};
+
+/// A residual block: relu(f(x) + shortcut(x)).
+class ResidualBlock : public Module {
+ public:
+  /// x (N,H,W,in) -> (N,H/stride,W/stride,out). Takes x over: in inference its memory is reused
+  /// when nobody else holds it.
+  virtual Tensor forward(Tensor x) = 0;
+};
+
+class ResNet : public Module {
+ public:
+  explicit ResNet(const NetworkConfig& config);
+  ~ResNet() override;
+
+  /// images (N, S, S, 3) f32, normalised -> embeddings (N, dim) f32, before the L2 normalisation.
+  Tensor forward(const Tensor& images);
+  /// images -> pooled backbone features (N, feature_dim()) f32.
+  Tensor features(const Tensor& images);
+  /// Calls visit(tap, output) for tap 1, the stem, and taps 2.., the residual blocks, as they are
+  /// computed; stops after `last`. Outputs (N,H,W,C) in the compute type.
+  void taps(const Tensor& images, int last,
+            const std::function<void(int tap, const Tensor& output)>& visit);
+
+  int tap_count() const { return 1 + static_cast<int>(blocks_.size()); }
+  std::int64_t feature_dim() const { return feature_dim_; }
+  const NetworkConfig& config() const { return config_; }
+  Head& head() { return head_; }
+
+  /// f32, or bf16 for activations and products (weights, statistics and embeddings stay f32).
+  void set_compute_type(DType dtype) { compute_type_ = dtype; }
+
+ protected:
+  void state_changed() override { stem_.forget_folded(); }
+
+ private:
+  Tensor stem(const Tensor& images);
+
+  NetworkConfig config_;
+  bool cifar_;
+  DType compute_type_ = DType::kF32;
+  Initializer init_;
+  ConvNorm stem_;
+  std::vector<std::unique_ptr<ResidualBlock>> blocks_;
+  std::int64_t feature_dim_;
+  Head head_;
+};
+
+}  // namespace invp
