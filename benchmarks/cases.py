@@ -1,0 +1,140 @@
+"""What is compared: each piece of work as one command of ours and one or more of the peer's."""
+
+from dataclasses import dataclass, field
+
+BANK = 1281167  # images of ImageNet
+
+
+@dataclass
+class Case:
+    name: str
+    title: str
+    ours: list  # arguments of `invp`
+    peers: dict  # form -> [script, arguments]
+    goals: dict  # form -> how many times the peer's speed is wanted
+    rate: str = "images_per_second"
+    memory_goal: float | None = None  # our peak over the peer's
+    needs_photos: bool = False
+    clock: str = "json"  # or "wall": our own figure is the wall time of the whole command
+    notes: list = field(default_factory=list)
+
+
+def step(name, title, goal, memory_goal=None, **options):
+    arguments = [
+        part
+        for key, value in options.items()
+        for part in (f"--{key.replace('_', '-')}", str(value))
+    ]
+    return Case(
+        name,
+        title,
+        ["bench", "step", "--objective", "released", *arguments],
+        {form: ["peer_step.py", "--mode", form, *arguments] for form in ("eager", "compile")},
+        {"eager": goal, "compile": goal},
+        memory_goal=memory_goal,
+    )
+
+
+def network(arch, batch, size):
+    return ["--arch", arch, "--batch-size", str(batch), "--image-size", str(size)]
+
+
+def cases(photos, cifar):
+    small = dict(
+        arch="resnet18-cifar", batch_size=128, image_size=32, bank=10000, hard_positives=20
+    )
+    search = ["--bank", str(BANK), "--dim", "128", "--batch-size", "128", "--background", "4096"]
+    knn = ["--bank", str(BANK), "--queries", "2000", "--k", "200"]
+    infer = network("resnet50", 32, 224)
+    train = ["--arch", "resnet18-cifar", "--width", "16", "--batch-size", "128"]
+    data = ["--data", cifar, "--format", "cifar10"] if cifar else ["--format", "synthetic"]
+    records = ["--data", f"{cifar}/train.bin"] if cifar else []
+    return [
+        step(
+            "step-cifar",
+            "Training step, ResNet-18 CIFAR, width 64, batch 128, bank 10,000",
+            1.2,
+            width=64,
+            **small,
+        ),
+        step(
+            "step-cifar-16",
+            "Training step, ResNet-18 CIFAR, width 16, batch 128, bank 10,000",
+            1.3,
+            width=16,
+            **small,
+        ),
+        step(
+            "step-resnet50",
+            "Training step, ResNet-50, 224 px, batch 16, MLP head, bank 50,000",
+            1.15,
+            memory_goal=0.7,
+            arch="resnet50",
+            head="mlp",
+            batch_size=16,
+            image_size=224,
+            bank=50000,
+        ),
+        step(
+            "step-resnet18",
+            "Training step, ResNet-18, 224 px, batch 32, bank 50,000",
+            1.15,
+            arch="resnet18",
+            batch_size=32,
+            image_size=224,
+            bank=50000,
+        ),
+        Case(
+            "infer-resnet50",
+            "Inference, ResNet-50, 224 px, batch 32",
+            ["bench", "infer", *infer],
+            {form: ["peer_infer.py", "--mode", form, *infer] for form in ("script", "compile")},
+            {"script": 1.1, "compile": 1.1},
+        ),
+        Case(
+            "objective",
+            f"One objective step: batch 128, d 128, n {BANK:,}, M 4096",
+            ["bench", "search", *search],
+            {
+                form: ["peer_objective.py", "--form", form, *search]
+                for form in ("published", "lean")
+            },
+            {"published": 4.0, "lean": 2.0},
+        ),
+        Case(
+            "knn",
+            f"Weighted kNN, K 200, bank {BANK:,}",
+            ["bench", "knn", *knn],
+            {form: ["peer_knn.py", "--library", form, *knn] for form in ("faiss", "torch")},
+            {"faiss": 1.2, "torch": 1.2},
+            rate="queries_per_second",
+        ),
+        Case(
+            "loader",
+            "JPEG of about 500x375 to augmented 224 px tensor, one core",
+            [
+                "bench",
+                "loader",
+                "--data",
+                str(photos),
+                "--augment",
+                "imagenet",
+                "--workers",
+                "1",
+                "--threads",
+                "1",
+            ],
+            {"torchvision": ["peer_loader.py", "--data", str(photos), "--workers", "1"]},
+            {"torchvision": 3.0},
+            needs_photos=True,
+        ),
+        Case(
+            "start-up",
+            "From the command to the first training step, CIFAR, width 16",
+            ["pretrain", *data, *train, "--stop-after", "1", "--epochs", "1"],
+            {"eager": ["peer_startup.py", *train, *records]},
+            {"eager": 3.0},
+            clock="wall",
+            notes=["ours is the wall time of the whole command, its last checkpoint included"],
+        ),
+    ]

@@ -1,0 +1,90 @@
+"""Single layers in PyTorch, channels_last: forward, and forward with backward. One JSON line each."""
+
+import argparse
+
+import common
+
+if __name__ == "__main__":
+    common.tune_environment()
+
+import torch
+from torch.nn import functional as F
+
+CL = torch.channels_last
+
+
+def image(n, c, size):
+    return torch.randn(n, c, size, size).contiguous(memory_format=CL)
+
+
+def conv(n, c, k, kernel, stride, size):
+    x = image(n, c, size).requires_grad_(c != 3)  # images need no gradient
+    w = torch.randn(k, c, kernel, kernel).contiguous(memory_format=CL).requires_grad_()
+    multiply_adds = n * k * c * kernel**2 * (-(-size // stride)) ** 2
+    return lambda: F.conv2d(x, w, None, stride, kernel // 2), [x, w], 2 * multiply_adds
+
+
+def batch_norm(n, c, size):
+    x, g, b = image(n, c, size).requires_grad_(), torch.ones(c), torch.zeros(c)
+    g.requires_grad_(), b.requires_grad_()
+    mean, var = torch.zeros(c), torch.ones(c)
+    return lambda: F.batch_norm(x, mean, var, g, b, True), [x, g, b], None
+
+
+def max_pool(n, c, size):
+    x = image(n, c, size).requires_grad_()
+    return lambda: F.max_pool2d(x, 3, 2, 1), [x], None
+
+
+def linear(n, c, k):
+    x, w = torch.randn(n, c).requires_grad_(), torch.randn(k, c).requires_grad_()
+    return lambda: F.linear(x, w), [x, w], 2 * n * c * k
+
+
+def relu_add(n, c, size):
+    x, y = image(n, c, size).requires_grad_(), image(n, c, size).requires_grad_()
+    return lambda: F.relu(x + y), [x, y], None
+
+
+LAYERS = {
+    "conv3x3_64_64_56": lambda n: conv(n, 64, 64, 3, 1, 56),
+    "conv1x1_256_64_56": lambda n: conv(n, 256, 64, 1, 1, 56),
+    "conv7x7s2_3_64_224": lambda n: conv(n, 3, 64, 7, 2, 224),
+    "conv3x3s2_128_128_56": lambda n: conv(n, 128, 128, 3, 2, 56),
+    "conv3x3_512_512_7": lambda n: conv(n, 512, 512, 3, 1, 7),
+    "batch_norm_256_56": lambda n: batch_norm(n, 256, 56),
+    "max_pool3x3s2_64_112": lambda n: max_pool(n, 64, 112),
+    "linear_2048_2048": lambda n: linear(4 * n, 2048, 2048),
+    "relu_add_256_56": lambda n: relu_add(n, 256, 56),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layer", choices=list(LAYERS), nargs="*", default=list(LAYERS))
+    parser.add_argument("--batch-size", type=int, default=32)
+    common.add_common_arguments(parser, repeats=9)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+
+    for name in args.layer:
+        forward, leaves, flops = LAYERS[name](args.batch_size)
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        seed = torch.randn_like(forward())
+        for what in ("forward", "forward+backward"):
+
+            def work():
+                if what == "forward":
+                    with torch.no_grad():
+                        forward()
+                else:
+                    torch.autograd.grad(forward(), wanted, seed)
+
+            times = common.measure(work, args.repeats, args.warm_up)
+            passes = 1 if what == "forward" else 1 + len(wanted)
+            more = {"gflops": passes * flops / min(times) / 1e6} if flops else {}
+            common.report(times, args.batch_size, layer=name, what=what, **more)
+
+
+if __name__ == "__main__":
+    main()
