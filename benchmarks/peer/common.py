@@ -10,9 +10,9 @@ import statistics
 import sys
 import time
 
-# glibc hands the pages of big tensors back to the kernel on every free; faulting them in again costs
-# memory-bound layers 1.5 to 3 times their time. The price is resident memory: --plain-malloc shows
-# the other end of that bargain.
+# glibc hands the pages of big tensors back to the kernel on every free; faulting them in again
+# costs memory-bound layers 1.5 to 3 times their time. The price is resident memory: --plain-malloc
+# shows the other end of that bargain.
 KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "1000000000000",
@@ -65,10 +65,10 @@ def peak_memory_bytes():
 
 
 def report(times, items=None, rate="images_per_second", **more):
-    """Prints the result line: the contract of `invp bench --json`, so that both sides read alike."""
+    """Prints the result line, with the names of `invp bench --json`; `more` may override one."""
     median = statistics.median(times)
     result = {"ms": median, "ms_min": min(times), "ms_max": max(times)}
     if items is not None:
         result[rate] = 1e3 * items / median
     result["peak_memory_bytes"] = peak_memory_bytes()
-    print(json.dumps(result | more), flush=True)  # `more` may name the peak of another process
+    print(json.dumps(result | more), flush=True)

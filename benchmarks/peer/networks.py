@@ -18,7 +18,7 @@ ARCHITECTURES = {
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, or (bottleneck) 1x1, 3x3, 1x1 with four times the channels at the end."""
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times the channels at the end."""
 
     def __init__(self, channels_in, width, stride, bottleneck):
         super().__init__()

@@ -45,7 +45,7 @@ class Memory:
         return torch.cat(shells, 1)
 
     def refresh(self, indices, nearest):
-        """`nearest` [b, k + 1], best first; the image itself gives its place to the last of them."""
+        """`nearest` [b, k + 1], best first; an image that finds itself takes the last instead."""
         kept = nearest[:, :-1]
         self.graph[indices] = torch.where(kept == indices[:, None], nearest[:, -1:], kept)
 

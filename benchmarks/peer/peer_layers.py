@@ -1,4 +1,4 @@
-"""Single layers in PyTorch, channels_last: forward, and forward with backward. One JSON line each."""
+"""Single layers in PyTorch, channels_last: forward, and with backward. One JSON line each."""
 
 import argparse
 
