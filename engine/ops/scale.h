@@ -1,0 +1,16 @@
+// y = factor x, with a factor that stays on its device: how an operation that computed its gradient
+// ahead passes the chain rule on.
+//   x f32 of any shape, factor f32 with one element -> y like x. Not differentiable. Throws for
+//   other shapes and dtypes.
+#pragma once
+
+#include "engine/core/dispatch.h"
+#include "engine/core/tensor.h"
+
+namespace invp {
+
+Tensor scale(const Tensor& x, const Tensor& factor);
+
+KERNEL(scale, const Tensor& x, const Tensor& factor, const Tensor& y);
+
+}  // namespace invp
