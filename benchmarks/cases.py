@@ -14,6 +14,7 @@ class Case:
     goals: dict  # form -> how many times the peer's speed is wanted
     rate: str | None = "images_per_second"  # None: the goal is about milliseconds
     memory_goal: float | None = None  # our peak over the peer's
+    data_bytes: int = 0  # what the work is about, and must be in memory whoever does it
     needs_photos: bool = False
     clock: str = "json"  # or "wall": our own figure is the wall time of the whole command
     notes: list = field(default_factory=list)
@@ -101,6 +102,7 @@ def cases(photos, cifar):
             },
             {"published": 4.0, "lean": 2.0},
             rate=None,
+            data_bytes=BANK * 128 * 4,
         ),
         Case(
             "knn",
