@@ -1,0 +1,158 @@
+// What stands in a scene. Every range here serves one end: that pictures of one class have their
+// shapes and textures in common and nothing that a comparison of pixels, colours or places would
+// find.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "data/synthetic/scene.h"
+#include "engine/core/error.h"
+
+namespace invp::synthetic {
+namespace {
+
+constexpr double kTau = 2 * std::numbers::pi;
+
+float real(Random& random, double low, double high) {
+  return static_cast<float>(random.uniform(low, high));
+}
+int whole(Random& random, int low, int high) {
+  return static_cast<int>(random.integer(low, high));
+}
+float turn(Random& random) {
+  return real(random, 0, kTau);
+}
+
+/// A colour of given hue (in turns), saturation and brightness (luma, kept off black and white).
+Colour colour(float hue, float saturation, float luma) {
+  luma = std::clamp(luma, 0.04F, 0.97F);
+  const auto channel = [&](float shift) {
+    const float wave = std::cos(static_cast<float>(kTau) * (hue - shift));
+    return 0.5F + 0.5F * wave;
+  };
+  const Colour pure{channel(0), channel(1.0F / 3), channel(2.0F / 3)};
+  const float grey = 0.299F * pure.red + 0.587F * pure.green + 0.114F * pure.blue;
+  const float strength = 1.3F * saturation * std::sqrt(luma * (1.3F - luma));
+  return {luma + strength * (pure.red - grey), luma + strength * (pure.green - grey),
+          luma + strength * (pure.blue - grey)};
+}
+
+/// Two paints that differ enough in brightness for the texture to survive a loss of colour.
+std::array<Colour, 2> two_tone(Random& random) {
+  const float hue = real(random, 0, 1);
+  const float other = random.uniform() < 0.5 ? hue + real(random, -0.08, 0.08) : real(random, 0, 1);
+  const float dark = real(random, 0.08, 0.45);
+  const float light = std::min(0.97F, dark + real(random, 0.32, 0.6));
+  std::array<Colour, 2> paint{colour(hue, real(random, 0.2, 1), light),
+                              colour(other, real(random, 0.2, 1), dark)};
+  if (random.uniform() < 0.5) std::swap(paint[0], paint[1]);
+  return paint;
+}
+
+Figure object(const ClassLook& look, Point centre, float radius, Random& random) {
+  Figure figure;
+  figure.shape = look.shape;
+  figure.centre = centre;
+  figure.radius = radius;
+  figure.angle = turn(random);
+  figure.aspect = std::exp(real(random, -0.25, 0.25));
+  figure.texture = look.texture;
+  figure.style = {.duty = real(random, 0.38, 0.62),
+                  .phase = {real(random, 0, 1), real(random, 0, 1)},
+                  .warp = real(random, 0, 0.12),
+                  .spokes = whole(random, 6, 10),
+                  .seed = random.bits()};
+  figure.period = real(random, 0.24, 0.4);
+  figure.texture_angle = turn(random);
+  figure.paint = two_tone(random);
+  figure.relief = real(random, 0.3, 1);
+  return figure;
+}
+
+/// One large object, or two or three smaller ones on a wobbly circle round the middle.
+void add_objects(const ClassLook& look, Random& random, std::vector<Figure>& figures) {
+  const int count = whole(random, 1, 3);
+  const float start = turn(random);
+  for (int i = 0; i < count; ++i) {
+    const float reach = count == 1 ? real(random, 0, 0.3) : real(random, 0.42, 0.6);
+    const float angle = start + static_cast<float>(kTau * i / count) + real(random, -0.3, 0.3);
+    const Point centre{reach * std::cos(angle), reach * std::sin(angle)};
+    constexpr std::array<std::array<double, 2>, 3> kRadius{
+        {{0.6, 0.95}, {0.48, 0.66}, {0.42, 0.55}}};
+    const auto& range = kRadius[static_cast<std::size_t>(count - 1)];
+    figures.push_back(object(look, centre, real(random, range[0], range[1]), random));
+  }
+}
+
+/// Plain pieces of any shape in the background's own range of colours.
+void add_clutter(float hue, Random& random, std::vector<Figure>& figures) {
+  const int count = whole(random, 3, 9);
+  for (int i = 0; i < count; ++i) {
+    Figure piece;
+    piece.shape = static_cast<Shape>(whole(random, 0, kShapes - 1));
+    piece.centre = {real(random, -1.1, 1.1), real(random, -1.1, 1.1)};
+    piece.radius = real(random, 0.08, 0.4);
+    piece.angle = turn(random);
+    piece.aspect = std::exp(real(random, -0.4, 0.4));
+    piece.opacity = real(random, 0.25, 0.8);
+    piece.style.duty = 1;
+    const Colour paint =
+        colour(hue + real(random, -0.2, 0.2), real(random, 0.1, 0.9), real(random, 0.15, 0.85));
+    piece.paint = {paint, paint};
+    figures.push_back(piece);
+  }
+}
+
+/// Up to two thin bars across the foreground.
+void add_twigs(Random& random, std::vector<Figure>& figures) {
+  const int count = whole(random, 0, 2);
+  for (int i = 0; i < count; ++i) {
+    Figure twig;
+    twig.shape = Shape::kCapsule;
+    twig.centre = {real(random, -0.8, 0.8), real(random, -0.8, 0.8)};
+    twig.angle = turn(random);
+    twig.radius = real(random, 0.2, 0.32);
+    twig.aspect = real(random, 10, 16);
+    twig.style.duty = 1;
+    const Colour paint = colour(real(random, 0, 1), real(random, 0, 0.6), real(random, 0.05, 0.95));
+    twig.paint = {paint, paint};
+    twig.opacity = real(random, 0.6, 1);
+    figures.push_back(twig);
+  }
+}
+
+}  // namespace
+
+ClassLook look_of(int label) {
+  CHECK(label >= 0 && label < kShapes * kTextures, "[synthetic] a label is 0 to ",
+        kShapes * kTextures - 1, ", got ", label);
+  return {.shape = static_cast<Shape>(label % kShapes),
+          .texture = static_cast<Texture>((label + label / kShapes) % kTextures)};
+}
+
+Scene compose(const ClassLook& look, Random& random) {
+  Scene scene;
+  const float hue = real(random, 0, 1);
+  const float luma = real(random, 0.2, 0.8);
+  scene.background = {colour(hue, real(random, 0.1, 0.8), luma),
+                      colour(hue + real(random, -0.15, 0.15), real(random, 0.1, 0.8),
+                             luma + real(random, -0.25, 0.25))};
+  scene.background_angle = turn(random);
+  for (Wave& wave : scene.waves) {
+    const float angle = turn(random);
+    const float pace = real(random, 1, 5);
+    wave = {.direction = {pace * std::cos(angle), pace * std::sin(angle)},
+            .phase = turn(random),
+            .depth = real(random, 0, 0.06)};
+  }
+  const float from = turn(random);
+  scene.light = {std::cos(from), std::sin(from)};
+  scene.light_fall = real(random, 0, 0.35);
+  scene.noise = real(random, 0.005, 0.05);
+  add_clutter(hue, random, scene.figures);
+  add_objects(look, random, scene.figures);
+  add_twigs(random, scene.figures);
+  return scene;
+}
+
+}  // namespace invp::synthetic

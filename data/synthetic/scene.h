@@ -1,0 +1,71 @@
+// One picture of the synthetic set: what stands in it, and how it is drawn. The label decides the
+// shape and the texture of its objects and nothing else; everything else is drawn at random, with
+// no regard to the label.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "data/image.h"
+#include "data/synthetic/shapes.h"
+#include "data/synthetic/textures.h"
+#include "engine/core/random.h"
+
+namespace invp::synthetic {
+
+/// Red, green, blue; 0 to 1 in the picture, any value on the way.
+struct Colour {
+  float red = 0;
+  float green = 0;
+  float blue = 0;
+};
+
+/// A shape with a textured surface. The picture spans -1 to 1 both ways, y downwards.
+struct Figure {
+  Shape shape = Shape::kDisc;
+  Point centre;
+  float radius = 0.5F;
+  float angle = 0;   ///< radians
+  float aspect = 1;  ///< width over height, area kept
+  Texture texture = Texture::kPlain;
+  TextureStyle style;
+  float period = 0.3F;      ///< of the texture
+  float texture_angle = 0;  ///< radians, from the shape's own axes
+  std::array<Colour, 2> paint;
+  float opacity = 1;
+  float relief = 0;  ///< how much the light models it; 0 is flat and casts no shadow
+};
+
+/// A slow wave of brightness in the background.
+struct Wave {
+  Point direction;  ///< radians a unit
+  float phase = 0;
+  float depth = 0;
+};
+
+struct Scene {
+  std::array<Colour, 2> background;
+  float background_angle = 0;
+  std::array<Wave, 3> waves;
+  std::vector<Figure> figures;  ///< from back to front: clutter, objects, twigs
+  Point light;                  ///< direction the light comes from, length 1
+  float light_fall = 0;         ///< how much darker the far side of the picture is
+  float noise = 0;              ///< standard deviation of the grain a pixel and channel
+};
+
+/// The shape and the texture of a class. Up to 10 classes share neither; up to 100 share no pair of
+/// them. Throws Error for a label outside 0..99.
+struct ClassLook {
+  Shape shape = Shape::kDisc;
+  Texture texture = Texture::kPlain;
+};
+ClassLook look_of(int label);
+
+Scene compose(const ClassLook& look, Random& random);
+
+/// The scene as size × size pixels; the grain comes from `random`. The same scene looks the same at
+/// every size.
+Image draw(const Scene& scene, int size, Random& random);
+
+}  // namespace invp::synthetic

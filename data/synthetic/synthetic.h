@@ -1,0 +1,48 @@
+// The synthetic set: pictures the program draws itself, so that everything can be tried without a
+// single file. A class is a shape with a texture; colours, sizes, places, turns, lighting, clutter
+// and grain vary so widely that comparing pixels says next to nothing about it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "data/image.h"
+
+namespace invp {
+
+struct SyntheticOptions {
+  int classes = 10;        ///< 2 to 100
+  int size = 32;           ///< pixels a side, 8 to 1024
+  std::uint64_t seed = 0;  ///< of everything drawn
+};
+
+enum class SyntheticSplit : std::uint32_t { kTrain = 0, kVal = 1 };
+
+/// Throws Error for an option out of range.
+void check(const SyntheticOptions& options);
+
+/// Labels go round, so any run of consecutive indices is balanced.
+int synthetic_label(const SyntheticOptions& options, std::int64_t index);
+/// Number first, so that the classes keep their order as folders: "03-spoked-star".
+std::string synthetic_class_name(int label);
+
+/// A pure function of the seed, the split and the index: any picture can be drawn alone, in any
+/// order, by any thread.
+Image draw_synthetic(const SyntheticOptions& options, SyntheticSplit split, std::int64_t index);
+
+struct SynthesizeOptions {
+  SyntheticOptions set;
+  std::int64_t train = 10'000;
+  std::int64_t val = 1'000;
+  int jpeg_quality = 95;  ///< 1 to 100; colour is not subsampled
+};
+
+/// Writes the set as DIR/train/CLASS/000001.jpg and DIR/val/CLASS/000001.jpg, and calls
+/// progress(done, total) now and then. Throws Error where DIR holds files already, an option is out
+/// of range or a file cannot be written.
+void synthesize(const std::filesystem::path& dir, const SynthesizeOptions& options,
+                const std::function<void(std::int64_t, std::int64_t)>& progress = {});
+
+}  // namespace invp
