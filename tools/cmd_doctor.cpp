@@ -17,6 +17,7 @@
 
 #include <cstdio>
 
+#include "engine/core/cuda_info.h"
 #include "engine/core/device.h"
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
@@ -179,6 +180,17 @@ class DoctorCommand : public Command {
       table.row({"disk", message(format_bytes(static_cast<std::int64_t>(disk.available)),
                                  " free at ", where.string())});
     table.row({"device", message(choice.device, " (", choice.reason, ")")});
+    const CudaInfo cuda = cuda_info();
+    for (const GpuInfo& gpu : cuda.gpus) {
+      table.row(
+          {"GPU", message(gpu.name, ", ", format_bytes(gpu.memory_bytes), ", compute capability ",
+                          gpu.compute_major, '.', gpu.compute_minor)});
+    }
+    if (cuda.built) {
+      table.row({"CUDA", message("runtime ", cuda.runtime / 1000, '.', cuda.runtime % 1000 / 10,
+                                 ", driver for ", cuda.driver / 1000, '.', cuda.driver % 1000 / 10,
+                                 cuda.problem.empty() ? "" : "; ", cuda.problem)});
+    }
     std::cout << table.text();
 
     results["processor"] = model;
@@ -189,11 +201,8 @@ class DoctorCommand : public Command {
     results["memory_available_bytes"] = free;
     results["disk_free_bytes"] = error ? 0 : static_cast<std::int64_t>(disk.available);
     results["device"] = message(choice.device);
-#ifdef INVP_CUDA
-    results["cuda"] = true;
-#else
-    results["cuda"] = false;
-#endif
+    results["cuda"] = cuda.built;
+    for (const GpuInfo& gpu : cuda.gpus) results["gpus"].push_back(gpu.name);
   }
 
   static void print_libraries(Results& results) {

@@ -1,5 +1,6 @@
 #include "engine/core/device.h"
 
+#include "engine/core/cuda_info.h"
 #include "engine/core/error.h"
 
 namespace invp {
@@ -11,9 +12,15 @@ std::ostream& operator<<(std::ostream& out, Device device) {
 
 DeviceChoice choose_device(std::string_view wanted) {
   if (wanted == "cpu") return {kCpu, "asked for"};
-  if (wanted == "auto") return {kCpu, "this version computes on the CPU only"};
+  constexpr const char* kCpuOnly = "this version computes on the CPU only";
+  if (wanted == "auto") {
+    const CudaInfo cuda = cuda_info();
+    return {kCpu, cuda.gpus.empty()
+                      ? kCpuOnly
+                      : message(kCpuOnly, "; ", cuda.gpus.front().name, " stays idle")};
+  }
   CHECK(wanted.starts_with("cuda"), "unknown device '", wanted, "': use cpu, cuda, cuda:N or auto");
-  fail("--device ", wanted, ": this version computes on the CPU only; use --device cpu or auto");
+  fail("--device ", wanted, ": ", kCpuOnly, "; use --device cpu or auto");
 }
 
 }  // namespace invp
