@@ -26,7 +26,7 @@ void add_scaled(float* total, const T* values, float scale, std::int64_t count) 
 template <class T>
 void round_to(T* out, const float* values, float scale, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t c = 0; c < count; ++c) out[c] = T(values[c] * scale);
+  for (std::int64_t c = 0; c < count; ++c) put(out[c], values[c] * scale);
 }
 
 }  // namespace

@@ -102,8 +102,8 @@ void reduce_block(const ChannelTiles& tiles, const Affine& f, std::int64_t begin
                  [&](T* out, std::int64_t first, std::int64_t n) {
 #pragma omp simd
                    for (std::int64_t i = 0; i < n; ++i) {
-                     out[i] = T(Relu::backward(static_cast<float>(y[first + i]),
-                                               static_cast<float>(dy[first + i])));
+                     put(out[i], Relu::backward(static_cast<float>(y[first + i]),
+                                                static_cast<float>(dy[first + i])));
                    }
                  });
   }
@@ -160,8 +160,8 @@ void write_dx(const ChannelTiles& tiles, const Affine& f, const float* g_mean, c
             const auto value = static_cast<float>(block_x[i]);
             const float g =
                 through_relu<fusion>(f, c + i, value, block_y[i], static_cast<float>(block_dy[i]));
-            out[i] =
-                T((g - g_mean[c + i]) * f.scale[c + i] - (value - f.mean[c + i]) * slope[c + i]);
+            put(out[i],
+                (g - g_mean[c + i]) * f.scale[c + i] - (value - f.mean[c + i]) * slope[c + i]);
           }
         });
   });
@@ -191,7 +191,7 @@ void batch_norm_forward(Fusion fusion, const Tensor& x, const BatchNormScaling& 
                            value += static_cast<float>(added[first + i]);
                          }
                          if constexpr (constant != Fusion::kNone) value = Relu::forward(value);
-                         out[i] = T(value);
+                         put(out[i], value);
                        }
                      });
       });

@@ -15,7 +15,7 @@ void cast(const Tensor& x, const Tensor& y) {
                      [from](To* out, std::int64_t first, std::int64_t count) {
 #pragma omp simd
                        for (std::int64_t i = 0; i < count; ++i) {
-                         out[i] = To(static_cast<float>(from[first + i]));
+                         put(out[i], static_cast<float>(from[first + i]));
                        }
                      });
         finish_stores(streaming);

@@ -2,6 +2,7 @@
 
 #include "engine/core/parallel.h"
 #include "engine/ops/l2_normalize.h"
+#include "engine/ops/stores_cpu.h"
 
 namespace invp::cpu {
 
@@ -33,7 +34,7 @@ void l2_normalize_forward(const Tensor& x, float eps, const Tensor& y,
         const float scale = 1 / std::max(std::sqrt(dot(from, from, depth)), eps);
         inverse[i] = scale;
 #pragma omp simd
-        for (std::int64_t d = 0; d < depth; ++d) to[d] = T(static_cast<float>(from[d]) * scale);
+        for (std::int64_t d = 0; d < depth; ++d) put(to[d], static_cast<float>(from[d]) * scale);
       }
     });
   });
@@ -55,7 +56,7 @@ void l2_normalize_backward(const Tensor& x, float eps, const Tensor& inverse_len
         const float along = floored ? 0 : dot(from, up, depth) * scale * scale;
 #pragma omp simd
         for (std::int64_t d = 0; d < depth; ++d) {
-          to[d] = T((static_cast<float>(up[d]) - static_cast<float>(from[d]) * along) * scale);
+          put(to[d], (static_cast<float>(up[d]) - static_cast<float>(from[d]) * along) * scale);
         }
       }
     });

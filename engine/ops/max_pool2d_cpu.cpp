@@ -15,6 +15,24 @@ namespace {
 constexpr std::int64_t kChannels =
     256;  // a block of channels: its working values stay in the first-level cache
 
+/// total += up where the window's winner is this input. A function of its own, with the value read
+/// before it is chosen: otherwise g++ does not vectorise it.
+template <class T>
+void collect(const std::uint8_t* taps, std::int32_t number, const T* up, std::int64_t count,
+             float* total) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < count; ++c) {
+    const auto value = static_cast<float>(up[c]);
+    total[c] += taps[c] == number ? value : 0.0F;
+  }
+}
+
+template <class T>
+void round_to(T* out, const float* values, std::int64_t count) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < count; ++c) put(out[c], values[c]);
+}
+
 }  // namespace
 
 void max_pool2d_forward(const PoolAxis& rows, const PoolAxis& columns, const Tensor& x,
@@ -56,7 +74,7 @@ void max_pool2d_forward(const PoolAxis& rows, const PoolAxis& columns, const Ten
             std::uint8_t* const out_tap = tap.data<std::uint8_t>() + at + first;
 #pragma omp simd
             for (std::int64_t c = 0; c < count; ++c) {
-              out[c] = T(best[c]);
+              put(out[c], best[c]);
               out_tap[c] = static_cast<std::uint8_t>(winner[c]);
             }
           }
@@ -88,17 +106,12 @@ void max_pool2d_backward(const PoolAxis& rows, const PoolAxis& columns, const Te
               for (std::int64_t q = columns.first(w); q < columns.last(w); ++q) {
                 const std::int64_t r = h - (p * rows.stride - rows.padding);
                 const std::int64_t s = w - (q * columns.stride - columns.padding);
-                const auto number = static_cast<std::uint8_t>(r * columns.kernel + s);
+                const auto number = static_cast<std::int32_t>(r * columns.kernel + s);
                 const std::int64_t at = (image + p * columns.out + q) * channels + first;
-#pragma omp simd
-                for (std::int64_t c = 0; c < count; ++c) {
-                  total[c] += taps[at + c] == number ? static_cast<float>(up[at + c]) : 0.0F;
-                }
+                collect(taps + at, number, up + at, count, total);
               }
             }
-            T* const to = streaming ? rounded : out + first;
-#pragma omp simd
-            for (std::int64_t c = 0; c < count; ++c) to[c] = T(total[c]);
+            round_to(streaming ? rounded : out + first, total, count);
             if (streaming) store_past_caches(out + first, rounded, count);
           }
         }

@@ -14,6 +14,15 @@
 
 namespace invp::cpu {
 
+/// slot = value, rounded to the slot's type. bf16 goes by its bits because g++ does not vectorise
+/// the assignment of a class inside an omp simd loop.
+inline void put(float& slot, float value) {
+  slot = value;
+}
+inline void put(BFloat16& slot, float value) {
+  slot.bits = BFloat16(value).bits;
+}
+
 /// Outputs of more bytes than this are written past the caches. Measured with batch norm on cores
 /// with 1.25 MB of second- and 24 MB of third-level cache each: plain stores win below 4 MB,
 /// streaming ones above 16 MB.
