@@ -11,6 +11,12 @@ find_package(nlohmann_json REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
+# matio comes without a file for find_package.
+find_path(MATIO_INCLUDE_DIR matio.h REQUIRED)
+find_library(MATIO_LIBRARY matio REQUIRED)
+add_library(matio::matio UNKNOWN IMPORTED)
+set_target_properties(matio::matio PROPERTIES
+  IMPORTED_LOCATION ${MATIO_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${MATIO_INCLUDE_DIR})
 if(INVP_CUDA)
   find_package(CUDAToolkit REQUIRED)
 endif()

@@ -1,0 +1,77 @@
+// Batches of augmented pictures, made ahead by worker threads. What comes out is a function of the
+// data set, the settings, the seed and the epoch alone: never of the number of workers or of where
+// in the epoch it began.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "engine/core/tensor.h"
+
+namespace invp {
+
+struct LoaderOptions {
+  std::int64_t batch_size = 128;
+  int workers = 1;  ///< threads; 0 makes each batch inside next()
+  std::uint64_t seed = 0;
+  bool shuffle = true;     ///< by Random(seed, kOrder, epoch); else in the order of the data set
+  bool drop_last = false;  ///< leave out a last batch that is not full
+  int prefetch = 2;        ///< batches made ahead: with the one in use, so many buffers and no more
+  double max_bad_share = 0.01;  ///< of the data set; see Loader
+  DecodeOptions decode;
+};
+
+struct Batch {
+  Tensor images;                      ///< (n, S, S, 3) f32
+  std::vector<std::int64_t> indices;  ///< n positions in the data set
+  std::vector<std::int64_t> labels;
+  std::int64_t position = 0;  ///< in the epoch: start_epoch(epoch, position + 1) goes on behind it
+};
+
+struct BadImage {
+  std::string file;
+  std::string reason;
+};
+
+struct LoaderStats {
+  double wait_seconds = 0;  ///< spent in next() until a batch was there
+  std::int64_t images = 0;
+  std::int64_t batches = 0;
+};
+
+/// A picture that cannot be read is left out of its batch, which is then smaller; the others stay
+/// as they are, and a batch of which nothing is left is passed over. Once the different bad
+/// pictures number more than max_bad_share of the data set, next() throws an Error that lists some.
+class Loader {
+ public:
+  /// `dataset` must outlive the loader. Throws for settings out of range.
+  Loader(const Dataset& dataset, const AugmentConfig& augment, const LoaderOptions& options);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  std::int64_t batches_per_epoch() const;
+
+  /// Gives up what is left of the epoch before. Picture i is augmented from Random(seed,
+  /// kAugmentation, epoch, i).
+  void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
+  /// Nothing at the end of the epoch. The buffer behind `images` is used again as soon as nobody
+  /// holds it any more.
+  std::optional<Batch> next();
+
+  /// In the order in which they were met; each picture once.
+  const std::vector<BadImage>& bad_images() const;
+  /// Since the loader was made.
+  const LoaderStats& stats() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace invp
