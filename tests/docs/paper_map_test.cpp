@@ -1,0 +1,132 @@
+// Holds docs/paper-map.md true: the files it names exist and contain the names beside them, and its
+// values are those of the code and of the presets.
+#include <gtest/gtest.h>
+#include <toml++/toml.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/augment.h"
+#include "invp/objective.h"
+#include "invp/pretrain.h"
+
+namespace invp {
+namespace {
+
+const std::filesystem::path kRoot = INVP_SOURCE_DIR;
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// What stands between backquotes, in order.
+std::vector<std::string> quoted(const std::string& text) {
+  std::vector<std::string> found;
+  for (std::size_t open = text.find('`'); open != std::string::npos; open = text.find('`', open)) {
+    const std::size_t close = text.find('`', open + 1);
+    if (close == std::string::npos) break;
+    found.push_back(text.substr(open + 1, close - open - 1));
+    open = close + 1;
+  }
+  return found;
+}
+
+/// The rows of the page's tables that quote anything.
+std::vector<std::vector<std::string>> rows() {
+  std::vector<std::vector<std::string>> all;
+  std::ifstream page(kRoot / "docs" / "paper-map.md");
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("| ") && !quoted(line).empty()) all.push_back(quoted(line));
+  }
+  return all;
+}
+
+bool is_setting(const std::string& text) {
+  return text.find(" = ") != std::string::npos;
+}
+
+TEST(PaperMap, NamesStandInTheFilesBesideThem) {
+  int checked = 0;
+  for (const std::vector<std::string>& row : rows()) {
+    if (is_setting(row.front())) continue;
+    const std::string source = read(kRoot / row.front());
+    EXPECT_FALSE(source.empty()) << row.front() << " is missing";
+    EXPECT_GE(row.size(), 2U) << row.front() << " has no name beside it";
+    for (std::size_t i = 1; i < row.size(); ++i, ++checked) {
+      EXPECT_NE(source.find(row[i]), std::string::npos) << row.front() << " has no " << row[i];
+    }
+  }
+  EXPECT_GT(checked, 30);
+}
+
+std::map<std::string, double> code_defaults() {
+  const ObjectiveConfig objective;
+  const PretrainConfig run;
+  std::map<std::string, double> values{
+      {"ObjectiveConfig.tau", objective.tau},
+      {"ObjectiveConfig.bank_momentum", objective.bank_momentum},
+      {"ObjectiveConfig.neighbors", objective.neighbors},
+      {"ObjectiveConfig.steps", objective.steps},
+      {"ObjectiveConfig.hard_positives", objective.hard_positives},
+      {"ObjectiveConfig.background", objective.background},
+      {"ObjectiveConfig.lambda", objective.lambda},
+      {"ObjectiveConfig.warm_epochs", objective.warm_epochs},
+      {"NetworkConfig.dim", run.network.dim},
+      {"PretrainConfig.epochs", run.epochs},
+      {"PretrainConfig.batch_size", run.batch_size},
+      {"PretrainConfig.learning_rate", run.learning_rate},
+      {"PretrainConfig.momentum", run.momentum},
+      {"PretrainConfig.weight_decay", run.weight_decay},
+      {"PretrainConfig.knn_k", run.knn_k},
+      {"PretrainConfig.knn_tau", run.knn_tau},
+  };
+  for (const char* name : {"imagenet", "cifar"}) {
+    const AugmentConfig augment = augment_preset(name);
+    const std::string prefix = std::string(name) + ".";
+    values[prefix + "crop_scale.low"] = augment.crop_scale.low;
+    values[prefix + "crop_scale.high"] = augment.crop_scale.high;
+    values[prefix + "jitter_prob"] = augment.jitter_prob;
+    values[prefix + "gray_prob"] = augment.gray_prob;
+    values[prefix + "blur_prob"] = augment.blur_prob;
+    values[prefix + "blur_sigma.low"] = augment.blur_sigma.low;
+    values[prefix + "blur_sigma.high"] = augment.blur_sigma.high;
+    values[prefix + "flip_prob"] = augment.flip_prob;
+    for (std::size_t i = 0; i < 4; ++i) {
+      values[prefix + "jitter." + std::to_string(i)] = augment.jitter[i];
+    }
+  }
+  return values;
+}
+
+TEST(PaperMap, ValuesAreThoseOfTheCodeAndThePresets) {
+  const std::map<std::string, double> defaults = code_defaults();
+  int checked = 0;
+  for (const std::vector<std::string>& row : rows()) {
+    for (const std::string& setting : row) {
+      if (!is_setting(setting)) continue;
+      ++checked;
+      const std::size_t equals = setting.find(" = ");
+      const std::string name = setting.substr(0, equals);
+      const double stated = std::stod(setting.substr(equals + 3));
+      if (const auto found = defaults.find(name); found != defaults.end()) {
+        EXPECT_FLOAT_EQ(static_cast<float>(found->second), static_cast<float>(stated)) << name;
+        continue;
+      }
+      const std::size_t dot = name.find('.');
+      const auto file = kRoot / "configs" / (name.substr(0, dot) + ".toml");
+      ASSERT_TRUE(std::filesystem::exists(file)) << name << " is neither a default nor a preset";
+      const auto value = toml::parse_file(file.string())[name.substr(dot + 1)].value<double>();
+      ASSERT_TRUE(value.has_value()) << file << " does not set " << name;
+      EXPECT_DOUBLE_EQ(*value, stated) << name;
+    }
+  }
+  EXPECT_GT(checked, 35);
+}
+
+}  // namespace
+}  // namespace invp
