@@ -1,0 +1,268 @@
+// The objective, all its options and both its forms, against the slow one of objective_oracle.h.
+#include "invp/objective.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "engine/autograd/node.h"
+#include "engine/core/parallel.h"
+#include "engine/ops/l2_normalize.h"
+#include "engine/ops/scale.h"
+#include "tests/invp/objective_oracle.h"
+#include "tests/support/close.h"
+
+namespace invp {
+namespace {
+
+using testing::OracleInput;
+using testing::OracleResult;
+using testing::Rows;
+using testing::Values;
+
+/// A bank of loose clusters, a graph of arbitrary edges with a share of unset rows, and features
+/// near their bank rows.
+OracleInput make_input(std::uint64_t seed, std::int64_t images, std::int64_t dim,
+                       std::int64_t batch, const ObjectiveConfig& config, double unset_share) {
+  Random random(seed, Purpose::kSynthetic);
+  OracleInput in{.dim = dim};
+  Values centres(static_cast<std::size_t>(5 * dim));
+  for (double& value : centres) value = random.normal();
+  for (std::int64_t j = 0; j < images; ++j) {
+    Values row(static_cast<std::size_t>(dim));
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      row[k] = centres[static_cast<std::size_t>(j % 5 * dim) + k] + 0.8 * random.normal();
+    }
+    for (const double value : testing::normalised(row))
+      in.bank.push_back(static_cast<float>(value));
+    Rows neighbors(static_cast<std::size_t>(config.neighbors), -1);
+    if (random.uniform() >= unset_share) {
+      for (std::int64_t& neighbor : neighbors) neighbor = random.integer(0, images - 1);
+    }
+    in.neighbors.push_back(neighbors);
+  }
+  for (std::int64_t i = 0; i < batch; ++i) {
+    const std::int64_t index = i * images / batch;
+    in.indices.push_back(index);
+    for (std::int64_t k = 0; k < dim; ++k) {
+      const double row = in.bank[static_cast<std::size_t>(index * dim + k)];
+      in.features.push_back(static_cast<float>(3 * row + random.normal() / std::sqrt(dim)));
+    }
+  }
+  return in;
+}
+
+MemoryBank bank_of(const OracleInput& in) {
+  return MemoryBank(testing::tensor(in.bank, {in.images(), in.dim}));
+}
+
+NeighbourGraph graph_of(const OracleInput& in) {
+  std::vector<std::int32_t> rows;
+  for (const Rows& list : in.neighbors) rows.insert(rows.end(), list.begin(), list.end());
+  return NeighbourGraph(Tensor::from(rows, {in.images(), std::ssize(in.neighbors[0])}));
+}
+
+Rows list_of(const Tensor& lists, std::size_t i) {
+  const std::int64_t width = lists.dim(1);
+  const std::int32_t* first = lists.data<std::int32_t>() + static_cast<std::int64_t>(i) * width;
+  Rows list(first, first + width);
+  std::erase(list, -1);
+  return list;
+}
+
+Rows sorted(Rows rows) {
+  std::erase(rows, -1);
+  std::ranges::sort(rows);
+  return rows;
+}
+
+void expect_matches_oracle(const OracleInput& in, const ObjectiveConfig& config, double weight) {
+  const std::int64_t batch = std::ssize(in.indices);
+  const MemoryBank bank = bank_of(in);
+  const NeighbourGraph graph = graph_of(in);
+  const Tensor features = testing::leaf(in.features, {batch, in.dim});
+  const ObjectiveStep step =
+      objective(l2_normalize(features), in.indices, bank, graph, config, weight);
+  backward(step.loss);
+
+  const OracleResult want = testing::run_oracle(in, config, weight);
+  const std::int64_t terms = in.images() * in.dim;  // what a loss sums over
+  testing::expect_close(step.means,
+                        {want.means.ins, want.means.inv, want.means.ins + weight * want.means.inv},
+                        terms);
+  EXPECT_EQ(step.loss.item(), step.means.data<float>()[2]);
+  testing::expect_close(features.grad(), want.gradient, terms);
+  for (std::size_t i = 0; i < in.indices.size(); ++i) {
+    EXPECT_EQ(list_of(step.positives, i), want.sets[i].positives);
+    EXPECT_EQ(sorted(list_of(step.hard_positives, i)), sorted(want.sets[i].hard));
+    EXPECT_EQ(sorted(list_of(step.new_neighbors, i)), sorted(want.sets[i].new_neighbors));
+  }
+}
+
+struct Case {
+  const char* name;
+  ObjectiveConfig config;
+  std::int64_t images = 150;
+  std::int64_t dim = 20;
+  std::int64_t batch = 6;
+  double unset = 0.2;
+  double weight = 0.6;
+};
+
+class ObjectiveTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ObjectiveTest, MatchesOracleInBothForms) {
+  for (const ContrastForm form : {ContrastForm::kPaper, ContrastForm::kReleased}) {
+    SCOPED_TRACE(form == ContrastForm::kPaper ? "paper" : "released");
+    Case c = GetParam();
+    c.config.form = form;
+    expect_matches_oracle(make_input(11, c.images, c.dim, c.batch, c.config, c.unset), c.config,
+                          c.weight);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ObjectiveTest,
+    ::testing::Values(
+        Case{"Plain", {.background = 40}}, Case{"WarmHead", {.tau = 0.2F, .background = 40}},
+        Case{"SmallBackground", {.neighbors = 2, .background = 3}},
+        Case{"FewHard", {.hard_positives = 3, .background = 60}},
+        Case{"EasyPositives",
+             {.hard_positives = 5, .background = 60, .positives = PositiveChoice::kMostSimilar}},
+        Case{"AllPositives", {.background = 60, .positives = PositiveChoice::kAll}},
+        Case{"OneStep", {.steps = 1, .background = 60}},
+        Case{"FourSteps", {.steps = 4, .background = 60}},
+        Case{"OneNeighbor", {.neighbors = 1, .steps = 3, .background = 60}},
+        Case{"WholeBank", {.background = 4096}},
+        Case{"NothingVisited", {.background = 40}, 150, 20, 6, 1.0},
+        Case{"EverythingVisited", {.background = 40}, 150, 20, 6, 0.0},
+        Case{"PositivesCoverTheBank", {.steps = 4, .background = 4096}, 7, 5, 3, 0.0},
+        Case{"FewerImagesThanNeighbors", {.neighbors = 6, .background = 64}, 4, 3, 2, 0.0},
+        Case{"OneImageABatch", {.background = 40}, 150, 20, 1},
+        Case{"WarmEpoch", {.background = 40}, 150, 20, 6, 0.2, 0.0},
+        Case{"NoInvariance", {.background = 40, .no_invariance = true}, 150, 20, 6, 0.2, 0.0}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+// An image far from its own row: e_ii is outside the background, which both forms treat in their
+// own way.
+TEST(Objective, CountsAnImageOutsideItsBackground) {
+  for (const ContrastForm form : {ContrastForm::kPaper, ContrastForm::kReleased}) {
+    const ObjectiveConfig config{.form = form, .tau = 0.3F, .neighbors = 2, .background = 8};
+    OracleInput in = make_input(12, 60, 10, 4, config, 0.0);
+    for (double& value : in.features) value = -value;
+    for (std::size_t i = 0; i < in.indices.size(); ++i) {
+      ASSERT_FALSE(testing::find_sets(in, i, config).background.contains(in.indices[i]));
+    }
+    expect_matches_oracle(in, config, 0.6);
+  }
+}
+
+// One image and its own row: nothing to tell it from. The loss is 0 in the paper's form, the
+// floor's in the other; no gradient.
+TEST(Objective, OfABankOfOneImage) {
+  for (const ContrastForm form : {ContrastForm::kPaper, ContrastForm::kReleased}) {
+    const ObjectiveConfig config{.form = form};
+    const MemoryBank bank(Tensor::full({1, 1}, 1));
+    const NeighbourGraph graph(1, config.neighbors);
+    const Tensor v = testing::leaf({1.0}, {1, 1});
+    const std::vector<std::int64_t> indices{0};
+    const ObjectiveStep step = objective(v, indices, bank, graph, config, 0.6);
+    backward(step.loss);
+    EXPECT_NEAR(step.loss.item(), 0, 2e-7);
+    EXPECT_NEAR(v.grad().item(), 0, 1e-6);
+    EXPECT_EQ(list_of(step.new_neighbors, 0), Rows{});
+  }
+}
+
+TEST(Objective, PassesTheIncomingGradientOn) {
+  const ObjectiveConfig config{.background = 30};
+  const OracleInput in = make_input(13, 80, 12, 3, config, 0.0);
+  const Tensor v = testing::leaf(in.features, {3, 12});
+  const ObjectiveStep step = objective(v, in.indices, bank_of(in), graph_of(in), config, 0.6);
+  backward(step.loss, Tensor::full({}, -2.5F));
+  const Tensor again = testing::leaf(in.features, {3, 12});
+  backward(objective(again, in.indices, bank_of(in), graph_of(in), config, 0.6).loss);
+  testing::expect_identical(v.grad(), scale(again.grad(), Tensor::full({}, -2.5F)));
+}
+
+TEST(Objective, DoesNotDependOnThreads) {
+  const ObjectiveConfig config{.background = 300};
+  const OracleInput in = make_input(14, 9000, 16, 20, config, 0.1);
+  const int threads = num_threads();
+  std::vector<Tensor> gradients;
+  for (const int count : {1, 2, 5}) {
+    set_num_threads(count);
+    const Tensor v = testing::leaf(in.features, {20, 16});
+    backward(objective(v, in.indices, bank_of(in), graph_of(in), config, 0.6).loss);
+    gradients.push_back(v.grad());
+  }
+  set_num_threads(threads);
+  testing::expect_identical(gradients[1], gradients[0]);
+  testing::expect_identical(gradients[2], gradients[0]);
+}
+
+// The step itself changes nothing; update() moves the batch's rows and no others.
+TEST(Objective, UpdateMovesBankAndGraph) {
+  const ObjectiveConfig config{.background = 30};
+  const OracleInput in = make_input(15, 80, 12, 3, config, 1.0);
+  MemoryBank bank = bank_of(in);
+  NeighbourGraph graph = graph_of(in);
+  const Tensor v = l2_normalize(testing::tensor(in.features, {3, 12}));
+  const ObjectiveStep step = objective(v, in.indices, bank, graph, config, 0);
+  testing::expect_identical(bank.rows(), bank_of(in).rows());
+  testing::expect_identical(graph.rows(), graph_of(in).rows());
+
+  update(step, config, bank, graph);
+  Values want = in.bank;
+  for (std::size_t i = 0; i < 3; ++i) {
+    Values row = testing::normalised(in.feature(i));
+    for (std::size_t k = 0; k < 12; ++k) {
+      row[k] = 0.5 * row[k] + 0.5 * in.bank[static_cast<std::size_t>(in.indices[i]) * 12 + k];
+    }
+    std::ranges::copy(testing::normalised(row), want.begin() + in.indices[i] * 12);
+    EXPECT_EQ(sorted(list_of(graph.rows(), static_cast<std::size_t>(in.indices[i]))),
+              sorted(testing::find_sets(in, i, config).new_neighbors));
+  }
+  testing::expect_close(bank.rows(), want, 12);
+  EXPECT_EQ(list_of(graph.rows(), 1), Rows{});
+}
+
+TEST(Objective, WeightsTheEpochs) {
+  ObjectiveConfig config{.lambda = 0.5F, .warm_epochs = 10};
+  EXPECT_EQ(config.invariance_weight(10), 0);
+  EXPECT_EQ(config.invariance_weight(11), 0.5);
+  config.ramp = Ramp::kGaussian;
+  EXPECT_NEAR(config.invariance_weight(4), 0.5 * std::exp(-5 * 0.36), 1e-12);
+  EXPECT_EQ(config.invariance_weight(12), 0.5);
+  config.warm_epochs = 0;
+  EXPECT_EQ(config.invariance_weight(1), 0.5);
+  config.ramp = Ramp::kNone;
+  EXPECT_EQ(config.invariance_weight(1), 0.5);
+  config.no_invariance = true;
+  EXPECT_EQ(config.invariance_weight(100), 0);
+}
+
+TEST(Objective, RefusesWhatDoesNotFit) {
+  const ObjectiveConfig good{.background = 30};
+  const OracleInput in = make_input(16, 40, 6, 2, good, 0.0);
+  const Tensor v = testing::tensor(in.features, {2, 6});
+  const auto run = [&](const Tensor& x, const std::vector<std::int64_t>& indices,
+                       const ObjectiveConfig& config) {
+    objective(x, indices, bank_of(in), graph_of(in), config, 0.6);
+  };
+  EXPECT_NO_THROW(run(v, in.indices, good));
+  EXPECT_THROW(run(v, {0, 40}, good), Error);
+  EXPECT_THROW(run(v, {-1, 4}, good), Error);
+  EXPECT_THROW(run(v, {0}, good), Error);
+  EXPECT_THROW(run(Tensor::zeros({2, 5}), in.indices, good), Error);
+  EXPECT_THROW(run(v, in.indices, {.tau = 0}), Error);
+  EXPECT_THROW(run(v, in.indices, {.neighbors = 5}), Error);
+  EXPECT_THROW(run(v, in.indices, {.background = 4}), Error);
+  EXPECT_THROW(run(v, in.indices, {.bank_momentum = 1.5F}), Error);
+  const Tensor broken = v.clone();
+  broken.data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THROW(run(broken, in.indices, good), Error);
+}
+
+}  // namespace
+}  // namespace invp
