@@ -23,9 +23,9 @@ inline void put(BFloat16& slot, float value) {
   slot.bits = BFloat16(value).bits;
 }
 
-/// Outputs of more bytes than this are written past the caches. Measured with batch norm on cores
-/// with 1.25 MB of second- and 24 MB of third-level cache each: plain stores win below 4 MB,
-/// streaming ones above 16 MB.
+/// Outputs of more bytes than this are written past the caches. Measured as y = 2 x + 1 and reading
+/// y back, on an Ice Lake core with 1.25 MB of second-level and 48 MB of shared third-level cache:
+/// plain stores win up to 4 MB, it is a tie at 8, and streaming is 5 to 10 % faster from 16 MB on.
 inline constexpr std::size_t kStreamingBytes = std::size_t{8} << 20;
 
 inline bool streams(const Tensor& y) {
