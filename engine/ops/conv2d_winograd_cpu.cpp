@@ -32,11 +32,6 @@ struct Correlation {
   std::int64_t tiles() const { return outputs.tiles_of(N); }
 };
 
-Tensor workspace(std::int64_t floats) {
-  const MemoryScope scope(MemoryUse::kWorkspace);
-  return Tensor::empty({floats});
-}
-
 /// u: (36, C, width), the transformed filters [k, k + width).
 void transform_filters(const Correlation& s, std::int64_t k, std::int64_t width, float* u) {
   const std::int64_t C = s.C();
@@ -66,14 +61,14 @@ void transform_filters(const Correlation& s, std::int64_t k, std::int64_t width,
 }
 
 /// m: (36, count, width) = rows [row, row + count) of V times u: (36, C, width).
-void multiply(const TilePanels& v, std::int64_t row, std::int64_t count, const float* u,
+void multiply(const Panels& v, std::int64_t row, std::int64_t count, const float* u,
               std::int64_t width, float* m) {
   const std::int64_t depth = v.width();
   for (std::int64_t point = 0; point < kPoints; ++point) {
-    for (std::int64_t c = 0; c < v.channels; c += depth) {
+    for (std::int64_t c = 0; c < v.channels(); c += depth) {
       multiply_panels(Left::kPlain, v.panel(point, c / depth) + row * depth, depth, count,
-                      u + (point * v.channels + c) * width, depth, m + point * count * width, width,
-                      c > 0);
+                      u + (point * v.channels() + c) * width, depth, m + point * count * width,
+                      width, c > 0);
     }
   }
 }
@@ -112,15 +107,14 @@ void run_by_tiles(const Correlation& s, const float* zeros) {
   });
   constexpr std::int64_t kBlock = 36;  // tiles at a time: V, M and U of 64 channels fit L2
   parallel_for(0, s.tiles(), kBlock, [&](std::int64_t begin, std::int64_t end) {
-    const Tensor v = workspace(TilePanels::size(kBlock, s.C()));
+    Panels v(kPoints, kBlock, s.C());
     const Tensor m = workspace(kPoints * kBlock * width);
     for (std::int64_t tile = begin; tile < end; tile += kBlock) {
       const std::int64_t count = std::min(kBlock, end - tile);
-      const TilePanels panels{v.data<float>(), count, s.C()};
-      transform_tiles<InputTransform>(s.images, s.x, zeros, tile, tile + count, tile, panels);
+      v.set_rows(count);
+      transform_tiles<InputTransform>(s.images, s.x, zeros, tile, tile + count, tile, v);
       for (std::int64_t k = 0; k < s.K(); k += width) {
-        multiply(panels, 0, count, u.data<float>() + k / width * filter_size, width,
-                 m.data<float>());
+        multiply(v, 0, count, u.data<float>() + k / width * filter_size, width, m.data<float>());
         finish(s, m.data<float>(), tile, count, k, width);
       }
     }
@@ -131,10 +125,9 @@ void run_by_tiles(const Correlation& s, const float* zeros) {
 void run_by_filters(const Correlation& s, const float* zeros, std::int64_t first,
                     std::int64_t last) {
   const std::int64_t width = panel_width(s.K());
-  const Tensor v = workspace(TilePanels::size(last - first, s.C()));
-  const TilePanels panels{v.data<float>(), last - first, s.C()};
+  const Panels v(kPoints, last - first, s.C());
   parallel_for(first, last, 1, [&](std::int64_t begin, std::int64_t end) {
-    transform_tiles<InputTransform>(s.images, s.x, zeros, begin, end, first, panels);
+    transform_tiles<InputTransform>(s.images, s.x, zeros, begin, end, first, v);
   });
   constexpr std::int64_t kBlock = 72;
   parallel_for(0, s.K() / width, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -144,7 +137,7 @@ void run_by_filters(const Correlation& s, const float* zeros, std::int64_t first
       transform_filters(s, i * width, width, u.data<float>());
       for (std::int64_t tile = first; tile < last; tile += kBlock) {
         const std::int64_t count = std::min(kBlock, last - tile);
-        multiply(panels, tile - first, count, u.data<float>(), width, m.data<float>());
+        multiply(v, tile - first, count, u.data<float>(), width, m.data<float>());
         finish(s, m.data<float>(), tile, count, i * width, width);
       }
     }

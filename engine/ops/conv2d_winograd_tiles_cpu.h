@@ -1,12 +1,11 @@
-// How Winograd's convolutions cut images into tiles, and the panels the transformed tiles lie in.
+// How Winograd's convolutions cut images into tiles.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
+#include "engine/ops/conv2d_panels_cpu.h"
 #include "engine/ops/conv2d_winograd_transforms_cpu.h"
-#include "engine/ops/panel_product_cpu.h"
 
 namespace invp::cpu::winograd {
 
@@ -45,31 +44,14 @@ void for_each_window(const TiledImages& s, std::int64_t begin, std::int64_t end,
   }
 }
 
-/// Transformed tiles: for each of the 36 points a matrix of `tiles` rows and `channels` columns, in
-/// panels.
-struct TilePanels {
-  float* data;
-  std::int64_t tiles, channels;
-
-  std::int64_t width() const { return panel_width(channels); }
-  std::int64_t panel_size() const { return tiles * width(); }
-  float* panel(std::int64_t point, std::int64_t block) const {
-    return data + point * tiles * channels + block * panel_size();
-  }
-  static std::int64_t size(std::int64_t tiles, std::int64_t channels) {
-    return kPoints * tiles * channels;
-  }
-};
-
 /// Fills rows [begin - first, end - first) of the panels with transformed tiles [begin, end).
 /// `zeros` holds C zeros.
 template <class Transform>
 void transform_tiles(const TiledImages& s, const float* images, const float* zeros,
-                     std::int64_t begin, std::int64_t end, std::int64_t first,
-                     const TilePanels& to) {
+                     std::int64_t begin, std::int64_t end, std::int64_t first, const Panels& to) {
   constexpr int kSize = Transform::kFrom;
   const std::int64_t width = to.width();
-  const std::int64_t stride = to.tiles * to.channels;
+  const std::int64_t stride = to.stride();
   for_each_window<kSize>(s, begin, end, [&](std::int64_t tile, const Window<kSize>& pixels) {
     std::array<const float*, kSize * kSize> at;
     for (std::size_t i = 0; i < at.size(); ++i) at[i] = pixels[i] < 0 ? zeros : images + pixels[i];

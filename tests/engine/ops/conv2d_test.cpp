@@ -37,7 +37,7 @@ const std::vector<Case>& cases() {
       {{1, 3, 3, 2}, {5, 3, 3, 2}, {}},                           // one output pixel
       {{1, 2, 1, 3}, {2, 1, 1, 3}, {.padding = 2}},               // mostly padding
       {{0, 4, 4, 3}, {2, 3, 3, 3}, {.padding = 1}},               // no images
-      // 3x3 of stride 1, in whole vectors of channels: the CPU has an algorithm of its own for them
+      // 3x3 of stride 1 and strides in whole vectors of channels: the CPU has its own algorithms
       {{1, 56, 56, 16}, {16, 3, 3, 16}, {.padding = 1}},
       {{2, 32, 32, 16}, {32, 3, 3, 16}, {.padding = 1}},
       {{1, 14, 14, 64}, {64, 3, 3, 64}, {.padding = 1}},
@@ -47,6 +47,9 @@ const std::vector<Case>& cases() {
       {{2, 5, 9, 80}, {16, 3, 3, 80}, {}},
       {{1, 6, 1, 16}, {64, 3, 3, 16}, {.padding = 2}},
       {{1, 9, 10, 17}, {17, 3, 3, 17}, {.padding = 1}},
+      {{1, 9, 7, 128}, {256, 3, 3, 128}, {.stride = 2, .padding = 1}},
+      {{2, 7, 8, 128}, {256, 1, 1, 128}, {.stride = 2}},
+      {{1, 13, 11, 32}, {256, 3, 3, 32}, {.stride = 3, .padding = 2, .dilation = 2}},
       {{700, 2, 2, 16}, {272, 3, 3, 16}, {.padding = 1}},    // more than it takes at a time,
       {{15000, 1, 1, 16}, {144, 3, 3, 16}, {.padding = 1}},  // backward and forward
   };
@@ -158,8 +161,13 @@ TEST_P(Conv2dTest, MatchesReference) {
 
 TEST_P(Conv2dTest, FusedAddsBiasAndResidualAndRectifies) {
   const NoGrad no_grad;
-  for (const std::int64_t channels : {8, 16}) {
-    const Case c{{2, 6, 5, channels}, {16, 3, 3, channels}, {.padding = 1}};
+  const std::vector<Case> fused = {
+      {{2, 6, 5, 8}, {16, 3, 3, 8}, {.padding = 1}},
+      {{2, 6, 5, 16}, {16, 3, 3, 16}, {.padding = 1}},
+      {{2, 6, 5, 16}, {32, 3, 3, 16}, {.stride = 2, .padding = 1}},
+      {{2, 6, 5, 16}, {32, 1, 1, 16}, {}},
+  };
+  for (const Case& c : fused) {
     const Oracle oracle(c);
     const Values xs = random_values(1, c.x.numel());
     const Values ws = random_values(2, c.w.numel());
