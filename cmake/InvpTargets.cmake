@@ -41,6 +41,7 @@ function(invp_test name)
   cmake_parse_arguments(ARG "" "" "USES;SOURCES" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES})
   invp_compile_options(test_${name})
+  target_compile_options(test_${name} PRIVATE -O1)  # tests are compiled far more often than they run
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   foreach(used IN LISTS ARG_USES)
     target_link_libraries(test_${name} PRIVATE invp_${used})

@@ -41,6 +41,7 @@ struct EpochReport {
   std::optional<double> knn_top5;
   double seconds = 0;            ///< training alone, without the kNN evaluation
   double images_per_second = 0;  ///< training alone
+  double data_wait = 0;          ///< share of that time spent waiting for images, 0..1
   std::int64_t peak_memory_bytes = 0;
   std::int64_t skipped_images = 0;  ///< unreadable images met so far
 };

@@ -1,0 +1,350 @@
+#include "invp/pretrain.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "data/loader.h"
+#include "engine/core/memory.h"
+#include "engine/files/atomic_file.h"
+#include "invp/checkpoint.h"
+#include "invp/embed.h"
+#include "invp/knn.h"
+#include "invp/trainer.h"
+#include "optim/schedule.h"
+
+namespace invp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Schedule make_schedule(const PretrainConfig& config) {
+  Schedule base =
+      config.schedule == ScheduleKind::kCosine
+          ? Schedule(CosineSchedule{.epochs = config.epochs})
+          : Schedule(StepSchedule{.milestones = config.milestones, .decay = config.lr_decay});
+  if (config.warmup_epochs == 0) return base;
+  return WarmupSchedule{.warmup = config.warmup_epochs, .base = std::move(base)};
+}
+
+/// Everything that decides the weights, by the name of its option.
+RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
+  const ObjectiveConfig& o = config.objective;
+  const AugmentConfig& a = config.augment;
+  return {{"arch", name_of(config.network.arch)},
+          {"width", message(config.network.width)},
+          {"dim", message(config.network.dim)},
+          {"head", config.network.head == HeadKind::kMlp ? "mlp" : "linear"},
+          {"training images", message(train.size())},
+          {"batch-size", message(config.batch_size)},
+          {"epochs", message(config.epochs)},
+          {"lr", message(config.learning_rate)},
+          {"schedule", config.schedule == ScheduleKind::kCosine ? "cosine" : "step"},
+          {"warmup-epochs", message(config.warmup_epochs)},
+          {"momentum", message(config.momentum)},
+          {"weight-decay", message(config.weight_decay)},
+          {"precision", name_of(config.compute_type)},
+          {"objective", o.form == ContrastForm::kPaper ? "paper" : "released"},
+          {"tau", message(o.tau)},
+          {"bank-momentum", message(o.bank_momentum)},
+          {"neighbors", message(o.neighbors)},
+          {"steps", message(o.steps)},
+          {"hard-positives", message(o.hard_positives)},
+          {"background", message(o.background)},
+          {"lambda", message(o.no_invariance ? 0.0F : o.lambda)},
+          {"warm-epochs", message(o.warm_epochs)},
+          {"ramp", message(static_cast<int>(o.ramp))},
+          {"positives", message(static_cast<int>(o.positives))},
+          {"augmentation", message(a.image_size, " crop ", a.crop_scale.low, "-", a.crop_scale.high,
+                                   " jitter ", a.jitter[0], ",", a.jitter[1], ",", a.jitter[2], ",",
+                                   a.jitter[3], " p ", a.jitter_prob, " gray ", a.gray_prob,
+                                   " blur ", a.blur_prob, " flip ", a.flip_prob)},
+          {"seed", message(config.seed)}};
+}
+
+std::vector<std::int64_t> labels_of(const Dataset& dataset) {
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
+  return labels;
+}
+
+class PretrainRun {
+ public:
+  PretrainRun(const PretrainConfig& config, const Dataset& train, const Dataset* validation,
+              RunObserver& observer);
+  PretrainResult run();
+
+ private:
+  bool train_epoch();
+  void train_step(const Batch& batch, double lr_factor);
+  EpochReport finish_epoch();
+  void evaluate(EpochReport& report);
+  void prepare_bank();
+  void save(const std::string& name);
+  void write_skipped_images();
+  std::filesystem::path checkpoint(const std::string& name) const {
+    return config_.out / "checkpoints" / (name + ".safetensors");
+  }
+
+  const PretrainConfig& config_;
+  const Dataset& train_;
+  const Dataset* validation_;
+  RunObserver& observer_;
+  Schedule schedule_;
+  RunIdentity identity_;
+  Trainer trainer_;
+  Loader loader_;
+  RunPosition position_;
+  double wait_before_ = 0;  ///< seconds the loader was waited for before this epoch
+  Clock::time_point last_save_ = Clock::now();
+};
+
+PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
+                         const Dataset* validation, RunObserver& observer)
+    : config_(config),
+      train_(train),
+      validation_(validation),
+      observer_(observer),
+      schedule_(make_schedule(config)),
+      identity_(identity_of(config, train)),
+      trainer_({.network = config.network,
+                .objective = config.objective,
+                .learning_rate = config.learning_rate,
+                .momentum = config.momentum,
+                .weight_decay = config.weight_decay,
+                .compute_type = config.compute_type,
+                .seed = config.seed},
+               train.size()),
+      loader_(train, config.augment,
+              {.batch_size = config.batch_size,
+               .workers = config.workers,
+               .seed = config.seed,
+               .max_bad_share = config.max_bad_share}) {}
+
+PretrainResult PretrainRun::run() {
+  std::filesystem::create_directories(config_.out / "checkpoints");
+  if (config_.resume) {
+    RunState state{.network = trainer_.network(),
+                   .optimizer = trainer_.optimizer(),
+                   .bank = trainer_.bank().rows(),
+                   .neighbors = trainer_.graph().rows(),
+                   .position = {}};
+    load_checkpoint(*config_.resume, state, identity_);
+    position_ = state.position;
+    observer_.note(message("resumed from ", config_.resume->string(), " at epoch ", position_.epoch,
+                           ", step ", position_.step));
+  }
+  observer_.run_started({.epochs = config_.epochs,
+                         .first_epoch = position_.epoch,
+                         .first_step = position_.step + 1,
+                         .steps_per_epoch = loader_.batches_per_epoch(),
+                         .images_per_epoch = train_.size()});
+  if (position_.global_step == 0) prepare_bank();
+  PretrainResult result{.checkpoint = checkpoint("last")};
+  const bool nothing_left = position_.epoch > config_.epochs;
+  while (position_.epoch <= config_.epochs) {
+    if (!train_epoch()) {
+      save("last");
+      write_skipped_images();
+      result.epoch = position_.epoch - 1;
+      return result;
+    }
+    result.last = finish_epoch();
+  }
+  if (nothing_left) {
+    observer_.note("nothing left to train: the run is finished");
+    result.last = {.epoch = config_.epochs,
+                   .global_step = position_.global_step,
+                   .loss = position_.last_loss,
+                   .loss_ins = position_.last_loss_ins,
+                   .loss_inv = position_.last_loss_inv};
+    evaluate(result.last);
+  }
+  result.finished = true;
+  result.epoch = config_.epochs;
+  result.best_knn_top1 = position_.best_knn_top1;
+  result.best_epoch = position_.best_epoch;
+  return result;
+}
+
+// What the bank holds before the first step. One pass of the untrained network, if asked for, under
+// epoch 0's augmentations.
+void PretrainRun::prepare_bank() {
+  if (config_.bank_start == BankStart::kRandom && !config_.center_head) return;
+  loader_.start_epoch(0);
+  std::int64_t done = 0;
+  while (const std::optional<Batch> batch = loader_.next()) {
+    const Tensor images = batch->images.to(config_.device);
+    if (config_.center_head && done == 0) trainer_.center_head(images);
+    if (config_.bank_start == BankStart::kRandom) return;
+    trainer_.fill_bank(images, batch->indices);
+    done += std::ssize(batch->indices);
+    observer_.phase_progress("bank", done, train_.size());
+  }
+}
+
+// Trains to the end of the epoch under way. False if the run is to stop before it.
+bool PretrainRun::train_epoch() {
+  loader_.start_epoch(position_.epoch, position_.step);
+  wait_before_ = loader_.stats().wait_seconds;
+  const double lr_factor = schedule_(position_.epoch);
+  while (true) {
+    const bool stop = observer_.stop_requested() ||
+                      (config_.stop_after > 0 && position_.global_step >= config_.stop_after);
+    if (stop) return false;
+    const Clock::time_point start = Clock::now();
+    const std::optional<Batch> batch = loader_.next();
+    if (!batch) return true;
+    train_step(*batch, lr_factor);
+    position_.seconds += seconds_since(start);
+    const bool due = config_.save_steps > 0 ? position_.step % config_.save_steps == 0
+                                            : seconds_since(last_save_) > 60 * config_.save_minutes;
+    if (due) save("last");
+  }
+}
+
+void PretrainRun::train_step(const Batch& batch, double lr_factor) {
+  StepLosses losses;
+  try {
+    losses =
+        trainer_.step(batch.images.to(config_.device), batch.indices, position_.epoch, lr_factor);
+  } catch (const NotFinite& error) {
+    fail(error.what(), " at epoch ", position_.epoch, ", step ", batch.position + 1,
+         ": training stops before the weights change. Lower --lr",
+         config_.warmup_epochs == 0 ? " or add --warmup-epochs" : "",
+         "; checkpoints of before are in ", checkpoint("last").parent_path().string());
+  }
+  const auto images = static_cast<std::int64_t>(batch.indices.size());
+  position_.step = batch.position + 1;
+  ++position_.global_step;
+  position_.images += images;
+  position_.loss_sum += losses.loss * static_cast<double>(images);
+  position_.loss_ins_sum += losses.loss_ins * static_cast<double>(images);
+  position_.loss_inv_sum += losses.loss_inv * static_cast<double>(images);
+  observer_.step_finished({.epoch = position_.epoch,
+                           .step = position_.step,
+                           .global_step = position_.global_step,
+                           .images = images,
+                           .loss = losses.loss,
+                           .loss_ins = losses.loss_ins,
+                           .loss_inv = losses.loss_inv,
+                           .learning_rate = config_.learning_rate * lr_factor});
+}
+
+// Evaluation, report and checkpoints; moves the position to the start of the next epoch.
+EpochReport PretrainRun::finish_epoch() {
+  const int epoch = position_.epoch;
+  const auto images = static_cast<double>(std::max<std::int64_t>(position_.images, 1));
+  EpochReport report{.epoch = epoch,
+                     .global_step = position_.global_step,
+                     .loss = position_.loss_sum / images,
+                     .loss_ins = position_.loss_ins_sum / images,
+                     .loss_inv = position_.loss_inv_sum / images,
+                     .learning_rate = config_.learning_rate * schedule_(epoch),
+                     .seconds = position_.seconds,
+                     .images_per_second = images / std::max(position_.seconds, 1e-9),
+                     .data_wait = (loader_.stats().wait_seconds - wait_before_) /
+                                  std::max(position_.seconds, 1e-9)};
+  const bool last = epoch == config_.epochs;
+  if (config_.knn_every > 0 && (epoch % config_.knn_every == 0 || last)) evaluate(report);
+  report.peak_memory_bytes = peak_resident_bytes();
+  report.skipped_images = std::ssize(loader_.bad_images());
+  const bool best = report.knn_top1 && *report.knn_top1 > position_.best_knn_top1;
+
+  position_ = {.epoch = epoch + 1,
+               .global_step = position_.global_step,
+               .best_knn_top1 = best ? *report.knn_top1 : position_.best_knn_top1,
+               .best_epoch = best ? epoch : position_.best_epoch,
+               .last_loss = report.loss,
+               .last_loss_ins = report.loss_ins,
+               .last_loss_inv = report.loss_inv};
+  observer_.epoch_finished(report);
+  write_skipped_images();
+  save("last");
+  if (best) save("best");
+  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last)) {
+    std::string number = std::to_string(epoch);
+    number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
+    save("epoch-" + number);
+  }
+  return report;
+}
+
+// Weighted kNN of the validation split against the bank, as the released code does after each
+// epoch.
+void PretrainRun::evaluate(EpochReport& report) {
+  if (validation_ == nullptr) return;
+  const Features queries = embed(
+      trainer_.network(), *validation_,
+      {.pipeline = config_.evaluation,
+       .batch_size = config_.batch_size,
+       .workers = config_.workers,
+       .device = config_.device},
+      [&](std::int64_t done, std::int64_t total) { observer_.phase_progress("kNN", done, total); });
+  const KnnAccuracy accuracy =
+      knn_classify(queries.features, queries.labels, trainer_.bank().rows(), labels_of(train_),
+                   {.k = std::min<std::int64_t>(config_.knn_k, train_.size()),
+                    .taus = {config_.knn_tau},
+                    .classes = std::ssize(train_.classes())})
+          .front();
+  report.knn_top1 = accuracy.top1;
+  report.knn_top5 = accuracy.top5;
+}
+
+void PretrainRun::save(const std::string& name) {
+  const std::filesystem::path path = checkpoint(name);
+  save_checkpoint(path,
+                  {.network = trainer_.network(),
+                   .optimizer = trainer_.optimizer(),
+                   .bank = trainer_.bank().rows(),
+                   .neighbors = trainer_.graph().rows(),
+                   .position = position_},
+                  identity_);
+  last_save_ = Clock::now();
+  observer_.checkpoint_written(path.string());
+}
+
+void PretrainRun::write_skipped_images() {
+  if (loader_.bad_images().empty()) return;
+  std::string text = "file\treason\n";
+  for (const BadImage& image : loader_.bad_images())
+    text += image.file + "\t" + image.reason + "\n";
+  write_file(config_.out / "skipped-images.tsv", text);
+}
+
+}  // namespace
+
+PretrainResult pretrain(const PretrainConfig& config, const Dataset& train,
+                        const Dataset* validation, RunObserver& observer) {
+  config.objective.check();
+  CHECK(validation == nullptr || validation->classes() == train.classes(),
+        "the validation split has other classes than the training split");
+  return PretrainRun(config, train, validation, observer).run();
+}
+
+std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& out,
+                                                     RunObserver& observer) {
+  const std::filesystem::path folder = out / "checkpoints";
+  if (!std::filesystem::is_directory(folder)) return std::nullopt;
+  std::vector<std::filesystem::directory_entry> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry);
+  }
+  std::ranges::sort(files, [](const auto& a, const auto& b) {
+    return a.last_write_time() > b.last_write_time();
+  });
+  for (const auto& file : files) {
+    std::string reason;
+    if (is_whole_checkpoint(file.path(), reason)) return file.path();
+    observer.note("passed over: " + reason);
+  }
+  CHECK(files.empty(), folder.string(), ": none of the ", files.size(),
+        " checkpoints is whole, so there is nothing to resume; move them away to start anew");
+  return std::nullopt;
+}
+
+}  // namespace invp
