@@ -5,12 +5,12 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/memory.h"
-#include "engine/core/random.h"
 #include "engine/ops/batch_norm.h"
 #include "engine/ops/conv2d.h"
 #include "tools/cmd_bench.h"
 #include "tools/device_options.h"
 #include "tools/network_options.h"
+#include "tools/random_tensors.h"
 #include "tools/resnet_layers.h"
 #include "tools/table.h"
 #include "tools/timing.h"
@@ -18,12 +18,6 @@
 namespace invp {
 
 namespace {
-
-Tensor random_tensor(const Shape& shape, Random& random) {
-  const Tensor tensor = Tensor::empty(shape);
-  for (float& value : tensor.span<float>()) value = static_cast<float>(random.uniform(-1, 1));
-  return tensor;
-}
 
 struct LayerTimes {
   Timing forward;
@@ -70,19 +64,19 @@ class BenchLayer : public Command {
 
   Results run() override {
     const Compute compute = start_compute(device_);
-    Random random(compute.seed, Purpose::kBenchmark);
+    seed_ = compute.seed;
     reset_peak_memory(kCpu);
     Table table({"size", ">in", ">out", ">kernel", ">stride", ">times", ">forward ms", ">GFLOP/s",
                  ">backward ms", ">GFLOP/s"});
     Timing total;
     Results layers = Results::array();
     for (const ConvLayer& layer : conv_layers(network_, image_size_)) {
-      time_conv(layer, random, table, total, layers);
+      time_conv(layer, table, total, layers);
     }
     Table norms(
         {"batch norm + ReLU", ">channels", ">forward ms", ">GB/s", ">backward ms", ">GB/s"});
     for (const ConvLayer& layer : conv_layers(network_, image_size_)) {
-      if (layer.kernel != 1) time_norm(layer, random, norms);
+      if (layer.kernel != 1) time_norm(layer, norms);
     }
     std::cout << table.text() << "\n  all convolutions, each as often as the network has it: "
               << format_ms(total.median) << " ms\n\n"
@@ -94,11 +88,10 @@ class BenchLayer : public Command {
   }
 
  private:
-  void time_conv(const ConvLayer& layer, Random& random, Table& table, Timing& total,
-                 Results& layers) const {
+  void time_conv(const ConvLayer& layer, Table& table, Timing& total, Results& layers) const {
     // The first layer's input is the image, which wants no gradient.
-    Tensor x = random_tensor({batch_, layer.size, layer.size, layer.in}, random);
-    Tensor w = random_tensor({layer.out, layer.kernel, layer.kernel, layer.in}, random);
+    Tensor x = random_tensor({batch_, layer.size, layer.size, layer.in}, seed_, 0);
+    Tensor w = random_tensor({layer.out, layer.kernel, layer.kernel, layer.in}, seed_, 0);
     x.set_requires_grad(layer.in != 3);
     w.set_requires_grad(true);
     const Conv2dParams params{.stride = layer.stride, .padding = layer.kernel / 2};
@@ -130,9 +123,9 @@ class BenchLayer : public Command {
                       {"backward_ms", times.backward.median}});
   }
 
-  void time_norm(const ConvLayer& layer, Random& random, Table& table) const {
+  void time_norm(const ConvLayer& layer, Table& table) const {
     const std::int64_t side = (layer.size - 1) / layer.stride + 1;
-    Tensor x = random_tensor({batch_, side, side, layer.out}, random);
+    Tensor x = random_tensor({batch_, side, side, layer.out}, seed_, 0);
     Tensor gamma = Tensor::full({layer.out}, 1);
     Tensor beta = Tensor::full({layer.out}, 0);
     const Tensor mean = Tensor::zeros({layer.out});
@@ -155,6 +148,7 @@ class BenchLayer : public Command {
   int image_size_ = 224;
   int repeats_ = 5;
   DeviceOptions device_;
+  std::uint64_t seed_ = 0;
 };
 
 }  // namespace

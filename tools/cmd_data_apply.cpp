@@ -5,6 +5,7 @@
 #include "data/decode.h"
 #include "data/encode.h"
 #include "data/steps.h"
+#include "engine/core/error.h"
 #include "tools/cmd_data.h"
 
 namespace invp {

@@ -85,6 +85,12 @@ Command& find_command(const Commands& commands, std::vector<std::string>& argume
                         [&](const auto& command) { return command->text().name == wanted; });
 }
 
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) names.emplace_back(preset.name);
+  return names;
+}
+
 bool asks_for_help(const std::string& argument) {
   return argument == "--help" || argument == "-h";
 }
@@ -108,7 +114,7 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
       .not_a_setting();
   options
       .text("preset", common.preset, "NAME",
-            "settings of configs/NAME.toml, built in; --config wins over them")
+            "built-in settings, which --config wins over: " + join_choices(preset_names()))
       .not_a_setting();
   options.flag("json", common.json, "print the results as one JSON object, the last line of stdout")
       .not_a_setting();
@@ -118,7 +124,7 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
     return;
   }
   options.tokenize(arguments);
-  const std::vector<std::string> elsewhere = std::vector<std::string>();
+  const std::vector<std::string> elsewhere = run_setting_names();
   if (const std::string preset = options.peek("preset"); !preset.empty())
     options.apply(preset_settings(preset), elsewhere);
   if (const std::string config = options.peek("config"); !config.empty())
@@ -136,8 +142,14 @@ void complain(const std::string& who, std::string text) {
 
 int run_program(std::vector<std::string> arguments) {
   Commands commands;
+  add_pretrain(commands);
+  add_extract(commands);
+  add_knn(commands);
   add_convert(commands);
+  add_data(commands);
   add_op(commands);
+  add_objective(commands);
+  add_bench(commands);
   add_doctor(commands);
 
   std::string who;

@@ -38,8 +38,9 @@ NamedTensors apply_batch_norm(const OpArguments& in, BatchNormFusion fusion) {
   const Tensor beta = or_full("bias", 0);
   const Tensor mean = or_full("running_mean", 0);
   const Tensor var = or_full("running_var", 1);
-  const BatchNormParams params{
-      .training = in.flag("training"), .momentum = in.number("momentum"), .eps = in.number("eps")};
+  const BatchNormParams params{.training = in.flag("training"),
+                               .momentum = static_cast<float>(in.number("momentum")),
+                               .eps = static_cast<float>(in.number("eps"))};
   const Tensor y =
       fusion == BatchNormFusion::kNone ? batch_norm(x, gamma, beta, mean, var, params)
       : fusion == BatchNormFusion::kRelu
@@ -75,15 +76,19 @@ Tensor along_last(const OpArguments& in) {
   return x;
 }
 
+// Without a momentum_buffer it is the first step, which makes one.
 NamedTensors apply_sgd_step(const OpArguments& in) {
-  const Tensor w = in.input("weight");
+  const Tensor weight = in.input("weight");
   const Tensor given = in.input("momentum_buffer");
-  const Tensor v = given ? given : Tensor::zeros(w.shape());
-  const std::vector<SgdSlot> slots{{w, in.input("grad"), v}};
-  sgd_step(slots, {.lr = in.number("lr"),
-                   .momentum = in.number("momentum"),
-                   .weight_decay = in.number("weight_decay")});
-  return {{"weight", w}, {"momentum_buffer", v}};
+  const Tensor momentum = given ? given : Tensor::zeros(weight.shape());
+  const SgdItem item{.weight = weight,
+                     .gradient = in.input("grad"),
+                     .momentum = momentum,
+                     .first = !given.defined()};
+  sgd_step({&item, 1}, {.lr = in.number("lr"),
+                        .momentum = in.number("momentum"),
+                        .weight_decay = in.number("weight_decay")});
+  return {{"weight", weight}, {"momentum_buffer", momentum}};
 }
 
 using Run = std::function<NamedTensors(const OpArguments&)>;
@@ -143,7 +148,9 @@ std::vector<Op> build() {
       {"l2_normalize",
        kUnary,
        {{"dim", "-1"}, {"eps", "1e-12"}},
-       gives([](const auto& in) { return l2_normalize(along_last(in), in.number("eps")); }),
+       gives([](const auto& in) {
+         return l2_normalize(along_last(in), static_cast<float>(in.number("eps")));
+       }),
        kPlain},
       {"softmax",
        kUnary,

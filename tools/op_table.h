@@ -48,7 +48,7 @@ class OpArguments {
   int integer(const std::string& name) const;
   /// "7" or "7,5".
   std::pair<int, int> pair(const std::string& name) const;
-  float number(const std::string& name) const;
+  double number(const std::string& name) const;
   bool flag(const std::string& name) const;
   bool is(const std::string& name, const std::string& text) const {
     return attribute(name) == text;

@@ -11,6 +11,7 @@ Options::Spec& Options::add(std::string name, std::string value_name, std::strin
   specs_.push_back({});
   Spec& spec = specs_.back();
   spec.name = std::move(name);
+  spec.key = spec.name;
   spec.value_name = std::move(value_name);
   spec.help = std::move(help);
   spec.group = group_;
@@ -25,6 +26,11 @@ Options& Options::required() {
 
 Options& Options::not_a_setting() {
   last_->setting = false;
+  return *this;
+}
+
+Options& Options::key(std::string key) {
+  last_->key = std::move(key);
   return *this;
 }
 
@@ -48,7 +54,7 @@ bool Options::given(std::string_view name) const {
 std::vector<std::string> Options::setting_names() const {
   std::vector<std::string> names;
   for (const Spec& spec : specs_) {
-    if (spec.setting) names.push_back(spec.name);
+    if (spec.setting) names.push_back(spec.key);
   }
   return names;
 }
@@ -65,13 +71,15 @@ void Options::set(Spec& spec, const std::string& value, const std::string& origi
 void Options::apply(const std::vector<Setting>& settings,
                     const std::vector<std::string>& elsewhere) {
   for (const Setting& setting : settings) {
-    const Spec* known = find(setting.name);
-    if (known == nullptr || !known->setting) {
+    const auto known = std::find_if(specs_.begin(), specs_.end(), [&](const Spec& spec) {
+      return spec.setting && spec.key == setting.name;
+    });
+    if (known == specs_.end()) {
       if (std::find(elsewhere.begin(), elsewhere.end(), setting.name) != elsewhere.end()) continue;
       throw UsageError(message(setting.origin, ": no setting is called '", setting.name,
                                "'; did you mean '", nearest(setting.name, setting_names()), "'?"));
     }
-    Spec& spec = const_cast<Spec&>(*known);
+    Spec& spec = *known;
     if (spec.repeats) {
       for (const std::string& value : setting.values)
         set(spec, value, setting.origin + ": " + setting.name + " ");
@@ -167,7 +175,7 @@ std::string Options::to_toml() const {
       heading = spec.group;
       text += (text.empty() ? "# " : "\n# ") + heading + "\n";
     }
-    text += spec.name + " = " + value + "\n";
+    text += spec.key + " = " + value + "\n";
   }
   return text;
 }

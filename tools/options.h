@@ -48,6 +48,7 @@ class Options {
     std::function<void(const std::string& value)>
         set;                            ///< throws UsageError without naming the option
     std::function<std::string()> toml;  ///< the value now, as TOML writes it; empty: unset
+    std::string key;                    ///< its name in TOML files, where that is another
     bool repeats = false;
     bool required = false;
     bool setting = true;  ///< part of a run's settings: allowed in TOML, written to config.toml
@@ -84,6 +85,9 @@ class Options {
   // Refinements of the option declared last.
   Options& required();
   Options& not_a_setting();
+  /// TOML files call it `key`: for options whose name means something else among the settings of a
+  /// run.
+  Options& key(std::string key);
   /// What --help shows as the default: for values whose unset state has a meaning of its own.
   Options& shown_default(std::string text);
 

@@ -87,9 +87,9 @@ std::pair<int, int> OpArguments::pair(const std::string& name) const {
   return {parse_int(name, parts.front()), parse_int(name, parts.back())};
 }
 
-float OpArguments::number(const std::string& name) const {
+double OpArguments::number(const std::string& name) const {
   try {
-    return static_cast<float>(parse_number(attribute(name)));
+    return parse_number(attribute(name));
   } catch (const UsageError& error) {
     throw UsageError(message("--attr ", name, ' ', error.what()));
   }

@@ -41,6 +41,7 @@ EpochReport parse_line(const std::string& line) {
   report.knn_top5 = optional_at(object, "knn_top5");
   report.seconds = number_at(object, "seconds");
   report.images_per_second = number_at(object, "images_per_second");
+  report.data_wait = object.value("data_wait", 0.0);
   report.peak_memory_bytes = object.value("peak_memory_bytes", std::int64_t{0});
   report.skipped_images = object.value("skipped_images", std::int64_t{0});
   return report;
@@ -60,6 +61,7 @@ std::string metrics_line(const EpochReport& report) {
   if (report.knn_top5) object["knn_top5"] = number(*report.knn_top5);
   object["seconds"] = number(report.seconds);
   object["images_per_second"] = number(report.images_per_second);
+  object["data_wait"] = number(report.data_wait);
   object["peak_memory_bytes"] = report.peak_memory_bytes;
   object["skipped_images"] = report.skipped_images;
   return object.dump();

@@ -1,8 +1,6 @@
-// metrics.jsonl: one JSON object a line, one line an epoch, readable while the run goes on.
-//   {"epoch": 3, "step": 237, "loss": 6.12, "loss_ins": 5.9, "loss_inv": 0.37, "learning_rate":
-//   0.0296, "knn_top1": 38.2,
-//    "knn_top5": 88.0, "seconds": 14.0, "images_per_second": 712.4, "peak_memory_bytes": 402653184,
-//    "skipped_images": 0}
+// metrics.jsonl: one JSON object a line, one line an epoch, readable while the run goes on. The keys:
+//   epoch, step, loss, loss_ins, loss_inv, learning_rate, knn_top1, knn_top5, seconds,
+//   images_per_second, data_wait, peak_memory_bytes, skipped_images
 #pragma once
 
 #include <filesystem>

@@ -1,0 +1,43 @@
+#include "tools/checkpoint_network.h"
+
+#include "invp/checkpoint.h"
+#include "layers/exchange.h"
+#include "tools/augment_options.h"
+
+namespace invp {
+
+void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
+  options.group("Network");
+  options
+      .text("checkpoint", checkpoint.checkpoint, "FILE",
+            "a run's checkpoint, or weights in .safetensors or .pth")
+      .required();
+  options.choice(
+      "augment", checkpoint.augment, {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
+      "the training settings whose normalisation to use; auto: by the form of the network");
+  options.integer("image-size", checkpoint.image_size, {0, 4096},
+                  "pixels a side; 0: 224, or 32 for the CIFAR form");
+  options.integer("batch-size", checkpoint.batch_size, {1, 65536}, "images at a time");
+}
+
+std::unique_ptr<ResNet> load_network(const std::string& file, bool with_head) {
+  const TensorFile weights = load_network_weights(file);
+  auto network = std::make_unique<ResNet>(recognise_network(weights, file));
+  if (with_head) {
+    load_pytorch_state(*network, weights, file);
+  } else {
+    load_pytorch_backbone(*network, weights, file);
+  }
+  network->train(false);
+  return network;
+}
+
+AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network) {
+  const bool cifar = network.arch == Arch::kResNet18Cifar || network.arch == Arch::kResNet50Cifar;
+  AugmentConfig training =
+      augment_preset(options.augment == "auto" ? (cifar ? "cifar" : "imagenet") : options.augment);
+  if (options.image_size > 0) training.image_size = options.image_size;
+  return AugmentOptions::evaluation(training);
+}
+
+}  // namespace invp

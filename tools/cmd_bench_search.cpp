@@ -1,0 +1,163 @@
+// invp bench search and knn: the work on the memory bank, by itself.
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "engine/autograd/node.h"
+#include "engine/core/memory.h"
+#include "engine/ops/l2_normalize.h"
+#include "invp/knn.h"
+#include "invp/objective.h"
+#include "tools/cmd_bench.h"
+#include "tools/device_options.h"
+#include "tools/objective_options.h"
+#include "tools/random_tensors.h"
+#include "tools/table.h"
+#include "tools/timing.h"
+
+namespace invp {
+
+namespace {
+
+class BenchSearch : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "bench search",
+            .arguments = "[options]",
+            .summary = "one step of the objective against a bank",
+            .description =
+                "Times similarities, selection, propagation, both losses, the gradient and the\n"
+                "update of bank and graph for a batch of random embeddings.\n",
+            .examples = "  invp bench search --bank 1281167 --background 4096\n"};
+  }
+
+  void declare(Options& options) override {
+    options.group("Work");
+    options.integer("bank", bank_, {2, 2e9}, "rows of the bank");
+    options.integer("dim", dim_, {1, 65536}, "size of an embedding");
+    options.integer("batch-size", batch_, {1, 65536}, "embeddings a step");
+    options.integer("repeats", repeats_, {1, 1e6}, "measured steps; the median counts");
+    declare_objective(options, objective_);
+    declare_device(options, device_);
+  }
+
+  Results run() override {
+    const Compute compute = start_compute(device_);
+    MemoryBank bank(random_directions(bank_, dim_, compute.seed, 1));
+    NeighbourGraph graph(random_graph());
+    Tensor features = random_tensor({batch_, dim_}, compute.seed, 2);
+    features.set_requires_grad(true);
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(batch_));
+    std::int64_t next = 0;
+    const std::int64_t before = memory_stats(kCpu).live;
+    reset_peak_memory(kCpu);
+    const Timing timing = measure(1, repeats_, [&] {
+      for (std::int64_t& index : indices) index = next++ % bank_;
+      features.set_grad({});
+      const ObjectiveStep step =
+          objective(l2_normalize(features), indices, bank, graph, objective_, objective_.lambda);
+      backward(step.loss);
+      update(step, objective_, bank, graph);
+    });
+    const std::int64_t beyond = memory_stats(kCpu).peak - before;
+    const double gigabytes = 1e-6 * static_cast<double>(bank.rows().nbytes()) / timing.median;
+    Table table({"objective step", ">median ms", ">min .. max", ">bank GB/s", ">beyond the bank"});
+    table.row(
+        {message("bank ", bank_, ", dim ", dim_, ", batch ", batch_, ", M ", objective_.background),
+         format_ms(timing.median), format_spread(timing), formatted("%.1f", gigabytes),
+         format_bytes(beyond)});
+    std::cout << table.text();
+    Results results = timing_results(timing);
+    results["queries_per_second"] = static_cast<double>(batch_) * 1000 / timing.median;
+    results["beyond_bank_bytes"] = beyond;
+    return results;
+  }
+
+ private:
+  Tensor random_graph() const {
+    const Tensor rows = Tensor::empty({bank_, objective_.neighbors}, DType::kI32);
+    Random random(static_cast<std::uint64_t>(device_.seed), Purpose::kBenchmark, 3);
+    for (std::int32_t& row : rows.span<std::int32_t>())
+      row = static_cast<std::int32_t>(random.integer(0, bank_ - 1));
+    return rows;
+  }
+
+  std::int64_t bank_ = 1'281'167;
+  std::int64_t dim_ = 128;
+  std::int64_t batch_ = 128;
+  int repeats_ = 5;
+  ObjectiveConfig objective_;
+  DeviceOptions device_;
+};
+
+class BenchKnn : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "bench knn",
+            .arguments = "[options]",
+            .summary = "weighted kNN against a bank",
+            .description =
+                "Times the weighted kNN classification of random queries against a random bank.\n",
+            .examples = "  invp bench knn --bank 1281167 --queries 1024 --k 200\n"};
+  }
+
+  void declare(Options& options) override {
+    options.group("Work");
+    options.integer("bank", bank_, {1, 2e9}, "labelled rows");
+    options.integer("dim", dim_, {1, 65536}, "size of a feature");
+    options.integer("queries", queries_, {1, 1e9}, "features to classify");
+    options.integer("k", k_, {1, 1e6}, "neighbours that vote");
+    options.integer("classes", classes_, {2, 1e6}, "classes they vote for");
+    options.integer("repeats", repeats_, {1, 1e6}, "measured runs; the median counts");
+    declare_device(options, device_);
+  }
+
+  Results run() override {
+    const Compute compute = start_compute(device_);
+    const Tensor bank = random_directions(bank_, dim_, compute.seed, 1);
+    const Tensor queries = random_directions(queries_, dim_, compute.seed, 2);
+    const std::vector<std::int64_t> labels = round_robin(bank_);
+    const std::vector<std::int64_t> truth = round_robin(queries_);
+    reset_peak_memory(kCpu);
+    const Timing timing = measure(1, repeats_, [&] {
+      knn_classify(queries, truth, bank, labels, {.k = k_, .classes = classes_});
+    });
+    const double rate = static_cast<double>(queries_) * 1000 / timing.median;
+    const double work =
+        2e-6 * static_cast<double>(queries_) * static_cast<double>(bank_ * dim_) / timing.median;
+    Table table({"weighted kNN", ">median ms", ">min .. max", ">queries/s", ">GFLOP/s"});
+    table.row({message("bank ", bank_, ", dim ", dim_, ", k ", k_), format_ms(timing.median),
+               format_spread(timing), formatted("%.0f", rate), formatted("%.0f", work)});
+    std::cout << table.text();
+    Results results = timing_results(timing);
+    results["queries_per_second"] = rate;
+    return results;
+  }
+
+ private:
+  std::vector<std::int64_t> round_robin(std::int64_t count) const {
+    std::vector<std::int64_t> labels(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      labels[i] = static_cast<std::int64_t>(i) % classes_;
+    return labels;
+  }
+
+  std::int64_t bank_ = 1'281'167;
+  std::int64_t dim_ = 128;
+  std::int64_t queries_ = 256;
+  std::int64_t k_ = 200;
+  std::int64_t classes_ = 1000;
+  int repeats_ = 5;
+  DeviceOptions device_;
+};
+
+}  // namespace
+
+void add_bench_search(Commands& commands) {
+  commands.push_back(std::make_unique<BenchSearch>());
+}
+void add_bench_knn(Commands& commands) {
+  commands.push_back(std::make_unique<BenchKnn>());
+}
+
+}  // namespace invp

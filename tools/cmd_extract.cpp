@@ -1,0 +1,112 @@
+// invp extract: the features of a split.
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/files/safetensors.h"
+#include "invp/embed.h"
+#include "invp/report/progress.h"
+#include "tools/checkpoint_network.h"
+#include "tools/command.h"
+#include "tools/data_options.h"
+#include "tools/device_options.h"
+
+namespace invp {
+
+namespace {
+
+class ExtractCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "extract",
+            .arguments = "--checkpoint FILE --data PATH --to FILE [options]",
+            .summary = "features of a split by a trained network",
+            .description =
+                "Shows every image of a split to a network in evaluation mode and writes what a\n"
+                "layer makes of it: features [n, d] f32, labels [n] i64, indices [n] i64.\n",
+            .examples =
+                "  invp extract --checkpoint runs/a/checkpoints/best.safetensors --data photos \\\n"
+                "      --split val --layer pool --to features.safetensors\n"};
+  }
+
+  void declare(Options& options) override {
+    declare_checkpoint(options, network_);
+    options.group("Features");
+    options.text("layer", layer_, "NAME",
+                 "head, pool or block1..block17 (averaged over the image)");
+    options.text("split", split_, "NAME", "train, val or test");
+    options.text("to", to_, "FILE", "where they go (safetensors)").required();
+    declare_data(options, data_);
+    declare_device(options, device_);
+  }
+
+  Results run() override {
+    const DataSource source = data_source(data_);
+    const Compute compute = start_compute(device_);
+    const auto network = load_network(network_.checkpoint, layer_ == "head");
+    network->set_compute_type(compute.type);
+    const FeatureLayer layer = parsed_layer(*network);
+    const auto dataset = open_dataset(source, split_);
+    Progress progress;
+    Pace pace;
+    const auto start = std::chrono::steady_clock::now();
+    const auto seconds = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    const Features features = embed(
+        *network, *dataset,
+        {.pipeline = evaluation_pipeline(network_, network->config()),
+         .layer = layer,
+         .batch_size = network_.batch_size,
+         .workers = worker_count(data_),
+         .device = compute.choice.device},
+        [&](std::int64_t done, std::int64_t total) {
+          pace.update(static_cast<double>(done), seconds());
+          const double rate = pace.per_second();
+          progress.show({.label = "features",
+                         .done = done,
+                         .total = total,
+                         .detail = {},
+                         .per_second = rate,
+                         .seconds_left = rate > 0 ? static_cast<double>(total - done) / rate : -1});
+        });
+    progress.clear();
+    const auto images = static_cast<std::int64_t>(features.indices.size());
+    const double rate = static_cast<double>(images) / seconds();
+    write_safetensors(to_,
+                      TensorFile{.tensors = {{"features", features.features},
+                                             {"labels", Tensor::from(features.labels, {images})},
+                                             {"indices", Tensor::from(features.indices, {images})}},
+                                 .metadata = {{"layer", layer_}, {"split", split_}}});
+    const std::int64_t dim = features.features.dim(1);
+    std::cout << to_ << ": " << images << " images, " << dim << " values each, "
+              << format_rate(rate) << " images/s\n";
+    if (images < dataset->size())
+      std::cout << dataset->size() - images << " broken images were left out\n";
+    return {{"images", images}, {"dim", dim}, {"images_per_second", rate}};
+  }
+
+ private:
+  FeatureLayer parsed_layer(const ResNet& network) const {
+    try {
+      return parse_feature_layer(layer_, network);
+    } catch (const Error& error) {
+      throw UsageError(message("--layer: ", error.what()));
+    }
+  }
+
+  CheckpointOptions network_;
+  std::string layer_ = "head";
+  std::string split_ = "train";
+  std::string to_;
+  DataOptions data_;
+  DeviceOptions device_;
+};
+
+}  // namespace
+
+void add_extract(Commands& commands) {
+  commands.push_back(std::make_unique<ExtractCommand>());
+}
+
+}  // namespace invp

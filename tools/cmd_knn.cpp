@@ -1,0 +1,130 @@
+// invp knn: weighted kNN of the validation split.
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/memory.h"
+#include "engine/files/weights.h"
+#include "invp/embed.h"
+#include "invp/knn.h"
+#include "invp/report/progress.h"
+#include "tools/checkpoint_network.h"
+#include "tools/command.h"
+#include "tools/data_options.h"
+#include "tools/device_options.h"
+#include "tools/table.h"
+
+namespace invp {
+
+namespace {
+
+enum class BankSource { kAuto, kCheckpoint, kFeatures };
+
+class KnnCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {
+        .name = "knn",
+        .arguments = "--checkpoint FILE --data PATH [options]",
+        .summary = "weighted kNN of the validation split",
+        .description =
+            "Classifies the validation split by the k most similar training images, each\n"
+            "voting with exp(similarity / tau). They are compared in the memory bank of the\n"
+            "checkpoint or, where it has none, in features of the training split.\n",
+        .examples = "  invp knn --checkpoint runs/a/checkpoints/best.safetensors --data photos\n"};
+  }
+
+  void declare(Options& options) override {
+    declare_checkpoint(options, network_);
+    options.group("kNN");
+    options.integer("k", knn_.k, {1, 1e6}, "neighbours that vote; knn-k in TOML files")
+        .key("knn-k");
+    options
+        .number("tau", knn_.taus.front(), {0, 100, true},
+                "temperature of their votes; knn-tau in TOML files, where tau is the objective's")
+        .key("knn-tau");
+    options.choice<BankSource>("bank", bank_source_,
+                               {{"auto", BankSource::kAuto},
+                                {"checkpoint", BankSource::kCheckpoint},
+                                {"features", BankSource::kFeatures}},
+                               "rows to compare with");
+    declare_data(options, data_);
+    declare_device(options, device_);
+  }
+
+  Results run() override {
+    const DataSource source = data_source(data_);
+    const Compute compute = start_compute(device_);
+    const auto network = load_network(network_.checkpoint, true);
+    network->set_compute_type(compute.type);
+    const auto train = open_dataset(source, "train");
+    const auto validation = open_validation(source);
+    CHECK(validation != nullptr, data_.path, ": has no validation split to classify");
+    Features known = bank_of_checkpoint(*train);
+    const bool from_bank = known.features.defined();
+    if (!from_bank) known = features_of(*network, *train, compute, "features of train");
+    const Features queries = features_of(*network, *validation, compute, "features of val");
+
+    knn_.classes = static_cast<std::int64_t>(train->classes().size());
+    const auto start = std::chrono::steady_clock::now();
+    const KnnAccuracy accuracy =
+        knn_classify(queries.features, queries.labels, known.features, known.labels, knn_).front();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double rate = static_cast<double>(queries.labels.size()) / seconds;
+    std::cout << queries.labels.size() << " queries against " << known.labels.size()
+              << (from_bank ? " rows of the bank" : " features of the training split") << ", k "
+              << knn_.k << ", tau " << format_number(knn_.taus.front()) << '\n'
+              << "top-1 " << formatted("%.2f", accuracy.top1) << " %  top-5 "
+              << formatted("%.2f", accuracy.top5) << " %  (" << format_rate(rate)
+              << " queries/s)\n";
+    return {{"top1", accuracy.top1}, {"top5", accuracy.top5}, {"queries_per_second", rate}};
+  }
+
+ private:
+  // Undefined features where the checkpoint has no bank and none was insisted on.
+  Features bank_of_checkpoint(const Dataset& train) const {
+    if (bank_source_ == BankSource::kFeatures) return {};
+    const TensorFile file = load_weights(network_.checkpoint);
+    const Tensor* bank = file.find("bank");
+    CHECK(bank != nullptr || bank_source_ == BankSource::kAuto, network_.checkpoint,
+          ": has no memory bank; --bank features compares with features of the training split");
+    if (bank == nullptr) return {};
+    if (bank->dim(0) != train.size()) {
+      CHECK(bank_source_ == BankSource::kAuto, network_.checkpoint, ": its bank has ", bank->dim(0),
+            " rows, the training split ", train.size(), " images: not the set it was trained on");
+      return {};
+    }
+    Features features{.features = *bank, .labels = {}, .indices = {}};
+    for (std::int64_t i = 0; i < train.size(); ++i) features.labels.push_back(train.label(i));
+    return features;
+  }
+
+  Features features_of(ResNet& network, const Dataset& dataset, const Compute& compute,
+                       const char* label) const {
+    Progress progress;
+    return embed(network, dataset,
+                 {.pipeline = evaluation_pipeline(network_, network.config()),
+                  .layer = parse_feature_layer("head", network),
+                  .batch_size = network_.batch_size,
+                  .workers = worker_count(data_),
+                  .device = compute.choice.device},
+                 [&](std::int64_t done, std::int64_t total) {
+                   progress.show({.label = label, .done = done, .total = total, .detail = {}});
+                 });
+  }
+
+  CheckpointOptions network_;
+  KnnConfig knn_;
+  BankSource bank_source_ = BankSource::kAuto;
+  DataOptions data_;
+  DeviceOptions device_;
+};
+
+}  // namespace
+
+void add_knn(Commands& commands) {
+  commands.push_back(std::make_unique<KnnCommand>());
+}
+
+}  // namespace invp

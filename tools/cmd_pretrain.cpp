@@ -1,0 +1,164 @@
+// invp pretrain: Invariance Propagation on a training set.
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/memory.h"
+#include "engine/core/parallel.h"
+#include "invp/report/run_reporter.h"
+#include "tools/command.h"
+#include "tools/pretrain_options.h"
+#include "tools/stop_signal.h"
+
+namespace invp {
+
+namespace {
+
+/// The usual reporter, which also listens for signals and remembers the last step.
+class Reporter : public RunReporter {
+ public:
+  using RunReporter::RunReporter;
+  void step_finished(const StepReport& report) override {
+    last_step_ = report;
+    RunReporter::step_finished(report);
+  }
+  bool stop_requested() const override { return StopSignal::received() != 0; }
+  const StepReport& last_step() const { return last_step_; }
+
+ private:
+  StepReport last_step_;
+};
+
+Results number_or_null(double value) {
+  return std::isfinite(value) ? Results(value) : Results(nullptr);
+}
+Results number_or_null(const std::optional<double>& value) {
+  return value ? number_or_null(*value) : Results(nullptr);
+}
+
+class PretrainCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {
+        .name = "pretrain",
+        .arguments = "--data PATH [options]",
+        .summary = "train a network with the InvP objective",
+        .description =
+            "Trains a network without labels by Invariance Propagation. After each epoch the\n"
+            "validation split, if there is one with labels, is classified by weighted kNN\n"
+            "against the memory bank. The run folder gets config.toml, log.txt,\n"
+            "metrics.jsonl, TensorBoard events, curves.svg and checkpoints/. SIGINT and\n"
+            "SIGTERM write a checkpoint first; --resume auto goes on from it.\n",
+        .examples =
+            "  invp pretrain --preset cifar10 --data cifar-10-batches-bin --out runs/cifar10\n"
+            "  invp pretrain --format synthetic --arch resnet18-cifar --width 16 \\\n"
+            "      --augment cifar --epochs 20 --out runs/first\n"};
+  }
+
+  void declare(Options& options) override {
+    options_ = &options;
+    settings_.declare(options);
+  }
+
+  Results run() override {
+    const DataSource source = data_source(settings_.data());
+    PretrainConfig config = settings_.resolve(*options_);
+    const auto train = open_dataset(source, "train");
+    const auto validation = open_validation(source);
+    refuse_to_overwrite();
+    const StopSignal signals;
+    Reporter reporter(config.out, title(config, *train), options_->to_toml());
+    config.resume = checkpoint_to_resume(reporter);
+    greet(reporter, config, *train, validation.get());
+    const PretrainResult result = pretrain(config, *train, validation.get(), reporter);
+    return conclude(reporter, result);
+  }
+
+ private:
+  static std::string title(const PretrainConfig& config, const Dataset& train) {
+    return message("InvP on ", train.kind(), ": ", name_of(config.network.arch), ", width ",
+                   config.network.width);
+  }
+
+  // A second run in the folder of a first would mix their files and lose the checkpoints of the
+  // first.
+  void refuse_to_overwrite() const {
+    const std::filesystem::path last =
+        std::filesystem::path(settings_.out()) / "checkpoints" / "last.safetensors";
+    CHECK(
+        !settings_.resume().empty() || !std::filesystem::exists(last), settings_.out(),
+        ": holds a run already; --resume auto goes on with it, --out DIR starts another elsewhere");
+  }
+
+  std::optional<std::filesystem::path> checkpoint_to_resume(RunObserver& observer) const {
+    if (settings_.resume().empty()) return std::nullopt;
+    if (settings_.resume() == "auto") return find_checkpoint(settings_.out(), observer);
+    CHECK(std::filesystem::exists(settings_.resume()), settings_.resume(),
+          ": no such checkpoint to resume from");
+    return settings_.resume();
+  }
+
+  static void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
+                    const Dataset* validation) {
+    observer.note(message("data     ", train.kind(), ", ", train.size(), " images to train on",
+                          validation == nullptr
+                              ? ", no validation split"
+                              : message(", ", validation->size(), " to validate with")));
+    observer.note(message("network  ", name_of(config.network.arch), ", width ",
+                          config.network.width, ", embedding ", config.network.dim, ", images of ",
+                          config.augment.image_size, " px"));
+    observer.note(message("device   ", config.device, ", ", num_threads(), " threads, ",
+                          config.workers, " loader threads"));
+    observer.note(
+        message("run      ", config.out.string(),
+                config.resume ? ", resumed from " + config.resume->filename().string() : ""));
+  }
+
+  Results conclude(Reporter& reporter, const PretrainResult& result) const {
+    EpochReport last = result.last;
+    const StepReport& step = reporter.last_step();
+    // A smoke run that stopped within its first epoch has its last step to show.
+    if (result.epoch == 0)
+      last.loss = step.loss, last.loss_ins = step.loss_ins, last.loss_inv = step.loss_inv;
+    const std::int64_t peak = std::max(last.peak_memory_bytes, memory_stats(kCpu).peak);
+    if (result.finished) {
+      reporter.note(
+          message("finished after ", result.epoch, " epochs, peak memory ", format_bytes(peak)));
+    } else {
+      reporter.note(message("stopped at step ", step.global_step, "; --resume auto goes on from ",
+                            result.checkpoint.string()));
+    }
+    if (const int signal = StopSignal::received(); signal != 0 && !result.finished)
+      throw Stopped{signal};
+    if (last.knn_top1)
+      std::printf("kNN top-1 %.2f %%, top-5 %.2f %%\n", *last.knn_top1, last.knn_top5.value_or(0));
+    std::cout << result.checkpoint.string() << '\n';
+    return {{"epoch", result.epoch},
+            {"loss", number_or_null(last.loss)},
+            {"loss_ins", number_or_null(last.loss_ins)},
+            {"loss_inv", number_or_null(last.loss_inv)},
+            {"knn_top1", number_or_null(last.knn_top1)},
+            {"knn_top5", number_or_null(last.knn_top5)},
+            {"images_per_second", number_or_null(last.images_per_second)},
+            {"peak_memory_bytes", peak},
+            {"checkpoint", result.checkpoint.string()}};
+  }
+
+  const Options* options_ = nullptr;
+  PretrainOptions settings_;
+};
+
+}  // namespace
+
+void add_pretrain(Commands& commands) {
+  commands.push_back(std::make_unique<PretrainCommand>());
+}
+
+std::vector<std::string> run_setting_names() {
+  PretrainOptions settings;
+  Options options;
+  settings.declare(options);
+  return options.setting_names();
+}
+
+}  // namespace invp

@@ -1,0 +1,32 @@
+// --data, --format and the settings of the synthetic set; --workers.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/open_dataset.h"
+#include "tools/options.h"
+
+namespace invp {
+
+struct DataOptions {
+  std::string path;
+  std::string format = "auto";
+  std::int64_t synthetic_train = 10'000;
+  std::int64_t synthetic_val = 1'000;
+  int synthetic_classes = 10;
+  int synthetic_size = 32;
+  std::int64_t synthetic_seed = 0;
+  int workers = 0;  ///< 0: one for every thread
+};
+
+void declare_data(Options& options, DataOptions& data);
+
+/// Throws UsageError when neither a path nor the synthetic set was asked for.
+DataSource data_source(const DataOptions& data);
+/// Loader threads: what was asked for, or one for every compute thread.
+int worker_count(const DataOptions& data);
+/// The validation split; null where there is none.
+std::unique_ptr<Dataset> open_validation(const DataSource& source);
+
+}  // namespace invp

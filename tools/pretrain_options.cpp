@@ -1,0 +1,88 @@
+#include "tools/pretrain_options.h"
+
+#include "engine/core/error.h"
+#include "tools/network_options.h"
+#include "tools/objective_options.h"
+
+namespace invp {
+
+void PretrainOptions::declare(Options& options) {
+  declare_data(options, data_);
+  declare_network(options, config_.network);
+  declare_objective(options, config_.objective);
+  declare_ramp(options, config_.objective);
+
+  options.group("Training");
+  options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set");
+  options.integer("batch-size", config_.batch_size, {2, 65536}, "images a step");
+  options.number("lr", config_.learning_rate, {0, 1000}, "learning rate at the start");
+  options.choice<ScheduleKind>("schedule", config_.schedule,
+                               {{"cosine", ScheduleKind::kCosine}, {"step", ScheduleKind::kStep}},
+                               "how it falls");
+  options.integers("milestones", milestones_, {1, 1e6},
+                   "epochs after which the step schedule lowers the rate");
+  options.number("lr-decay", config_.lr_decay, {0, 1, true},
+                 "factor on the rate at each milestone");
+  options.integer("warmup-epochs", config_.warmup_epochs, {0, 1e6},
+                  "epochs over which the rate rises to its start");
+  options.number("momentum", config_.momentum, {0, 1}, "of SGD");
+  options.number("weight-decay", config_.weight_decay, {0, 1000}, "coupled, on all parameters");
+  options.choice<BankStart>(
+      "bank-start", config_.bank_start,
+      {{"random", BankStart::kRandom}, {"features", BankStart::kFeatures}},
+      "how the bank begins: random rows, or the untrained network's features");
+  options.flag("center-head", config_.center_head,
+               "set the last bias so that the first outputs have mean zero");
+  augment_.declare(options);
+
+  options.group("Evaluation");
+  options.integer("knn-k", config_.knn_k, {1, 1e6},
+                  "neighbours that vote in the kNN after an epoch");
+  options.number("knn-tau", config_.knn_tau, {0, 100, true}, "temperature of their votes");
+  options.integer("knn-every", config_.knn_every, {0, 1e6}, "epochs between evaluations; 0: none");
+
+  declare_device(options, device_);
+  options.group("Run");
+  options.text("out", out_, "DIR", "the run folder");
+  options
+      .text("resume", resume_, "auto|FILE",
+            "go on from the run folder's newest checkpoint, or from FILE")
+      .not_a_setting();
+  options.integer("save-every", config_.save_every, {0, 1e6},
+                  "keep a checkpoint every so many epochs; 0: last and best only");
+  options.integer("save-steps", config_.save_steps, {0, 1e9},
+                  "also write last every so many steps; 0: by time");
+  options.number("save-minutes", config_.save_minutes, {0, 1e6, true},
+                 "minutes between checkpoints inside an epoch");
+  options.number("max-bad-share", config_.max_bad_share, kProbability,
+                 "share of unreadable images that stops the run");
+  options
+      .integer("stop-after", config_.stop_after, {0, 1e15},
+               "stop after so many steps in all; 0: never")
+      .not_a_setting();
+}
+
+PretrainConfig PretrainOptions::resolve(const Options& options) {
+  if (config_.schedule == ScheduleKind::kStep && milestones_.empty()) {
+    throw UsageError(
+        "--schedule step wants --milestones N,N: the epochs after which the rate falls");
+  }
+  config_.milestones.assign(milestones_.begin(), milestones_.end());
+  config_.augment = augment_.resolve(options);
+  config_.evaluation = AugmentOptions::evaluation(config_.augment);
+  const Compute compute = start_compute(device_);
+  config_.device = compute.choice.device;
+  config_.compute_type = compute.type;
+  config_.seed = compute.seed;
+  config_.network.seed = compute.seed;
+  config_.workers = worker_count(data_);
+  config_.out = out_;
+  try {
+    config_.objective.check();
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  return config_;
+}
+
+}  // namespace invp

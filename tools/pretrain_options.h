@@ -1,0 +1,31 @@
+// Every option of a pretraining run, and the PretrainConfig they come to.
+#pragma once
+
+#include "invp/pretrain.h"
+#include "tools/augment_options.h"
+#include "tools/data_options.h"
+#include "tools/device_options.h"
+
+namespace invp {
+
+class PretrainOptions {
+ public:
+  void declare(Options& options);
+  /// Throws UsageError for options that do not go together. Sets the thread pool.
+  PretrainConfig resolve(const Options& options);
+
+  const DataOptions& data() const { return data_; }
+  const std::string& resume() const { return resume_; }
+  const std::string& out() const { return out_; }
+
+ private:
+  PretrainConfig config_;
+  DataOptions data_;
+  AugmentOptions augment_;
+  DeviceOptions device_;
+  std::string out_ = "runs/pretrain";
+  std::string resume_;
+  std::vector<std::int64_t> milestones_;
+};
+
+}  // namespace invp
