@@ -1,5 +1,5 @@
 // The text of --help: 80 columns, what each option takes, its default.
-#include <cctype>
+#include <algorithm>
 
 #include "tools/options.h"
 #include "tools/suggest.h"
@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kColumns = 80;
 constexpr std::size_t kHelpColumn = 29;
+constexpr char kFirmSpace = '\x1f';  // printed as a space, never broken at
 
 std::string wrapped(const std::string& text, std::size_t indent) {
   std::string out;
@@ -32,7 +33,7 @@ std::string wrapped(const std::string& text, std::size_t indent) {
     if (c == ' ') {
       flush();
     } else {
-      word += c;
+      word += c == kFirmSpace ? ' ' : c;
     }
   }
   flush();
@@ -54,7 +55,11 @@ std::string explained(const Options::Spec& spec) {
   if (!spec.choices.empty()) text += (text.empty() ? "" : ": ") + join_choices(spec.choices);
   if (spec.repeats) text += " (may be repeated)";
   if (spec.required) return text + " (required)";
-  if (!spec.default_text.empty()) text += " (default: " + spec.default_text + ")";
+  if (!spec.default_text.empty()) {
+    std::string shown = "(default: " + spec.default_text + ")";
+    std::replace(shown.begin(), shown.end(), ' ', kFirmSpace);
+    text += ' ' + shown;
+  }
   return text;
 }
 

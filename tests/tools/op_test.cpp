@@ -1,0 +1,208 @@
+// invp op: files in PyTorch's layouts in, results and gradients out, held against naive sums
+// written here in NCHW.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "engine/files/safetensors.h"
+#include "tests/tools/program.h"
+
+namespace invp {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Outcome;
+using testing::run_invp;
+using testing::Scratch;
+
+Tensor random(const Shape& shape, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  const Tensor tensor = Tensor::empty(shape);
+  for (float& value : tensor.span<float>()) value = uniform(generator);
+  return tensor;
+}
+
+double worst_difference(const Tensor& got, const std::vector<double>& want) {
+  double worst = std::abs(static_cast<double>(got.numel()) - static_cast<double>(want.size()));
+  for (std::size_t i = 0; i < want.size() && i < got.span<float>().size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(got.span<float>()[i]) - want[i]));
+  }
+  return worst;
+}
+
+// y = sum of x w + b and, from dy, the gradients of all three; NCHW and OIHW, grouped.
+struct NaiveConv {
+  std::int64_t N = 2, C = 4, H = 6, W = 5, K = 6, R = 3, groups = 2, stride = 2, padding = 1;
+  std::int64_t P = (H + 2 * padding - R) / stride + 1, Q = (W + 2 * padding - R) / stride + 1;
+
+  template <class Body>
+  void each(const Body& body) const {
+    const std::int64_t inner = C / groups;
+    for (std::int64_t n = 0; n < N; ++n)
+      for (std::int64_t k = 0; k < K; ++k)
+        for (std::int64_t p = 0; p < P; ++p)
+          for (std::int64_t q = 0; q < Q; ++q)
+            for (std::int64_t c = 0; c < inner; ++c)
+              for (std::int64_t r = 0; r < R; ++r)
+                for (std::int64_t s = 0; s < R; ++s) {
+                  const std::int64_t h = p * stride - padding + r;
+                  const std::int64_t w = q * stride - padding + s;
+                  if (h < 0 || h >= H || w < 0 || w >= W) continue;
+                  const std::int64_t channel = k / (K / groups) * inner + c;
+                  body(((n * K + k) * P + p) * Q + q, ((n * C + channel) * H + h) * W + w,
+                       ((k * inner + c) * R + r) * R + s);
+                }
+  }
+};
+
+TEST(OpCommand, ConvolutionAndItsGradientsCrossTheLayoutBorder) {
+  const NaiveConv conv;
+  const Tensor x = random({conv.N, conv.C, conv.H, conv.W}, 1);
+  const Tensor w = random({conv.K, conv.C / conv.groups, conv.R, conv.R}, 2);
+  const Tensor b = random({conv.K}, 3);
+  const Tensor dy = random({conv.N, conv.K, conv.P, conv.Q}, 4);
+  const Scratch scratch;
+  write_safetensors(
+      scratch / "in",
+      TensorFile{.tensors = {{"input", x}, {"weight", w}, {"bias", b}, {"grad_output", dy}}});
+  const Outcome outcome =
+      run_invp("op conv2d --in " + (scratch / "in") + " --to " + (scratch / "out") +
+               " --attr stride=2 --attr padding=1 --attr groups=2 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.last_line(), HasSubstr("\"output\":[2,6,3,3]"));
+
+  std::vector<double> y(static_cast<std::size_t>(dy.numel())),
+      dx(static_cast<std::size_t>(x.numel()));
+  std::vector<double> dw(static_cast<std::size_t>(w.numel())), db(static_cast<std::size_t>(conv.K));
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::size_t k =
+        i / static_cast<std::size_t>(conv.P * conv.Q) % static_cast<std::size_t>(conv.K);
+    y[i] = static_cast<double>(b.span<float>()[k]);
+    db[k] += static_cast<double>(dy.span<float>()[i]);
+  }
+  conv.each([&](std::int64_t out, std::int64_t in, std::int64_t weight) {
+    const double g = static_cast<double>(dy.data<float>()[out]);
+    const double xv = static_cast<double>(x.data<float>()[in]);
+    const double wv = static_cast<double>(w.data<float>()[weight]);
+    y[static_cast<std::size_t>(out)] += xv * wv;
+    dx[static_cast<std::size_t>(in)] += g * wv;
+    dw[static_cast<std::size_t>(weight)] += g * xv;
+  });
+  const TensorFile results = read_safetensors(scratch / "out");
+  EXPECT_EQ(results.find("output")->shape(), dy.shape());
+  EXPECT_LT(worst_difference(*results.find("output"), y), 1e-5);
+  EXPECT_LT(worst_difference(*results.find("grad_input"), dx), 1e-5);
+  EXPECT_LT(worst_difference(*results.find("grad_weight"), dw), 1e-5);
+  EXPECT_LT(worst_difference(*results.find("grad_bias"), db), 1e-5);
+}
+
+TEST(OpCommand, BatchNormGivesBackTheRunningStatistics) {
+  const Tensor x = random({3, 2, 2, 2}, 5);
+  const Scratch scratch;
+  write_safetensors(scratch / "in", TensorFile{.tensors = {{"input", x},
+                                                           {"running_mean", Tensor::zeros({2})},
+                                                           {"running_var", Tensor::full({2}, 1)}}});
+  ASSERT_EQ(run_invp("op batch_norm --in " + (scratch / "in") + " --to " + (scratch / "out") +
+                     " --attr training=true")
+                .code,
+            0);
+  const TensorFile results = read_safetensors(scratch / "out");
+  EXPECT_EQ(results.find("grad_input"), nullptr);  // no grad_output, no gradients
+  for (std::int64_t c = 0; c < 2; ++c) {
+    double mean = 0, square = 0;
+    for (std::int64_t n = 0; n < 3; ++n)
+      for (std::int64_t i = 0; i < 4; ++i)
+        mean += static_cast<double>(x.data<float>()[(n * 2 + c) * 4 + i]) / 12;
+    for (std::int64_t n = 0; n < 3; ++n)
+      for (std::int64_t i = 0; i < 4; ++i)
+        square +=
+            std::pow(static_cast<double>(x.data<float>()[(n * 2 + c) * 4 + i]) - mean, 2) / 11;
+    EXPECT_NEAR(results.find("running_mean")->data<float>()[c], 0.1 * mean, 1e-6);
+    EXPECT_NEAR(results.find("running_var")->data<float>()[c], 0.9 + 0.1 * square, 1e-6);
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const double want = (static_cast<double>(x.data<float>()[c * 4 + i]) - mean) /
+                          std::sqrt(square * 11 / 12 + 1e-5);
+      EXPECT_NEAR(results.find("output")->data<float>()[c * 4 + i], want, 1e-5);
+    }
+  }
+}
+
+TEST(OpCommand, SgdStepTakesMomentumAndDecay) {
+  const Scratch scratch;
+  write_safetensors(scratch / "in",
+                    TensorFile{.tensors = {{"weight", Tensor::full({3}, 2)},
+                                           {"grad", Tensor::full({3}, 0.5)},
+                                           {"momentum_buffer", Tensor::full({3}, 1)}}});
+  ASSERT_EQ(run_invp("op sgd_step --in " + (scratch / "in") + " --to " + (scratch / "out") +
+                     " --attr lr=0.1 --attr momentum=0.9 --attr weight_decay=0.01")
+                .code,
+            0);
+  const TensorFile results = read_safetensors(scratch / "out");
+  EXPECT_FLOAT_EQ(results.find("momentum_buffer")->data<float>()[2], 0.9F + 0.5F + 0.02F);
+  EXPECT_FLOAT_EQ(results.find("weight")->data<float>()[2], 2 - 0.1F * 1.42F);
+}
+
+TEST(OpCommand, SaysWhatIsMissingOrWrong) {
+  const Scratch scratch;
+  write_safetensors(scratch / "in",
+                    TensorFile{.tensors = {{"input", Tensor::zeros({1, 2, 4, 4})},
+                                           {"wieght", Tensor::zeros({3, 2, 3, 3})}}});
+  const std::string files = " --in " + (scratch / "in") + " --to " + (scratch / "out");
+  const Outcome missing = run_invp("op conv2d" + files);
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("conv2d does not use tensor 'wieght'"));
+  EXPECT_THAT(missing.err,
+              HasSubstr("conv2d needs a tensor 'weight'; the file has input or wieght"));
+  const Outcome attribute = run_invp("op relu" + files + " --attr x=1");
+  EXPECT_EQ(attribute.code, 2);
+  EXPECT_THAT(attribute.err, HasSubstr("--attr x: relu has no attributes"));
+  const Outcome spelling = run_invp("op max_pool2d" + files + " --attr kernel=3");
+  EXPECT_EQ(spelling.code, 2);
+  EXPECT_THAT(spelling.err,
+              HasSubstr("max_pool2d has no attribute 'kernel'; did you mean kernel_size?"));
+  const Outcome needed = run_invp("op max_pool2d" + files);
+  EXPECT_EQ(needed.code, 2);
+  EXPECT_THAT(needed.err, HasSubstr("--attr kernel_size=... is missing: max_pool2d needs it"));
+}
+
+TEST(OpCommand, ListsEveryOperationOfTheContract) {
+  const std::string list = run_invp("op --list").out;
+  for (const char* name :
+       {"conv2d", "batch_norm", "relu", "batch_norm_relu", "batch_norm_add_relu", "max_pool2d",
+        "avg_pool2d", "adaptive_avg_pool2d", "linear", "matmul", "add", "l2_normalize",
+        "log_softmax", "cross_entropy", "bce_with_logits", "softmax", "sgd_step"}) {
+    EXPECT_THAT("\n" + list, HasSubstr("\n" + std::string(name) + "\n"));
+  }
+  EXPECT_THAT(list, HasSubstr("attrs   stride=1 padding=0 dilation=1 groups=1"));
+}
+
+TEST(ConvertCommand, PthComesBackAsItWas) {
+  const Scratch scratch;
+  const TensorFile weights{.tensors = {{"conv.weight", random({3, 2, 2, 2}, 6)},
+                                       {"count", Tensor::from(std::vector<std::int64_t>{7}, {})},
+                                       {"none", Tensor::empty({0, 3})}}};
+  write_safetensors(scratch / "a.safetensors", weights);
+  const Outcome outcome = run_invp("convert " + (scratch / "a.safetensors") + " --to " +
+                                   (scratch / "b.pth") + " --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.last_line(), "{\"tensors\":3,\"bytes\":104}");
+  ASSERT_EQ(
+      run_invp("convert " + (scratch / "b.pth") + " --to " + (scratch / "c.safetensors")).code, 0);
+  const TensorFile back = read_safetensors(scratch / "c.safetensors");
+  ASSERT_EQ(back.tensors.size(), 3u);
+  for (const auto& [name, tensor] : weights.tensors) {
+    ASSERT_NE(back.find(name), nullptr) << name;
+    EXPECT_EQ(back.find(name)->shape(), tensor.shape());
+    EXPECT_EQ(back.find(name)->dtype(), tensor.dtype());
+    EXPECT_EQ(std::memcmp(back.find(name)->raw(), tensor.raw(), tensor.nbytes()), 0);
+  }
+  EXPECT_THAT(run_invp("convert " + (scratch / "b.pth") + " --list").out,
+              HasSubstr("conv.weight  f32    (3, 2, 2, 2)"));
+  EXPECT_EQ(run_invp("convert " + (scratch / "b.pth") + " --to x.bin").code, 2);
+}
+
+}  // namespace
+}  // namespace invp

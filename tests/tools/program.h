@@ -1,0 +1,45 @@
+// Runs the built program as a person would and keeps what it said.
+#pragma once
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <sstream>
+#include <string>
+
+#include "tests/support/temp_folder.h"
+
+namespace invp::testing {
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string err;
+
+  std::string last_line() const {
+    std::string line;
+    std::istringstream lines(out);
+    for (std::string next; std::getline(lines, next);) line = next;
+    return line;
+  }
+};
+
+/// Paths as text, to be put into command lines.
+class Scratch : public TempFolder {
+ public:
+  std::string operator/(std::string_view name) const {
+    return TempFolder::operator/(name).string();
+  }
+};
+
+/// `invp ARGUMENTS`, split by the shell.
+inline Outcome run_invp(const std::string& arguments) {
+  const Scratch scratch;
+  const std::string command = std::string(INVP_BINARY) + " " + arguments + " >" +
+                              (scratch / "out") + " 2>" + (scratch / "err");
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          read_all(scratch / "out"), read_all(scratch / "err")};
+}
+
+}  // namespace invp::testing
