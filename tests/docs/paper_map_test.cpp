@@ -25,7 +25,7 @@ std::string read(const std::filesystem::path& path) {
 }
 
 /// What stands between backquotes, in order.
-std::vector<std::string> quoted(const std::string& text) {
+std::vector<std::string> backquoted(const std::string& text) {
   std::vector<std::string> found;
   for (std::size_t open = text.find('`'); open != std::string::npos; open = text.find('`', open)) {
     const std::size_t close = text.find('`', open + 1);
@@ -41,7 +41,7 @@ std::vector<std::vector<std::string>> rows() {
   std::vector<std::vector<std::string>> all;
   std::ifstream page(kRoot / "docs" / "paper-map.md");
   for (std::string line; std::getline(page, line);) {
-    if (line.starts_with("| ") && !quoted(line).empty()) all.push_back(quoted(line));
+    if (line.starts_with("| ") && !backquoted(line).empty()) all.push_back(backquoted(line));
   }
   return all;
 }

@@ -1,0 +1,173 @@
+// What `invp pretrain` must survive: kill -9 at any moment, signals, a full disk, damaged
+// checkpoints, a loss that is not finite.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "engine/core/random.h"
+#include "tests/tools/program.h"
+
+namespace invp::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// 8 epochs of 8 steps of 16 images, with both losses at work from the second epoch on: some
+// seconds.
+constexpr const char* kRun =
+    "pretrain --format synthetic --synthetic-train 128 --synthetic-val 32 --synthetic-size 16 "
+    "--image-size 16 "
+    "--arch resnet18-cifar --width 4 --dim 16 --augment cifar --epochs 8 --batch-size 16 "
+    "--background 64 "
+    "--hard-positives 8 --warm-epochs 1 --knn-k 10 --save-steps 1 --seed 3 --threads 1 --workers "
+    "2 ";
+
+class Pretrain : public ::testing::Test {
+ protected:
+  std::string out(const std::string& name) const { return scratch_ / name; }
+  std::string last(const std::string& name) const {
+    return out(name) + "/checkpoints/last.safetensors";
+  }
+  Outcome train(const std::string& name, const std::string& more = "") const {
+    return run_invp(kRun + ("--out " + out(name) + " " + more));
+  }
+
+  /// Starts the run, waits until it has written a checkpoint (if it is to) and `more_time`, sends
+  /// the signal, and says how the program ended: its exit code, or 128 + the signal that ended it.
+  int interrupted(const std::string& name, const std::string& more, int signal,
+                  bool after_checkpoint, std::chrono::milliseconds more_time) const {
+    const std::string command =
+        "exec " + std::string(INVP_BINARY) + " " + kRun + "--out " + out(name) + " " + more;
+    const auto before = written(name);
+    const pid_t child = fork();
+    if (child == 0) {
+      const int nowhere = open("/dev/null", O_WRONLY);
+      dup2(nowhere, STDOUT_FILENO);
+      dup2(nowhere, STDERR_FILENO);
+      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      _exit(127);
+    }
+    int status = 0;
+    while (after_checkpoint && written(name) == before) {
+      if (waitpid(child, &status, WNOHANG) == child) return code_of(status);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::this_thread::sleep_for(more_time);
+    kill(child, signal);
+    waitpid(child, &status, 0);
+    return code_of(status);
+  }
+
+ private:
+  static int code_of(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+  /// When the run's last checkpoint was written.
+  fs::file_time_type written(const std::string& name) const {
+    std::error_code none_yet;
+    return fs::last_write_time(last(name), none_yet);
+  }
+
+  Scratch scratch_;
+};
+
+TEST_F(Pretrain, KilledAtAnyMomentItEndsInTheSameBytes) {
+  ASSERT_EQ(train("whole").code, 0);
+  const std::string expected = read_all(last("whole"));
+  Random random(std::random_device{}(), Purpose::kBenchmark);
+  int killed = 0;
+  for (int attempt = 0; attempt < 6; ++attempt) {
+    // Every other kill falls at any moment of the start, the rest among steps and checkpoints.
+    const bool after_checkpoint = attempt % 2 == 0;
+    const std::chrono::milliseconds more_time(random.integer(0, after_checkpoint ? 40 : 100));
+    const int code = interrupted("killed", "--resume auto", SIGKILL, after_checkpoint, more_time);
+    ASSERT_TRUE(code == 128 + SIGKILL || code == 0) << code;
+    killed += code != 0;
+  }
+  EXPECT_GE(killed, 3);
+  const Outcome end = train("killed", "--resume auto");
+  ASSERT_EQ(end.code, 0) << end.err;
+  EXPECT_TRUE(read_all(last("killed")) == expected) << "the resumed run ended in other bytes";
+}
+
+TEST_F(Pretrain, SignalsWriteACheckpointAndGiveTheirCode) {
+  ASSERT_EQ(train("whole").code, 0);
+  const std::string expected = read_all(last("whole"));
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const std::string name = "signal" + std::to_string(signal);
+    ASSERT_EQ(interrupted(name, "", signal, true, std::chrono::milliseconds(0)), 128 + signal);
+    ASSERT_TRUE(fs::exists(last(name)));
+    const Outcome end = train(name, "--resume auto");
+    ASSERT_EQ(end.code, 0) << end.err;
+    EXPECT_TRUE(read_all(last(name)) == expected);
+  }
+}
+
+TEST_F(Pretrain, AFullDiskKeepsTheLastGoodCheckpoint) {
+  ASSERT_EQ(train("full", "--stop-after 5").code, 0);
+  const std::string before = read_all(last("full"));
+  // Files may grow to half a checkpoint from here on; SIGXFSZ ignored, writing fails as on a full
+  // disk.
+  const std::string blocks = std::to_string(before.size() / 2 / 512);
+  const std::string command = "trap '' XFSZ; ulimit -f " + blocks + "; exec " + INVP_BINARY + " " +
+                              kRun + "--out " + out("full") + " --resume auto >" + out("log") +
+                              " 2>&1";
+  const int status = std::system(("sh -c \"" + command + "\"").c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1) << read_all(out("log"));
+  EXPECT_THAT(read_all(out("log")), HasSubstr("last.safetensors"));
+  EXPECT_TRUE(read_all(last("full")) == before);
+  EXPECT_EQ(train("full", "--resume auto").code, 0);
+}
+
+TEST_F(Pretrain, ACheckpointCutShortIsNamedAndOneOfAnotherNetworkRefused) {
+  ASSERT_EQ(train("cut", "--stop-after 5").code, 0);
+  fs::copy_file(last("cut"), out("half.safetensors"));
+  fs::resize_file(out("half.safetensors"), fs::file_size(last("cut")) / 2);
+  const Outcome cut = train("other", "--resume " + out("half.safetensors"));
+  EXPECT_EQ(cut.code, 1);
+  EXPECT_THAT(cut.err, HasSubstr("half.safetensors"));
+
+  const Outcome wider = train("other", "--width 8 --resume " + last("cut"));
+  EXPECT_EQ(wider.code, 1);
+  EXPECT_THAT(wider.err, HasSubstr("width"));
+}
+
+TEST_F(Pretrain, ALossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint) {
+  const std::string diverging = "--lr 1000 --weight-decay 1000 ";
+  const Outcome outcome = train("nan", diverging);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("not finite"));
+  EXPECT_THAT(outcome.err, HasSubstr("--lr"));
+  // The step that failed left nothing behind: what was saved before is whole, and leads to the same
+  // end.
+  const std::string before = read_all(last("nan"));
+  ASSERT_FALSE(before.empty());
+  const Outcome again = train("nan", diverging + "--resume auto");
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.err, HasSubstr("not finite"));
+  EXPECT_TRUE(read_all(last("nan")) == before);
+}
+
+TEST_F(Pretrain, AFolderInUseIsNotOverwritten) {
+  ASSERT_EQ(train("used", "--stop-after 2").code, 0);
+  const std::string before = read_all(last("used"));
+  const Outcome again = train("used", "--stop-after 2");
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.err, HasSubstr("--resume auto"));
+  EXPECT_TRUE(read_all(last("used")) == before);
+}
+
+}  // namespace
+}  // namespace invp::testing
