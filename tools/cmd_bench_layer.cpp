@@ -24,18 +24,20 @@ struct LayerTimes {
   Timing backward;  ///< of all inputs together
 };
 
-/// Forward alone, then forward and backward with the forward's time taken off.
 LayerTimes time_layer(int repeats, const std::function<Tensor()>& forward) {
   LayerTimes times;
-  Tensor dy;
   {
     const NoGrad guard;
-    dy = Tensor::full(forward().shape(), 1);
     times.forward = measure(2, repeats, [&] { forward(); });
   }
-  const Timing both = measure(2, repeats, [&] { backward(forward(), dy); });
-  times.backward = {both.median - times.forward.median, both.least - times.forward.most,
-                    both.most - times.forward.least};
+  Tensor y;
+  Tensor dy;
+  times.backward = measure(
+      2, repeats, [&] { backward(y, dy); },
+      [&] {
+        y = forward();
+        if (!dy) dy = Tensor::full(y.shape(), 1);
+      });
   return times;
 }
 

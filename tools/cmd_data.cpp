@@ -64,7 +64,7 @@ class CheckCommand : public Command {
             .summary = "decode every file and list the broken ones",
             .description =
                 "Decodes every image of every split and lists those that cannot be read, with\n"
-                "the reason. Ends with 1 if there are any.\n",
+                "the reason.\n",
             .examples = "  invp data check --data photos\n"};
   }
 

@@ -10,14 +10,16 @@
 
 namespace invp {
 
-Timing measure(int warmups, int repeats, const std::function<void()>& body) {
+Timing measure(int warmups, int repeats, const std::function<void()>& body,
+               const std::function<void()>& prepare) {
   using Clock = std::chrono::steady_clock;
-  for (int i = 0; i < warmups; ++i) body();
   std::vector<double> times;
-  for (int i = 0; i < repeats; ++i) {
+  for (int i = 0; i < warmups + repeats; ++i) {
+    if (prepare) prepare();
     const Clock::time_point start = Clock::now();
     body();
-    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    if (i >= warmups)
+      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   }
   std::sort(times.begin(), times.end());
   const std::size_t middle = times.size() / 2;

@@ -15,8 +15,9 @@ struct Timing {
   double most = 0;
 };
 
-/// Runs `body` `warmups` times unmeasured, then `repeats` times.
-Timing measure(int warmups, int repeats, const std::function<void()>& body);
+/// Runs `body` `warmups` times unmeasured, then `repeats` times; `prepare` before each, unmeasured.
+Timing measure(int warmups, int repeats, const std::function<void()>& body,
+               const std::function<void()>& prepare = {});
 
 /// "12.3", "0.0412": three figures.
 std::string format_ms(double ms);
