@@ -7,7 +7,8 @@
 namespace invp {
 
 Conv2dShape conv2d_shape(const Shape& x, const Shape& w, const Conv2dParams& params) {
-  const auto [stride, padding, dilation, groups] = params;
+  const int stride = params.stride, padding = params.padding, dilation = params.dilation;
+  const int groups = params.groups;
   CHECK(x.rank() == 4 && w.rank() == 4,
         "[conv2d] wants images (N, H, W, C) and weights (K, R, S, C/groups), got ", x, " and ", w);
   CHECK(stride >= 1 && padding >= 0 && dilation >= 1 && groups >= 1,
