@@ -1,11 +1,11 @@
 // Pixels of NHWC images, gathered into panels.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 
 #include "engine/ops/conv2d_panels_cpu.h"
+#include "engine/ops/vec_cpu.h"
 
 namespace invp::cpu {
 
@@ -30,8 +30,16 @@ struct Places {
 /// Calls visit(place, image, row, column) for a range of places.
 template <class Visit>
 void for_each_place(const Places& p, std::int64_t begin, std::int64_t end, const Visit& visit) {
+  std::int64_t column = begin % p.columns;
+  std::int64_t row = begin / p.columns % p.rows;
+  std::int64_t image = begin / p.columns / p.rows;
   for (std::int64_t place = begin; place < end; ++place) {
-    visit(place, place / p.columns / p.rows, place / p.columns % p.rows, place % p.columns);
+    visit(place, image, row, column);
+    if (++column < p.columns) continue;
+    column = 0;
+    if (++row < p.rows) continue;
+    row = 0;
+    ++image;
   }
 }
 
@@ -52,10 +60,8 @@ inline void gather(const Images& s, const float* images, const Places& places,
                      const bool inside = h >= 0 && h < s.H && w >= 0 && w < s.W;
                      const float* from = images + (inside ? ((n * s.H + h) * s.W + w) * s.C : 0);
                      for (std::int64_t c = 0; c < s.C; c += width, target += block) {
-                       if (inside)
-                         std::copy_n(from + c, width, target);
-                       else
-                         std::fill_n(target, width, 0.0F);
+                       for (std::int64_t j = 0; j < width; j += kVec)
+                         store(target + j, inside ? load(from + c + j) : Vec{});
                      }
                    }
                  });
