@@ -48,5 +48,6 @@ function(invp_test name)
   endforeach()
   target_link_libraries(test_${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_definitions(test_${name} PRIVATE INVP_SOURCE_DIR="${CMAKE_SOURCE_DIR}" INVP_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600
+    ENVIRONMENT OMP_WAIT_POLICY=passive)  # tests run side by side: waiting threads must not burn the other's core
 endfunction()

@@ -1,6 +1,8 @@
 // Which algorithm convolves. Winograd's does a quarter of the multiplications, so it is taken
 // wherever it applies. oneDNN's direct kernels are the best otherwise, but for the shapes below,
 // where they fall to half their rate and less. Times are of one core at 2.8 GHz with AVX-512.
+#include <cstring>
+
 #include "engine/ops/conv2d.h"
 #include "engine/ops/conv2d_direct_cpu.h"
 #include "engine/ops/conv2d_matmul_cpu.h"
@@ -27,9 +29,11 @@ bool gemm_is_faster(const Conv2dShape& s, DType dtype) {
   return is_matrix_product(s, dtype) && s.H * s.W <= 64;
 }
 
-/// Maps of 4 x 4: 256 to 512 channels, 3x3 of stride 2, take 44 ms for 69.
+/// Maps of 4 x 4: 256 to 512 channels, 3x3 of stride 2, take 44 ms for 69. Not between few
+/// channels.
 bool matmul_forward_is_faster(const Conv2dShape& s, DType dtype) {
-  return matmul_applies(s, dtype) && s.params.stride > 1 && s.P * s.Q <= 16;
+  return matmul_applies(s, dtype) && s.params.stride > 1 && s.P * s.Q <= 16 &&
+         (s.K >= 256 || s.R * s.S == 1);
 }
 
 /// 256 to 512 channels of 8 x 8, 3x3 of stride 2: 40 ms for 71; 1x1 of stride 2: 6.7 ms for 12.4.
@@ -41,6 +45,32 @@ bool matmul_backward_input_is_faster(const Conv2dShape& s, DType dtype) {
 /// stride 2: 36 ms for 55 (1024 to 2048 channels of 14 x 14).
 bool matmul_backward_weight_is_faster(const Conv2dShape& s, DType dtype) {
   return matmul_applies(s, dtype) && s.params.stride > 1 && s.C >= (s.R * s.S == 1 ? 128 : 32);
+}
+
+/// oneDNN 3.2 writes past its scratch memory in the weight gradient of 1x1 filters with a stride,
+/// for channels that are no multiple of 16 (seen with odd batches).
+bool direct_backward_weight_is_unsafe(const Conv2dShape& s) {
+  return s.R == 1 && s.S == 1 && s.params.groups == 1 && (s.C % 16 != 0 || s.K % 16 != 0);
+}
+
+/// The pixels that 1x1 filters see, one a row: (N P Q, C). Those beyond the border are zero.
+Tensor seen_pixels(const Conv2dShape& s, const Tensor& x) {
+  const MemoryScope scope(MemoryUse::kWorkspace);
+  const Tensor rows = Tensor::zeros({s.N * s.P * s.Q, s.C}, x.dtype());
+  const std::size_t pixel = static_cast<std::size_t>(s.C) * size_of(x.dtype());
+  const auto* in = static_cast<const std::byte*>(x.raw());
+  auto* out = static_cast<std::byte*>(rows.raw());
+  for (std::int64_t n = 0; n < s.N; ++n) {
+    for (std::int64_t p = 0; p < s.P; ++p) {
+      for (std::int64_t q = 0; q < s.Q; ++q, out += pixel) {
+        const std::int64_t h = p * s.params.stride - s.params.padding;
+        const std::int64_t w = q * s.params.stride - s.params.padding;
+        if (h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
+        std::memcpy(out, in + static_cast<std::size_t>((n * s.H + h) * s.W + w) * pixel, pixel);
+      }
+    }
+  }
+  return rows;
 }
 
 /// Between 16 and 16 channels transforming costs more than is saved: 6.5 ms for 4.7 (32 x 32).
@@ -88,6 +118,9 @@ void conv2d_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor
     winograd_backward_weight(s, dy, x, dw);
   } else if (matmul_backward_weight_is_faster(s, x.dtype())) {
     matmul_backward_weight(s, dy, x, dw);
+  } else if (direct_backward_weight_is_unsafe(s)) {
+    gemm(as_matrix(dy, s.K), Transpose::kYes, seen_pixels(s, x), Transpose::kNo, {},
+         as_matrix(dw, s.C));
   } else {
     return direct_backward_weight(s, dy, x, dw, db);
   }
