@@ -12,6 +12,9 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
       .text("checkpoint", checkpoint.checkpoint, "FILE",
             "a run's checkpoint, or weights in .safetensors or .pth")
       .required();
+  std::vector<std::string> archs = {"auto"};
+  for (const auto& [name, arch] : all_archs()) archs.push_back(name);
+  options.choice("arch", checkpoint.arch, archs, "backbone; auto: what the weights say");
   options.choice(
       "augment", checkpoint.augment, {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
       "the training settings whose normalisation to use; auto: by the form of the network");
@@ -20,9 +23,13 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
   options.integer("batch-size", checkpoint.batch_size, {1, 65536}, "images at a time");
 }
 
-std::unique_ptr<ResNet> load_network(const std::string& file, bool with_head) {
+std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head) {
+  const std::string& file = options.checkpoint;
   const TensorFile weights = load_network_weights(file);
-  auto network = std::make_unique<ResNet>(recognise_network(weights, file));
+  const NetworkConfig found = recognise_network(weights, file);
+  CHECK(options.arch == "auto" || options.arch == name_of(found.arch), file, ": the weights of a ",
+        name_of(found.arch), ", not of a ", options.arch, "; leave --arch away");
+  auto network = std::make_unique<ResNet>(found);
   if (with_head) {
     load_pytorch_state(*network, weights, file);
   } else {

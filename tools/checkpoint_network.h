@@ -12,6 +12,7 @@ namespace invp {
 
 struct CheckpointOptions {
   std::string checkpoint;
+  std::string arch = "auto";
   std::string augment = "auto";
   int image_size = 0;
   int batch_size = 64;
@@ -21,8 +22,8 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint);
 
 /// The network of a checkpoint of ours or of torchvision-named weights in safetensors or .pth, in
 /// evaluation mode. Without `with_head` the file's head, whatever it is, is left aside. Throws
-/// Error naming the file and what does not fit.
-std::unique_ptr<ResNet> load_network(const std::string& file, bool with_head);
+/// Error naming the file and what does not fit, an --arch that the weights are not among it.
+std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head);
 
 /// The deterministic pipeline: what was asked for, or what the form of the network suggests.
 AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network);

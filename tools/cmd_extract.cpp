@@ -43,7 +43,7 @@ class ExtractCommand : public Command {
   Results run() override {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
-    const auto network = load_network(network_.checkpoint, layer_ == "head");
+    const auto network = load_network(network_, layer_ == "head");
     network->set_compute_type(compute.type);
     const FeatureLayer layer = parsed_layer(*network);
     const auto dataset = open_dataset(source, split_);

@@ -55,7 +55,7 @@ class KnnCommand : public Command {
   Results run() override {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
-    const auto network = load_network(network_.checkpoint, true);
+    const auto network = load_network(network_, true);
     network->set_compute_type(compute.type);
     const auto train = open_dataset(source, "train");
     const auto validation = open_validation(source);

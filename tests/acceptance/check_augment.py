@@ -93,7 +93,10 @@ def check(score, args, photo, steps, rng, target):
     if got.shape != wanted.shape:
         score.fail(f"{name}: {got.shape}, wanted {wanted.shape} ({what})")
         return
-    score.check(name, int(abs(got - wanted).max()), 1, f"({what})")
+    # Pillow from 10 on resizes columns first where that is cheaper, one level away from the order the
+    # recipes were made with; brightness and contrast behind it can make that two.
+    allowed = 2 if name == "chain" else 1
+    score.check(name, int(abs(got - wanted).max()), allowed, f"({what})")
 
 
 def main():
