@@ -31,6 +31,15 @@ Schedule make_schedule(const PretrainConfig& config) {
   return WarmupSchedule{.warmup = config.warmup_epochs, .base = std::move(base)};
 }
 
+std::string describe(const AugmentConfig& a) {
+  return message(a.image_size, " px, framing ", static_cast<int>(a.framing), ", crop ",
+                 a.crop_scale.low, "-", a.crop_scale.high, " ratio ", a.crop_ratio.low, "-",
+                 a.crop_ratio.high, ", jitter ", a.jitter[0], ",", a.jitter[1], ",", a.jitter[2],
+                 ",", a.jitter[3], " p ", a.jitter_prob, ", gray ", a.gray_prob, ", blur ",
+                 a.blur_prob, " sigma ", a.blur_sigma.low, "-", a.blur_sigma.high, ", flip ",
+                 a.flip_prob);
+}
+
 /// Everything that decides the weights, by the name of its option.
 RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
   const ObjectiveConfig& o = config.objective;
@@ -59,10 +68,9 @@ RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
           {"warm-epochs", message(o.warm_epochs)},
           {"ramp", message(static_cast<int>(o.ramp))},
           {"positives", message(static_cast<int>(o.positives))},
-          {"augmentation", message(a.image_size, " crop ", a.crop_scale.low, "-", a.crop_scale.high,
-                                   " jitter ", a.jitter[0], ",", a.jitter[1], ",", a.jitter[2], ",",
-                                   a.jitter[3], " p ", a.jitter_prob, " gray ", a.gray_prob,
-                                   " blur ", a.blur_prob, " flip ", a.flip_prob)},
+          {"bank-start", config.bank_start == BankStart::kRandom ? "random" : "features"},
+          {"center-head", config.center_head ? "yes" : "no"},
+          {"augmentation", describe(config.augment)},
           {"seed", message(config.seed)}};
 }
 

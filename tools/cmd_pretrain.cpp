@@ -39,20 +39,19 @@ Results number_or_null(const std::optional<double>& value) {
 class PretrainCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "pretrain",
-        .arguments = "--data PATH [options]",
-        .summary = "train a network with the InvP objective",
-        .description =
-            "Trains a network without labels by Invariance Propagation. After each epoch the\n"
-            "validation split, if there is one with labels, is classified by weighted kNN\n"
-            "against the memory bank. The run folder gets config.toml, log.txt,\n"
-            "metrics.jsonl, TensorBoard events, curves.svg and checkpoints/. SIGINT and\n"
-            "SIGTERM write a checkpoint first; --resume auto goes on from it.\n",
-        .examples =
-            "  invp pretrain --preset cifar10 --data cifar-10-batches-bin --out runs/cifar10\n"
-            "  invp pretrain --format synthetic --arch resnet18-cifar --width 16 \\\n"
-            "      --augment cifar --epochs 20 --out runs/first\n"};
+    return {.name = "pretrain",
+            .arguments = "--data PATH [options]",
+            .summary = "train a network with the InvP objective",
+            .description =
+                "Trains a network without labels by Invariance Propagation. After each epoch the\n"
+                "validation split, if there is one with labels, is classified by weighted kNN\n"
+                "against the memory bank. The run folder gets config.toml, log.txt,\n"
+                "metrics.jsonl, TensorBoard events, curves.svg and checkpoints/. SIGINT and\n"
+                "SIGTERM write a checkpoint first; --resume auto goes on from it.\n",
+            .examples =
+                "  invp pretrain --preset cifar10 --data cifar-10-batches-bin --out runs/cifar10\n"
+                "  invp pretrain --format synthetic --arch resnet18-cifar --width 16 \\\n"
+                "      --augment cifar --epochs 20 --out runs/first\n"};
   }
 
   void declare(Options& options) override {

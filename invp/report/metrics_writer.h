@@ -1,4 +1,5 @@
-// metrics.jsonl: one JSON object a line, one line an epoch, readable while the run goes on. The keys:
+// metrics.jsonl: one JSON object a line, one line an epoch, readable while the run goes on. The
+// keys:
 //   epoch, step, loss, loss_ins, loss_inv, learning_rate, knn_top1, knn_top5, seconds,
 //   images_per_second, data_wait, peak_memory_bytes, skipped_images
 #pragma once
