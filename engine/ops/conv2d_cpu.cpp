@@ -1,6 +1,7 @@
 // Which algorithm convolves. Winograd's does a quarter of the multiplications, so it is taken
 // wherever it applies. oneDNN's direct kernels are the best otherwise, but for the shapes below,
-// where they fall to half their rate and less. Times are of one core at 2.8 GHz with AVX-512.
+// where they fall to half their rate and less. Times are of one core at 2.8 GHz with AVX-512,
+// CPU time on a machine that also did other work: read them as ratios.
 #include <cstring>
 
 #include "engine/ops/conv2d.h"
