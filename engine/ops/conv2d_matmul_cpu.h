@@ -1,6 +1,6 @@
-// Convolution as matrix products: the pixels under each tap of the filters are gathered into panels
-// that stay in cache, never the whole patch matrix into memory. Contracts of the kernels as in
-// conv2d.h.
+// Convolution as matrix products: the pixels under each tap of the filters are gathered into
+// panels, a cacheful at a time; for the filters' gradient between many channels, up to 24 MB at a
+// time. Contracts of the kernels as in conv2d.h.
 #pragma once
 
 #include "engine/ops/conv2d.h"
