@@ -43,7 +43,6 @@ std::string describe(const AugmentConfig& a) {
 /// Everything that decides the weights, by the name of its option.
 RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
   const ObjectiveConfig& o = config.objective;
-  const AugmentConfig& a = config.augment;
   return {{"arch", name_of(config.network.arch)},
           {"width", message(config.network.width)},
           {"dim", message(config.network.dim)},
