@@ -2,7 +2,8 @@
 """Holds the steps of `invp data apply` against Pillow and torchvision on real photographs.
 
 Each step by itself and chains of them, with random parameters; no pixel may differ by more than one
-grey level. Needs torchvision and Pillow.
+grey level. Needs torchvision and Pillow. Pillow 9.4, whose arithmetic this is, agrees to the bit;
+newer ones resize in another order, one level off at times, which chains with a hue turn enlarge.
 """
 
 import pathlib
