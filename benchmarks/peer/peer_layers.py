@@ -41,9 +41,10 @@ def linear(n, c, k):
     return lambda: F.linear(x, w), [x, w], 2 * n * c * k
 
 
-def relu_add(n, c, size):
-    x, y = image(n, c, size).requires_grad_(), image(n, c, size).requires_grad_()
-    return lambda: F.relu(x + y), [x, y], None
+def norm_add_relu(n, c, size):
+    norm, leaves, _ = batch_norm(n, c, size)
+    residual = image(n, c, size).requires_grad_()
+    return lambda: F.relu(norm() + residual), [*leaves, residual], None
 
 
 LAYERS = {
@@ -53,9 +54,9 @@ LAYERS = {
     "conv3x3s2_128_128_56": lambda n: conv(n, 128, 128, 3, 2, 56),
     "conv3x3_512_512_7": lambda n: conv(n, 512, 512, 3, 1, 7),
     "batch_norm_256_56": lambda n: batch_norm(n, 256, 56),
+    "batch_norm_add_relu_256_56": lambda n: norm_add_relu(n, 256, 56),
     "max_pool3x3s2_64_112": lambda n: max_pool(n, 64, 112),
     "linear_2048_2048": lambda n: linear(4 * n, 2048, 2048),
-    "relu_add_256_56": lambda n: relu_add(n, 256, 56),
 }
 
 

@@ -1,0 +1,120 @@
+// Single layers at the shapes of ResNet, batch 32, forward and with backward, under the names of
+// benchmarks/peer/peer_layers.py: benchmarks/compare_layers sets the two side by side.
+#include <benchmark/benchmark.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/autograd/node.h"
+#include "engine/core/random.h"
+#include "engine/ops/batch_norm.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/matmul.h"
+#include "engine/ops/max_pool2d.h"
+
+namespace invp {
+namespace {
+
+constexpr std::int64_t kBatch = 32;
+
+Tensor normal(const Shape& shape, std::uint64_t number) {
+  Tensor tensor = Tensor::empty(shape);
+  Random random(0, Purpose::kBenchmark, number);
+  float* const values = tensor.data<float>();
+  for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(random.normal());
+  return tensor;
+}
+
+Tensor wanting_gradient(Tensor tensor) {
+  tensor.set_requires_grad(true);
+  return tensor;
+}
+
+/// A layer with its inputs drawn, and those of them that want a gradient.
+struct Layer {
+  std::function<Tensor()> forward;
+  std::vector<Tensor> leaves;
+};
+
+Layer conv(std::int64_t in, std::int64_t out, std::int64_t kernel, int stride, std::int64_t size) {
+  Tensor x = normal({kBatch, size, size, in}, 1);
+  x.set_requires_grad(in != 3);  // images need no gradient
+  const Tensor w = wanting_gradient(normal({out, kernel, kernel, in}, 2));
+  const Conv2dParams params{.stride = stride, .padding = static_cast<int>(kernel / 2)};
+  return {[=] { return conv2d(x, w, {}, params); }, {x, w}};
+}
+
+struct Norm {
+  explicit Norm(std::int64_t channels)
+      : gamma(wanting_gradient(Tensor::full({channels}, 1))),
+        beta(wanting_gradient(Tensor::zeros({channels}))),
+        mean(Tensor::zeros({channels})),
+        var(Tensor::full({channels}, 1)) {}
+  Tensor gamma, beta, mean, var;
+};
+
+Layer norm(std::int64_t channels, std::int64_t size) {
+  const Tensor x = wanting_gradient(normal({kBatch, size, size, channels}, 1));
+  const Norm n(channels);
+  return {[=] { return batch_norm(x, n.gamma, n.beta, n.mean, n.var); }, {x, n.gamma, n.beta}};
+}
+
+Layer norm_add_relu(std::int64_t channels, std::int64_t size) {
+  const Tensor x = wanting_gradient(normal({kBatch, size, size, channels}, 1));
+  const Tensor residual = wanting_gradient(normal({kBatch, size, size, channels}, 2));
+  const Norm n(channels);
+  return {[=] { return batch_norm_add_relu(x, residual, n.gamma, n.beta, n.mean, n.var); },
+          {x, residual, n.gamma, n.beta}};
+}
+
+Layer max_pool(std::int64_t channels, std::int64_t size) {
+  const Tensor x = wanting_gradient(normal({kBatch, size, size, channels}, 1));
+  return {[=] { return max_pool2d(x); }, {x}};
+}
+
+Layer fully_connected(std::int64_t rows, std::int64_t in, std::int64_t out) {
+  const Tensor x = wanting_gradient(normal({rows, in}, 1));
+  const Tensor w = wanting_gradient(normal({out, in}, 2));
+  return {[=] { return linear(x, w); }, {x, w}};
+}
+
+void forward(benchmark::State& state, const std::function<Layer()>& make) {
+  const Layer layer = make();
+  const NoGrad no_grad;
+  for (auto _ : state) benchmark::DoNotOptimize(layer.forward());
+}
+
+void forward_backward(benchmark::State& state, const std::function<Layer()>& make) {
+  const Layer layer = make();
+  const Tensor seed = normal(layer.forward().shape(), 3);
+  for (auto _ : state) {
+    backward(layer.forward(), seed);
+    for (const Tensor& leaf : layer.leaves) leaf.set_grad({});
+  }
+}
+
+void add(const std::string& name, const std::function<Layer()>& make) {
+  const auto finish = [](benchmark::internal::Benchmark* bench) {
+    bench->Unit(benchmark::kMillisecond)->UseRealTime()->MinWarmUpTime(0.1);
+  };
+  finish(benchmark::RegisterBenchmark((name + "/forward").c_str(), forward, make));
+  finish(
+      benchmark::RegisterBenchmark((name + "/forward+backward").c_str(), forward_backward, make));
+}
+
+[[maybe_unused]] const bool added = [] {
+  add("conv3x3_64_64_56", [] { return conv(64, 64, 3, 1, 56); });
+  add("conv1x1_256_64_56", [] { return conv(256, 64, 1, 1, 56); });
+  add("conv7x7s2_3_64_224", [] { return conv(3, 64, 7, 2, 224); });
+  add("conv3x3s2_128_128_56", [] { return conv(128, 128, 3, 2, 56); });
+  add("conv3x3_512_512_7", [] { return conv(512, 512, 3, 1, 7); });
+  add("batch_norm_256_56", [] { return norm(256, 56); });
+  add("batch_norm_add_relu_256_56", [] { return norm_add_relu(256, 56); });
+  add("max_pool3x3s2_64_112", [] { return max_pool(64, 112); });
+  add("linear_2048_2048", [] { return fully_connected(4 * kBatch, 2048, 2048); });
+  return true;
+}();
+
+}  // namespace
+}  // namespace invp
