@@ -103,7 +103,7 @@ void add(const std::string& name, const std::function<Layer()>& make) {
       benchmark::RegisterBenchmark((name + "/forward+backward").c_str(), forward_backward, make));
 }
 
-[[maybe_unused]] const bool added = [] {
+[[maybe_unused]] const bool kRegistered = [] {
   add("conv3x3_64_64_56", [] { return conv(64, 64, 3, 1, 56); });
   add("conv1x1_256_64_56", [] { return conv(256, 64, 1, 1, 56); });
   add("conv7x7s2_3_64_224", [] { return conv(3, 64, 7, 2, 224); });

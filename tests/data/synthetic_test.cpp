@@ -103,7 +103,7 @@ TEST(Synthetic, BrightnessAndColourDoNotTellTheClass) {
 }
 
 constexpr int kTrain = 5000;
-constexpr int kQueries = 500;
+constexpr int kQueries = 200;
 constexpr std::size_t kDim = 32 * 32 * 3;
 
 std::vector<float> pixel_rows(SyntheticSplit split, int count) {
