@@ -48,7 +48,6 @@ def cases(photos, cifar):
     knn = ["--bank", str(BANK), "--queries", "2000", "--k", "200"]
     infer = network("resnet50", 32, 224)
     train = ["--arch", "resnet18-cifar", "--width", "16", "--batch-size", "128"]
-    ours_train = [*train, "--augment", "cifar"]
     data = ["--data", cifar, "--format", "cifar10"] if cifar else ["--format", "synthetic"]
     records = ["--data", f"{cifar}/train.bin"] if cifar else []
     return [
@@ -135,7 +134,7 @@ def cases(photos, cifar):
         Case(
             "start-up",
             "From the command to the first training step, CIFAR, width 16",
-            ["pretrain", *data, *ours_train, "--stop-after", "1", "--epochs", "1"],
+            ["pretrain", *data, *train, "--augment", "cifar", "--stop-after", "1", "--epochs", "1"],
             {"eager": ["peer_startup.py", *train, *records]},
             {"eager": 3.0},
             rate=None,

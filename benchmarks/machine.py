@@ -46,6 +46,11 @@ def machine(invp, python):
     }
 
 
+def facts(about):
+    """A line a fact, for the head of a page."""
+    return [f"- {key.replace('_', ' ')}: {value}" for key, value in about.items() if key != "invp"]
+
+
 def machine_name(about):
     words = about["cpu"].lower().replace("(r)", "").split()[:3]
     return f"{about['cores']}-core-{'-'.join(words)}"

@@ -2,8 +2,8 @@
 """Holds the steps of `invp data apply` against Pillow and torchvision on real photographs.
 
 Each step by itself and chains of them, with random parameters; no pixel may differ by more than one
-grey level. Needs torchvision and Pillow. Pillow 9.4, whose arithmetic this is, agrees to the bit;
-newer ones resize in another order, one level off at times, which chains with a hue turn enlarge.
+grey level, behind a chain two. Needs torchvision and Pillow. Pillow 9.4, whose arithmetic this is,
+agrees to the bit; newer ones resize in another order, and a few chains then differ by more.
 """
 
 import pathlib
