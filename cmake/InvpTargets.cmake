@@ -18,12 +18,33 @@ function(invp_library name)
   target_link_libraries(invp_${name} PUBLIC ${ARG_LINKS})
 endfunction()
 
+# invp_cuda_sources(NAME FILE...): what a library has in builds with CUDA. With INVP_CUDA_EMULATED the kernels are compiled as
+# C++ against tests/emulator, which plays the GPU on the CPU.
+function(invp_cuda_sources name)
+  target_sources(invp_${name} PRIVATE ${ARGN})
+  target_compile_definitions(invp_${name} PUBLIC INVP_CUDA)
+  set(kernels ${ARGN})
+  list(FILTER kernels INCLUDE REGEX "\\.cu$")
+  if(INVP_CUDA_EMULATED)
+    set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas;-Wno-conversion")
+    target_compile_definitions(invp_${name} PUBLIC INVP_CUDA_EMULATED)
+    target_link_libraries(invp_${name} PUBLIC invp_emulator)
+  else()
+    target_link_libraries(invp_${name} PUBLIC CUDA::cudart_static)
+    target_compile_options(invp_${name} PRIVATE
+      $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo --expt-relaxed-constexpr $<$<BOOL:${INVP_WERROR}>:-Werror=all-warnings> -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers>)
+  endif()
+endfunction()
+
 function(invp_compile_options target)
   # Designated initializers name what differs from the defaults: leaving the rest out is their point.
   # -Wrestrict fires on std::string + in GCC 12 (its bug 105651).
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-    -Wno-missing-field-initializers -Wno-restrict -Werror>)
+    -Wno-missing-field-initializers -Wno-restrict>)
+  if(INVP_WERROR)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+  endif()
   if(INVP_NATIVE)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-march=native -mprefer-vector-width=512>)
   endif()
@@ -48,6 +69,11 @@ function(invp_test name)
   endforeach()
   target_link_libraries(test_${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_definitions(test_${name} PRIVATE INVP_SOURCE_DIR="${CMAKE_SOURCE_DIR}" INVP_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600
-    ENVIRONMENT OMP_WAIT_POLICY=passive)  # tests run side by side: waiting threads must not burn the other's core
+  # Tests run side by side: waiting threads must not burn the other's core. The user's plans are not theirs, and an emulated
+  # GPU's times mean nothing.
+  set(environment OMP_WAIT_POLICY=passive INVP_PLAN_CACHE=${CMAKE_BINARY_DIR}/plans.json)
+  if(INVP_CUDA_EMULATED)
+    list(APPEND environment INVP_AUTOTUNE=0)
+  endif()
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600 ENVIRONMENT "${environment}")
 endfunction()

@@ -6,7 +6,6 @@ namespace invp {
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;        // a cache line, and what AVX-512 likes
 constexpr std::size_t kSmallLimit = 1 << 20;  // requests up to here share small segments
 constexpr std::size_t kSmallSegment = 2 << 20;
 constexpr std::size_t kLargeSegment = 32 << 20;  // a whole number of 2 MiB huge pages
@@ -19,7 +18,7 @@ std::size_t round_up(std::size_t value, std::size_t grain) {
 }  // namespace
 
 std::byte* BlockCache::allocate(std::size_t bytes) {
-  const std::size_t wanted = std::max(round_up(bytes, kAlignment), kAlignment);
+  const std::size_t wanted = std::max(round_up(bytes, source_.alignment), source_.alignment);
   const bool small = wanted <= kSmallLimit;
   Block key{.begin = nullptr, .size = wanted, .small = small};
   FreeList& list = pool(small);
@@ -88,7 +87,7 @@ BlockCache::Block* BlockCache::take_segment(std::size_t bytes, bool small) {
 // Keeps `bytes` of the block and frees the rest, unless the rest is too little to be of use.
 void BlockCache::split(Block* block, std::size_t bytes) {
   const std::size_t rest = block->size - bytes;
-  if (rest < (block->small ? kAlignment : kSmallLimit)) return;
+  if (rest < (block->small ? source_.alignment : kSmallLimit)) return;
   auto tail = std::make_unique<Block>(Block{.begin = block->begin + bytes,
                                             .size = rest,
                                             .small = block->small,

@@ -18,6 +18,7 @@ class BlockCache {
   struct Source {
     std::function<std::byte*(std::size_t bytes)> take;
     std::function<void(std::byte* segment, std::size_t bytes)> give_back;
+    std::size_t alignment = 64;  ///< of every block, in bytes: a power of two
   };
 
   explicit BlockCache(Source source) : source_(std::move(source)) {}

@@ -12,6 +12,17 @@ struct GpuInfo {
   std::int64_t memory_bytes = 0;
   int compute_major = 0;  ///< compute capability
   int compute_minor = 0;
+  // Known once it was tried (try_gpus):
+  std::int64_t free_bytes = -1;  ///< -1: not known
+  std::string problem = {};      ///< why no work can be started on it, in NVIDIA's words
+};
+
+/// A library of NVIDIA's that the program is linked with.
+struct CudaLibrary {
+  std::string name;
+  std::string built;   ///< the version of its headers
+  std::string loaded;  ///< the version that runs
+  std::string use;
 };
 
 struct CudaInfo {
@@ -20,16 +31,22 @@ struct CudaInfo {
       problem;     ///< why no GPU can be used though it was, in NVIDIA's words; empty if one can
   int driver = 0;  ///< newest CUDA the driver knows and the runtime linked, 1000 major + 10 minor
   int runtime = 0;
+  bool emulated = false;  ///< the GPU is played by the CPU (tests/emulator)
   std::vector<GpuInfo> gpus;
+  std::vector<CudaLibrary> libraries = {};
 };
 
 /// Never throws: a machine without a GPU or a driver is an answer too.
 #ifdef INVP_CUDA
 CudaInfo cuda_info();
+/// Starts the driver on every GPU, which takes a moment and some memory there, and notes what is
+/// free and what goes wrong.
+void try_gpus(CudaInfo& info);
 #else
 inline CudaInfo cuda_info() {
   return {};
 }
+inline void try_gpus(CudaInfo&) {}
 #endif
 
 }  // namespace invp

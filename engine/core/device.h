@@ -20,6 +20,13 @@ inline constexpr Device kCpu{};
 
 std::ostream& operator<<(std::ostream& out, Device device);
 
+/// Waits until the device has done all that was asked of it.
+#ifdef INVP_CUDA
+void synchronize(Device device);
+#else
+inline void synchronize(Device) {}
+#endif
+
 /// A device and the reason it was chosen, for line one of every run.
 struct DeviceChoice {
   Device device;
@@ -29,5 +36,8 @@ struct DeviceChoice {
 /// "cpu", "cuda", "cuda:N" or "auto". Throws Error with the way out when the device asked for is
 /// not there.
 DeviceChoice choose_device(std::string_view wanted);
+struct CudaInfo;
+/// The same for a machine described.
+DeviceChoice choose_device(std::string_view wanted, const CudaInfo& cuda);
 
 }  // namespace invp

@@ -1,11 +1,49 @@
 #include <cuda_runtime_api.h>
+#ifndef INVP_CUDA_EMULATED
+#include <cublasLt.h>
+#include <cudnn.h>
+#endif
 
 #include "engine/core/cuda_info.h"
+#include "engine/core/error.h"
 
 namespace invp {
 
+namespace {
+
+#ifdef INVP_CUDA_EMULATED
+
+constexpr bool kEmulated = true;
+std::vector<CudaLibrary> libraries() {
+  return {};
+}
+
+#else
+
+constexpr bool kEmulated = false;
+
+// 91900 is 9.19.0, 130100 is 13.1.0.
+std::string version(std::size_t number, std::size_t unit) {
+  return message(number / (unit * unit), '.', number / unit % unit, '.', number % unit);
+}
+
+std::vector<CudaLibrary> libraries() {
+  return {{.name = "cuBLASLt",
+           .built = message(CUBLAS_VER_MAJOR, '.', CUBLAS_VER_MINOR, '.', CUBLAS_VER_PATCH),
+           .loaded = version(cublasLtGetVersion(), 100),
+           .use = "matrix products on GPUs"},
+          {.name = "cuDNN",
+           .built = message(CUDNN_MAJOR, '.', CUDNN_MINOR, '.', CUDNN_PATCHLEVEL),
+           .loaded = version(cudnnGetVersion(), 100),
+           .use = "convolutions on GPUs"}};
+}
+
+#endif
+
+}  // namespace
+
 CudaInfo cuda_info() {
-  CudaInfo info{.built = true, .problem = {}, .driver = 0, .runtime = 0, .gpus = {}};
+  CudaInfo info{.built = true, .emulated = kEmulated, .libraries = libraries()};
   cudaDriverGetVersion(&info.driver);
   cudaRuntimeGetVersion(&info.runtime);
   int count = 0;
@@ -25,6 +63,21 @@ CudaInfo cuda_info() {
                          .compute_minor = properties.minor});
   }
   return info;
+}
+
+void try_gpus(CudaInfo& info) {
+  for (int i = 0; i < std::ssize(info.gpus); ++i) {
+    GpuInfo& gpu = info.gpus[static_cast<std::size_t>(i)];
+    std::size_t free = 0;
+    std::size_t total = 0;
+    cudaError_t error = cudaSetDevice(i);
+    if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+    if (error == cudaSuccess) {
+      gpu.free_bytes = static_cast<std::int64_t>(free);
+    } else {
+      gpu.problem = cudaGetErrorString(error);
+    }
+  }
 }
 
 }  // namespace invp

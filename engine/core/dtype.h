@@ -7,23 +7,37 @@
 #include <ostream>
 
 #include "engine/core/error.h"
+#include "engine/core/host_device.h"
+
+#ifdef __CUDACC__
+#include <cuda_bf16.h>
+#endif
 
 namespace invp {
 
 enum class DType : std::uint8_t { kF32, kBF16, kI32, kI64, kU8 };
 
-/// The upper half of an f32, rounded to nearest even.
+/// The upper half of an f32, rounded to nearest even. A trivial type: kernels may have arrays of it
+/// in shared memory.
 struct BFloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits;
   BFloat16() = default;
-  explicit BFloat16(float value) {
+  HOST_DEVICE explicit BFloat16(float value) {
+#ifdef __CUDA_ARCH__
+    bits = __bfloat16_as_ushort(__float2bfloat16_rn(value));
+#else
     const auto word = std::bit_cast<std::uint32_t>(value);
     const bool nan = (word & 0x7FFFFFFF) > 0x7F800000;
     bits = static_cast<std::uint16_t>(nan ? (word >> 16) | 0x40
                                           : (word + 0x7FFF + ((word >> 16) & 1)) >> 16);
+#endif
   }
-  explicit operator float() const {
+  HOST_DEVICE explicit operator float() const {
+#ifdef __CUDA_ARCH__
+    return __uint_as_float(static_cast<std::uint32_t>(bits) << 16);
+#else
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+#endif
   }
 };
 

@@ -3,12 +3,15 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 
 #include "engine/core/block_cache.h"
+#include "engine/core/cuda_memory.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 
@@ -51,7 +54,7 @@ void give_back_host_segment(std::byte* segment, std::size_t bytes) {
 /// The allocator of one device: the cache, and who holds what of it.
 class DeviceMemory {
  public:
-  explicit DeviceMemory(BlockCache::Source source) : cache_(std::move(source)) {}
+  explicit DeviceMemory(const BlockCache::Source& source) : source_(source), cache_(source) {}
 
   std::byte* allocate(std::size_t bytes, MemoryUse use, Device device) {
     const std::lock_guard lock(mutex_);
@@ -59,8 +62,8 @@ class DeviceMemory {
     std::byte* pointer = nullptr;
     if (stats_.limit == 0 || stats_.live + size <= stats_.limit) {
 #ifdef __SANITIZE_ADDRESS__
-      pointer = take_host_segment((bytes + 63) / 64 *
-                                  64);  // every tensor its own block, so that overruns are seen
+      // Every tensor its own block, so that overruns are seen.
+      pointer = source_.take((bytes + source_.alignment) / source_.alignment * source_.alignment);
 #else
       pointer = cache_.allocate(bytes);
 #endif
@@ -75,7 +78,7 @@ class DeviceMemory {
   void free(std::byte* pointer, std::size_t bytes, MemoryUse use) {
     const std::lock_guard lock(mutex_);
 #ifdef __SANITIZE_ADDRESS__
-    give_back_host_segment(pointer, bytes);
+    source_.give_back(pointer, bytes);
 #else
     cache_.free(pointer);
 #endif
@@ -121,15 +124,25 @@ class DeviceMemory {
   }
 
   std::mutex mutex_;
+  BlockCache::Source source_;
   BlockCache cache_;
   MemoryStats stats_;
 };
 
 DeviceMemory& device_memory(Device device) {
-  CHECK(device.type == DeviceType::kCpu, "[memory] no allocator for ", device, " in this build");
-  // Never destroyed: tensors of static storage may outlive it otherwise.
+  // Never destroyed: tensors of static storage may outlive them otherwise.
   static auto* const host = new DeviceMemory({take_host_segment, give_back_host_segment});
-  return *host;
+  if (device == kCpu) return *host;
+#ifdef INVP_CUDA
+  static std::mutex mutex;
+  static auto* const gpus = new std::map<int, std::unique_ptr<DeviceMemory>>;
+  const std::lock_guard lock(mutex);
+  std::unique_ptr<DeviceMemory>& gpu = (*gpus)[device.index];
+  if (gpu == nullptr) gpu = std::make_unique<DeviceMemory>(cuda::segments(device));
+  return *gpu;
+#else
+  fail("[memory] no allocator for ", device, " in this build");
+#endif
 }
 
 }  // namespace
@@ -180,10 +193,20 @@ std::int64_t peak_resident_bytes() {
   return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
+std::int64_t peak_memory_bytes(Device device) {
+  return device == kCpu ? peak_resident_bytes() : memory_stats(device).peak;
+}
+
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes) {
-  CHECK(to_device == kCpu && from_device == kCpu, "[memory] no copy from ", from_device, " to ",
-        to_device, " in this build");
+  if (bytes == 0) return;
+  if (to_device != kCpu || from_device != kCpu) {
+#ifdef INVP_CUDA
+    return cuda::copy_bytes(to, to_device, from, from_device, bytes);
+#else
+    fail("[memory] no copy from ", from_device, " to ", to_device, " in this build");
+#endif
+  }
   constexpr std::int64_t kGrain = 1 << 18;
   parallel_for(0, static_cast<std::int64_t>(bytes), kGrain,
                [to, from](std::int64_t begin, std::int64_t end) {
@@ -193,9 +216,17 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
                });
 }
 
-void zero_bytes(void* to, std::size_t bytes, Device device) {
-  CHECK(device == kCpu, "[memory] cannot clear memory of ", device, " in this build");
-  if (bytes > 0) std::memset(to, 0, bytes);
+void fill_bytes(void* to, int value, std::size_t bytes, Device device) {
+  if (bytes == 0) return;
+  if (device == kCpu) {
+    std::memset(to, value, bytes);
+    return;
+  }
+#ifdef INVP_CUDA
+  cuda::fill_bytes(to, value, bytes, device);
+#else
+  fail("[memory] cannot clear memory of ", device, " in this build");
+#endif
 }
 
 std::string format_bytes(std::int64_t bytes) {

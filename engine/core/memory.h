@@ -57,15 +57,20 @@ void set_memory_limit(Device device, std::int64_t bytes);
 void release_cached_memory(Device device);
 /// Highest resident set size of the process so far, in bytes, as the kernel counts it.
 std::int64_t peak_resident_bytes();
+/// What a run reports as its peak: of the host, the resident set; of a GPU, the tensors on it.
+std::int64_t peak_memory_bytes(Device device);
 
-/// At least `bytes` bytes, 64-byte aligned, uninitialised; freed to the cache with the last copy of
-/// the pointer. Throws Error saying what was asked, for what, what is held and what to turn down.
+/// At least `bytes` bytes, uninitialised, aligned to 64 bytes (256 on a GPU); freed to the cache
+/// with the last copy of the pointer. Throws Error saying what was asked, for what, what is held
+/// and what to turn down.
 std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device);
 
-/// Copies between any two devices; returns when the destination may be read.
+/// Copies between any two devices. What follows on the destination's device finds the bytes there;
+/// a copy to the host returns when they are. The source may be overwritten at once.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
-void zero_bytes(void* to, std::size_t bytes, Device device);
+/// Sets every byte to `value`.
+void fill_bytes(void* to, int value, std::size_t bytes, Device device);
 
 /// "1.25 GB"
 std::string format_bytes(std::int64_t bytes);

@@ -6,14 +6,14 @@
 
 namespace invp {
 
-namespace {
-
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return std::max(1, CPU_COUNT(&set));
 }
+
+namespace {
 
 std::atomic<int>& thread_setting() {
   static std::atomic<int> threads{usable_cores()};

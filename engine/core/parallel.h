@@ -10,6 +10,9 @@
 
 namespace invp {
 
+/// Cores that this process may run on.
+int usable_cores();
+
 /// Threads used by parallel_for and by oneDNN. 0 asks for every core the process may use.
 void set_num_threads(int threads);
 int num_threads();

@@ -79,11 +79,27 @@ Tensor Tensor::to(Device target) const {
 void Tensor::copy_from(const Tensor& source) const {
   CHECK(shape() == source.shape() && dtype() == source.dtype(), "[tensor] cannot copy ",
         source.dtype(), source.shape(), " into ", dtype(), shape());
+  set_rounded({});
   copy_bytes(raw(), device(), source.raw(), source.device(), nbytes());
 }
 
 void Tensor::zero() const {
-  zero_bytes(raw(), nbytes(), device());
+  set_rounded({});
+  fill_bytes(raw(), 0, nbytes(), device());
+}
+
+void Tensor::move_to(Device target) const {
+  if (device() == target) return;
+  CHECK(impl().node == nullptr, "[tensor] the result of an operation cannot be moved to ", target);
+  CHECK(impl().storage.use_count() == 1, "[tensor] elements that a view shares cannot be moved to ",
+        target);
+  set_rounded({});
+  const Tensor moved = to(target);
+  impl().storage = moved.impl().storage;
+  impl().offset = 0;
+  impl().device = target;
+  const MemoryScope scope(MemoryUse::kGradients);
+  if (grad().defined()) set_grad(grad().to(target));
 }
 
 Tensor& Tensor::set_requires_grad(bool on) {
@@ -92,13 +108,32 @@ Tensor& Tensor::set_requires_grad(bool on) {
   return *this;
 }
 
-const Tensor& Tensor::grad() const {
+namespace {
+
+const Tensor& undefined() {
   static const Tensor none;
-  return impl().grad ? *impl().grad : none;
+  return none;
+}
+
+}  // namespace
+
+const Tensor& Tensor::grad() const {
+  return impl().grad ? *impl().grad : undefined();
 }
 
 void Tensor::set_grad(const Tensor& grad) const {
   impl().grad = grad.defined() ? std::make_shared<Tensor>(grad) : nullptr;
+}
+
+const Tensor& Tensor::rounded() const {
+  return impl().rounded ? *impl().rounded : undefined();
+}
+
+void Tensor::set_rounded(const Tensor& values) const {
+  CHECK(!values.defined() || (dtype() == DType::kF32 && values.dtype() == DType::kBF16 &&
+                              values.shape() == shape() && values.device() == device()),
+        "[tensor] rounded values must be bf16 of the tensor's shape and device");
+  impl().rounded = values.defined() ? std::make_shared<Tensor>(values) : nullptr;
 }
 
 void Tensor::set_node(std::shared_ptr<Node> node) const {

@@ -77,6 +77,9 @@ class Tensor {
   Tensor to(Device device) const;              ///< itself if already there
   void copy_from(const Tensor& source) const;  ///< same shape and dtype, any device
   void zero() const;
+  /// Brings the elements to another device for every handle of this tensor, which must be a leaf;
+  /// its gradient comes along. Throws if views share the elements: they would stay behind.
+  void move_to(Device device) const;
 
   // Autograd (autograd/node.h).
   bool requires_grad() const { return impl().requires_grad; }
@@ -86,6 +89,13 @@ class Tensor {
   void set_grad(const Tensor& grad) const;
   const std::shared_ptr<Node>& node() const { return impl().node; }
   void set_node(std::shared_ptr<Node> node) const;
+
+  /// The same values rounded to bf16, kept beside an f32 parameter so that products need not round
+  /// it anew; undefined if there are none. The optimiser renews them with the parameter
+  /// (ops/sgd_step.h), copy_from, zero and move_to drop them; whoever writes elements by other ways
+  /// drops them himself.
+  const Tensor& rounded() const;
+  void set_rounded(const Tensor& values) const;
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
   /// Is this handle the only one to the elements? Then they may be overwritten unseen.
   bool unique() const { return impl_.use_count() == 1 && impl().storage.use_count() == 1; }
@@ -100,6 +110,7 @@ class Tensor {
     Device device;
     bool requires_grad = false;
     std::shared_ptr<Tensor> grad;  ///< behind a pointer: a tensor cannot hold a tensor
+    std::shared_ptr<Tensor> rounded;
     std::shared_ptr<Node> node;
   };
 

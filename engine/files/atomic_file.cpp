@@ -84,6 +84,21 @@ void AtomicFile::append(std::span<const std::byte> bytes) {
   }
 }
 
+void AtomicFile::overwrite(std::int64_t offset, std::span<const std::byte> bytes) {
+  CHECK(fd_ >= 0, path_.string(), ": written to after it was finished or had failed");
+  CHECK(offset >= 0 && offset + std::ssize(bytes) <= written_, path_.string(), ": ", bytes.size(),
+        " bytes at ", offset, " do not lie within the ", written_, " written");
+  while (!bytes.empty()) {
+    const ssize_t done = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (done < 0) {
+      if (errno == EINTR) continue;
+      fail_with("cannot be written", errno);
+    }
+    offset += done;
+    bytes = bytes.subspan(static_cast<std::size_t>(done));
+  }
+}
+
 void AtomicFile::commit() {
   CHECK(fd_ >= 0, path_.string(), ": finished twice, or after it had failed");
   if (::fsync(fd_) != 0) fail_with("cannot be flushed to the disk", errno);

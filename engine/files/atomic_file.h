@@ -25,6 +25,8 @@ class AtomicFile {
 
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text) { append(std::as_bytes(std::span(text))); }
+  /// Writes over bytes that were appended before, all of them.
+  void overwrite(std::int64_t offset, std::span<const std::byte> bytes);
   void commit();
 
   std::int64_t bytes_written() const { return written_; }

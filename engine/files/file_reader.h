@@ -22,6 +22,7 @@ class FileReader {
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }
+  int descriptor() const { return fd_; }
 
   /// Fills `bytes` from `offset` on. Throws at the end of the file and for disk errors.
   void read(std::uint64_t offset, std::span<std::byte> bytes) const;

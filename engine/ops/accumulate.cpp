@@ -1,7 +1,5 @@
 #include "engine/ops/accumulate.h"
 
-#include "engine/core/dispatch.h"
-
 namespace invp {
 
 void accumulate(const Tensor& total, const Tensor& x) {

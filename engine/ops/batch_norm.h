@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/core/dispatch.h"
 #include "engine/core/tensor.h"
@@ -44,6 +45,17 @@ Tensor batch_norm_add_relu(const Tensor& x, const Tensor& residual, const Tensor
                            const Tensor& running_var, const BatchNormParams& params = {});
 
 enum class BatchNormFusion : std::uint8_t { kNone, kRelu, kAddRelu };
+
+/// Calls body with the fusion as a compile-time constant.
+template <class Body>
+void dispatch_fusion(BatchNormFusion fusion, const Body& body) {
+  using enum BatchNormFusion;
+  switch (fusion) {
+    case kNone: return body(std::integral_constant<BatchNormFusion, kNone>{});
+    case kRelu: return body(std::integral_constant<BatchNormFusion, kRelu>{});
+    case kAddRelu: return body(std::integral_constant<BatchNormFusion, kAddRelu>{});
+  }
+}
 
 /// What normalises: f32 (C) each.
 struct BatchNormScaling {

@@ -17,16 +17,6 @@ namespace {
 
 using Fusion = BatchNormFusion;
 
-/// Calls body with the fusion as a compile-time constant.
-template <class Body>
-void dispatch_fusion(Fusion fusion, const Body& body) {
-  switch (fusion) {
-    case Fusion::kNone: return body(std::integral_constant<Fusion, Fusion::kNone>{});
-    case Fusion::kRelu: return body(std::integral_constant<Fusion, Fusion::kRelu>{});
-    case Fusion::kAddRelu: return body(std::integral_constant<Fusion, Fusion::kAddRelu>{});
-  }
-}
-
 /// The coefficients of y = (x - mean) scale + beta, repeated to the width of a tile. The mean is
 /// subtracted first because x scale + (beta - mean scale) cancels where the mean is large.
 struct Affine {

@@ -10,6 +10,8 @@
 // sum of dy over n, p, q. Saves x and w. x and w are both f32 or both bf16; sums are f32.
 #pragma once
 
+#include <compare>
+
 #include "engine/core/dispatch.h"
 #include "engine/core/tensor.h"
 
@@ -20,6 +22,8 @@ struct Conv2dParams {
   int padding = 0;
   int dilation = 1;
   int groups = 1;
+
+  friend auto operator<=>(const Conv2dParams&, const Conv2dParams&) = default;
 };
 
 /// The extents of one convolution, checked.
@@ -28,6 +32,8 @@ struct Conv2dShape {
   std::int64_t K, R, S;     ///< filters and their window
   std::int64_t P, Q;        ///< output
   Conv2dParams params;
+
+  friend auto operator<=>(const Conv2dShape&, const Conv2dShape&) = default;
 };
 
 /// Throws Error naming both shapes when x, w and params do not fit together.

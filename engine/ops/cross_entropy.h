@@ -3,7 +3,8 @@
 //   x (N,C) f32 or bf16, labels (N) i64 in [0, C) or kIgnoredLabel -> f32 scalar; NaN when no row
 //   counts. Gradient: dx[i,c] = (softmax(x[i])[c] - [c = label[i]]) dy / rows that count. Saves x,
 //   labels, and log sum exp of each row. Throws for other shapes and dtypes and for labels that are
-//   no class.
+//   no class; on a GPU, where the host does not wait for labels, such a label makes loss and
+//   gradient NaN.
 #pragma once
 
 #include "engine/core/dispatch.h"

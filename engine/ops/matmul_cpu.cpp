@@ -4,6 +4,7 @@
 
 #include "engine/core/onednn.h"
 #include "engine/core/parallel.h"
+#include "engine/ops/elementwise.h"
 #include "engine/ops/matmul.h"
 
 namespace invp::cpu {
@@ -96,6 +97,12 @@ void gemm(const Tensor& a, Transpose transpose_a, const Tensor& b, Transpose tra
         product.run.execute(onednn::stream(), arguments);
       },
       "[matmul] ", a.shape(), " and ", b.shape());
+}
+
+void gemm_relu(const Tensor& a, Transpose transpose_a, const Tensor& b, Transpose transpose_b,
+               const Tensor& bias, const Tensor& y) {
+  gemm(a, transpose_a, b, transpose_b, bias, y);
+  relu_forward(y, y);  // oneDNN could do it while it writes y, but makes NaN 0
 }
 
 void column_sums(const Tensor& x, const Tensor& y) {

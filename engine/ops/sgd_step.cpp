@@ -13,6 +13,12 @@ void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
                 item.weight.device() == items.front().weight.device(),
             "[sgd_step] tensors on ", other.device(), " and ", item.weight.device());
     }
+    if (!item.copy.defined()) continue;
+    CHECK(item.copy.shape() == item.weight.shape() && item.copy.dtype() == DType::kBF16 &&
+              item.copy.device() == item.weight.device(),
+          "[sgd_step] the copy must be bf16 of the weight's shape and device, got ",
+          item.copy.dtype(), item.copy.shape(), " on ", item.copy.device(), " for ",
+          item.weight.shape(), " on ", item.weight.device());
   }
   if (!items.empty()) DISPATCH(items.front().weight.device(), sgd_step, items, hyper);
 }

@@ -1,15 +1,18 @@
 // One step of stochastic gradient descent on many parameters in one pass: reads weight, gradient
-// and momentum once, writes weight and momentum once. Gradients are never modified.
+// and momentum once, writes weight, momentum and, where one is given, the copy once. Gradients are
+// never modified.
 //   g' = g + weight_decay * w       coupled L2 decay
 //   v  = momentum * v + g'          on the first step v = g', as in PyTorch
 //   w  = w - lr * v
-// All tensors f32, a parameter's three of one shape and device. Throws Error otherwise. With
-// momentum 0, v stays unread.
+//   copy = w                        rounded to bf16, for the next forward pass
+// All tensors f32 but the copy, a parameter's tensors of one shape, all of one device. Throws Error
+// otherwise. With momentum 0, v stays unread.
 #pragma once
 
 #include <span>
 
 #include "engine/core/dispatch.h"
+#include "engine/core/host_device.h"
 #include "engine/core/tensor.h"
 
 namespace invp {
@@ -23,9 +26,26 @@ struct SgdHyper {
 struct SgdItem {
   Tensor weight, gradient, momentum;
   bool first = false;  ///< the momentum holds nothing yet
+  Tensor copy = {};    ///< bf16; undefined: none wanted
 };
 
 void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper);
+
+/// The arithmetic of one element, in the precision it is done in.
+struct SgdRule {
+  float lr, momentum, decay;
+  explicit SgdRule(const SgdHyper& hyper)
+      : lr(static_cast<float>(hyper.lr)),
+        momentum(static_cast<float>(hyper.momentum)),
+        decay(static_cast<float>(hyper.weight_decay)) {}
+
+  /// v where the old one counts for nothing: on the first step and with momentum 0.
+  HOST_DEVICE float fresh_velocity(float w, float g) const { return g + decay * w; }
+  HOST_DEVICE float velocity(float w, float g, float v) const {
+    return momentum * v + fresh_velocity(w, g);
+  }
+  HOST_DEVICE float weight(float w, float v) const { return w - lr * v; }
+};
 
 KERNEL(sgd_step, std::span<const SgdItem> items, const SgdHyper& hyper);
 

@@ -3,6 +3,7 @@
 
 #include "engine/core/parallel.h"
 #include "engine/ops/sgd_step.h"
+#include "engine/ops/stores_cpu.h"
 
 namespace invp::cpu {
 
@@ -12,26 +13,36 @@ struct Pointers {
   float* weight;
   const float* gradient;
   float* momentum;
+  BFloat16* copy;  ///< or null
+  bool fresh;      ///< the momentum is not read
 };
 
-void update(const Pointers& p, std::int64_t begin, std::int64_t end, bool first,
-            const SgdHyper& hyper) {
+void update(const Pointers& p, std::int64_t begin, std::int64_t end, const SgdRule& rule) {
   float* __restrict w = p.weight;
   const float* __restrict g = p.gradient;
   float* __restrict v = p.momentum;
-  const auto lr = static_cast<float>(hyper.lr);
-  const auto momentum = static_cast<float>(hyper.momentum);
-  const auto decay = static_cast<float>(hyper.weight_decay);
-  if (first) {
+  if (p.fresh) {
     for (std::int64_t i = begin; i < end; ++i) {
-      v[i] = g[i] + decay * w[i];
-      w[i] -= lr * v[i];
+      v[i] = rule.fresh_velocity(w[i], g[i]);
+      w[i] = rule.weight(w[i], v[i]);
     }
   } else {
     for (std::int64_t i = begin; i < end; ++i) {
-      v[i] = momentum * v[i] + (g[i] + decay * w[i]);
-      w[i] -= lr * v[i];
+      v[i] = rule.velocity(w[i], g[i], v[i]);
+      w[i] = rule.weight(w[i], v[i]);
     }
+  }
+}
+
+/// In blocks, so that the copy is made of weights that are still in the first-level cache.
+void update_and_copy(const Pointers& p, std::int64_t begin, std::int64_t end, const SgdRule& rule) {
+  if (p.copy == nullptr) return update(p, begin, end, rule);
+  constexpr std::int64_t kBlock = 2048;
+  for (std::int64_t first = begin; first < end; first += kBlock) {
+    const std::int64_t last = std::min(first + kBlock, end);
+    update(p, first, last, rule);
+#pragma omp simd
+    for (std::int64_t i = first; i < last; ++i) put(p.copy[i], p.weight[i]);
   }
 }
 
@@ -40,20 +51,24 @@ void update(const Pointers& p, std::int64_t begin, std::int64_t end, bool first,
 // All parameters together are one range of elements, split evenly over the threads whatever the
 // sizes of the tensors.
 void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
+  const SgdRule rule(hyper);
   std::vector<std::int64_t> starts = {0};
   std::vector<Pointers> pointers;
   for (const SgdItem& item : items) {
     starts.push_back(starts.back() + item.weight.numel());
-    pointers.push_back(
-        {item.weight.data<float>(), item.gradient.data<float>(), item.momentum.data<float>()});
+    pointers.push_back({.weight = item.weight.data<float>(),
+                        .gradient = item.gradient.data<float>(),
+                        .momentum = item.momentum.data<float>(),
+                        .copy = item.copy.defined() ? item.copy.data<BFloat16>() : nullptr,
+                        .fresh = item.first || hyper.momentum == 0});
   }
   constexpr std::int64_t kGrain = 1 << 14;
   parallel_for(0, starts.back(), kGrain, [&](std::int64_t begin, std::int64_t end) {
     auto index =
         static_cast<std::size_t>(std::ranges::upper_bound(starts, begin) - starts.begin() - 1);
     for (; index < items.size() && starts[index] < end; ++index) {
-      update(pointers[index], std::max(begin, starts[index]) - starts[index],
-             std::min(end, starts[index + 1]) - starts[index], items[index].first, hyper);
+      update_and_copy(pointers[index], std::max(begin, starts[index]) - starts[index],
+                      std::min(end, starts[index + 1]) - starts[index], rule);
     }
   });
 }

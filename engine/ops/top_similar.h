@@ -1,5 +1,6 @@
 // The `count` rows of a bank most similar to each query, exactly: what the objective takes as
-// background and the kNN classifier as voters. Similarity is the inner product, accumulated in f32.
+// background and the kNN classifier as voters. Similarity is the inner product, accumulated in f32,
+// column after column by fused multiplication and addition: the same bits on every device.
 //   queries (B, D) f32, bank (N, D) f32 or bf16 -> rows (B, C) i32 and similarities (B, C) f32, C =
 //   min(count, N). Each output row is in ascending order of row index, not of similarity. Of
 //   equally similar rows the lower index is taken, so the answer depends neither on the number of
@@ -7,6 +8,8 @@
 //   and nothing is sorted. Not differentiable. Throws for other shapes and dtypes, an empty bank,
 //   count < 1, N past the range of i32, and where NaN in a query or in the bank leaves fewer than C
 //   comparable similarities.
+// A GPU answers that last case without an error, because the host would have to wait to learn of
+// it: such a query gets rows of -1 and similarities of NaN, which make the loss NaN.
 #pragma once
 
 #include "engine/core/dispatch.h"

@@ -11,16 +11,17 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/cuda_info.h"
 #include "engine/ops/cast.h"
 #include "tests/support/values.h"
 
 namespace invp::testing {
 
-/// The CPU, and the GPU when choose_device finds one.
+/// The CPU, and the first GPU if there is one, emulated ones included.
 inline std::vector<Device> available_devices() {
   std::vector<Device> devices{kCpu};
-  const Device best = choose_device("auto").device;
-  if (best != kCpu) devices.push_back(best);
+  const CudaInfo cuda = cuda_info();
+  if (cuda.problem.empty() && !cuda.gpus.empty()) devices.push_back({DeviceType::kCuda, 0});
   return devices;
 }
 
@@ -45,12 +46,11 @@ inline std::vector<OpTestParam> all_op_test_params() {
 /// Fills the allocator's cached blocks with NaN (all bits set), so that an output element nobody
 /// writes cannot pass.
 inline void poison_free_memory(Device device) {
-  if (device != kCpu) return;
   std::vector<Tensor> blocks;
   for (std::int64_t bytes = 64; bytes <= (1 << 20); bytes *= 2) {
     for (int copy = 0; copy < 4; ++copy) {
       blocks.push_back(Tensor::empty({bytes}, DType::kU8, device));
-      std::memset(blocks.back().raw(), 0xFF, blocks.back().nbytes());
+      fill_bytes(blocks.back().raw(), 0xFF, blocks.back().nbytes(), device);
     }
   }
 }
@@ -74,6 +74,18 @@ class OpTest : public ::testing::TestWithParam<OpTestParam> {
   }
 };
 
+/// For what has one dtype.
+class DeviceTest : public ::testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override { poison_free_memory(device()); }
+
+  static Device device() { return GetParam(); }
+};
+
+inline std::string device_test_name(const ::testing::TestParamInfo<Device>& info) {
+  return info.param == kCpu ? "cpu" : "cuda";
+}
+
 inline std::string op_test_name(const ::testing::TestParamInfo<OpTestParam>& info) {
   return std::string(info.param.device == kCpu ? "cpu_" : "cuda_") + name_of(info.param.dtype);
 }
@@ -84,3 +96,7 @@ inline std::string op_test_name(const ::testing::TestParamInfo<OpTestParam>& inf
   INSTANTIATE_TEST_SUITE_P(Devices, suite,                                             \
                            ::testing::ValuesIn(::invp::testing::all_op_test_params()), \
                            ::invp::testing::op_test_name)
+#define RUN_ON_EACH_DEVICE(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(Devices, suite,                                            \
+                           ::testing::ValuesIn(::invp::testing::available_devices()), \
+                           ::invp::testing::device_test_name)

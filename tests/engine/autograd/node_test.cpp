@@ -3,16 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace invp {
+#include "tests/support/devices.h"
+
+namespace invp::testing {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
-// Two small operations written here, so that the engine is tested apart from its operations.
+// Two small operations written here, so that the engine is tested apart from its operations. They
+// compute on the host, wherever their tensors are.
 Tensor multiply(const Tensor& a, const Tensor& b) {
-  const Tensor y = Tensor::empty_like(a);
-  for (std::int64_t i = 0; i < a.numel(); ++i)
-    y.data<float>()[i] = a.data<float>()[i] * b.data<float>()[i];
+  Values product = values_of(a);
+  const Values factors = values_of(b);
+  for (std::size_t i = 0; i < product.size(); ++i) product[i] *= factors[i];
+  const Tensor y = tensor(product, a.shape(), a.device());
   return record("multiply", y, {a, b}, [&] {
     return [a = a.detach(), b = b.detach()](const Tensor& dy, const Needs& needs) {
       Grads grads(2);
@@ -24,75 +28,79 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
 }
 
 Tensor sum(const Tensor& a) {
-  float total = 0;
-  for (const float v : a.span<float>()) total += v;
-  return record("sum", Tensor::from<float>({total}, Shape{}), {a}, [&] {
+  double total = 0;
+  for (const double v : values_of(a)) total += v;
+  return record("sum", tensor({total}, {}, a.device()), {a}, [&] {
     return [shape = a.shape()](const Tensor& dy, const Needs&) {
-      return Grads{Tensor::full(shape, dy.item())};
+      return Grads{Tensor::full(shape, dy.item(), dy.device())};
     };
   });
 }
 
-Tensor leaf(std::vector<float> values) {
-  Tensor x = Tensor::from<float>(values, {static_cast<std::int64_t>(values.size())});
-  return x.set_requires_grad(true);
-}
+class BackwardTest : public DeviceTest {
+ protected:
+  static Tensor make(const Values& values) {
+    return tensor(values, {std::ssize(values)}, device());
+  }
+  static Tensor make_leaf(const Values& values) { return make(values).set_requires_grad(true); }
+};
+RUN_ON_EACH_DEVICE(BackwardTest);
 
-TEST(Backward, SumsOverEveryUse) {
-  const Tensor x = leaf({1, 2, 3});
+TEST_P(BackwardTest, SumsOverEveryUse) {
+  const Tensor x = make_leaf({1, 2, 3});
   const Tensor y = multiply(x, x);
   backward(sum(multiply(y, x)));  // x^3
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(3, 12, 27));
+  EXPECT_THAT(values_of(x.grad()), ElementsAre(3, 12, 27));
 }
 
-TEST(Backward, AddsToEarlierGradients) {
-  const Tensor x = leaf({1, 2});
+TEST_P(BackwardTest, AddsToEarlierGradients) {
+  const Tensor x = make_leaf({1, 2});
   backward(sum(multiply(x, x)));
   backward(sum(multiply(x, x)));
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(4, 8));
+  EXPECT_THAT(values_of(x.grad()), ElementsAre(4, 8));
 }
 
-TEST(Backward, SharedGradientsAreNotOverwritten) {
-  const Tensor x = leaf({2});
-  const Tensor y = leaf({5});
+TEST_P(BackwardTest, SharedGradientsAreNotOverwritten) {
+  const Tensor x = make_leaf({2});
+  const Tensor y = make_leaf({5});
   // The same gradient tensor reaches both leaves; a later sum into one must not show in the other.
   const Tensor both = record("both", x.clone(), {x, y}, [] {
     return [](const Tensor& dy, const Needs&) { return Grads{dy, dy}; };
   });
-  const Tensor scaled = multiply(both, Tensor::from<float>({3}, {1}));
+  const Tensor scaled = multiply(both, make({3}));
   backward(sum(multiply(scaled, scaled)));
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(36));
+  EXPECT_THAT(values_of(x.grad()), ElementsAre(36));
   backward(sum(multiply(x, x)));
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(40));
-  EXPECT_THAT(y.grad().span<float>(), ElementsAre(36));
+  EXPECT_THAT(values_of(x.grad()), ElementsAre(40));
+  EXPECT_THAT(values_of(y.grad()), ElementsAre(36));
 }
 
-TEST(Backward, AsksOnlyForWhatIsNeeded) {
-  const Tensor x = leaf({3});
-  const Tensor constant = Tensor::from<float>({7}, {1});
+TEST_P(BackwardTest, AsksOnlyForWhatIsNeeded) {
+  const Tensor x = make_leaf({3});
+  const Tensor constant = make({7});
   backward(sum(multiply(x, constant)));
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(7));
+  EXPECT_THAT(values_of(x.grad()), ElementsAre(7));
   EXPECT_FALSE(constant.grad().defined());
   EXPECT_EQ(multiply(constant, constant).node(), nullptr);
 }
 
-TEST(Backward, SeedScalesTheGradient) {
-  const Tensor x = leaf({1, 2});
-  backward(multiply(x, x), Tensor::from<float>({10, 100}, {2}));
-  EXPECT_THAT(x.grad().span<float>(), ElementsAre(20, 400));
+TEST_P(BackwardTest, SeedScalesTheGradient) {
+  const Tensor x = make_leaf({1, 2});
+  backward(multiply(x, x), make({10, 100}));
+  EXPECT_THAT(values_of(x.grad()), ElementsAre(20, 400));
 }
 
-TEST(Backward, RefusesWhatHasNoGraphAndASecondCall) {
-  const Tensor x = leaf({1});
+TEST_P(BackwardTest, RefusesWhatHasNoGraphAndASecondCall) {
+  const Tensor x = make_leaf({1});
   EXPECT_THROW(backward(x), Error);
-  EXPECT_THROW(backward(multiply(leaf({1, 2}), leaf({1, 2}))), Error);
+  EXPECT_THROW(backward(multiply(make_leaf({1, 2}), make_leaf({1, 2}))), Error);
   const Tensor loss = sum(multiply(x, x));
   backward(loss);
   EXPECT_THROW(backward(loss), Error);
 }
 
-TEST(NoGrad, RecordsNothing) {
-  const Tensor x = leaf({1});
+TEST_P(BackwardTest, NoGradRecordsNothing) {
+  const Tensor x = make_leaf({1});
   {
     const NoGrad guard;
     EXPECT_EQ(multiply(x, x).node(), nullptr);
@@ -100,16 +108,16 @@ TEST(NoGrad, RecordsNothing) {
   EXPECT_NE(multiply(x, x).node(), nullptr);
 }
 
-TEST(Backward, DropsSavedTensorsOnTheWay) {
-  const std::int64_t before = memory_stats(kCpu).live;
+TEST_P(BackwardTest, DropsSavedTensorsOnTheWay) {
+  const std::int64_t before = memory_stats(device()).live;
   {
-    const Tensor x = leaf({1, 2, 3});
+    const Tensor x = make_leaf({1, 2, 3});
     const Tensor loss = sum(multiply(multiply(x, x), x));
     backward(loss);
-    EXPECT_EQ(memory_stats(kCpu).live - before, 12 + 12 + 4);  // x, its gradient, the loss
+    EXPECT_EQ(memory_stats(device()).live - before, 12 + 12 + 4);  // x, its gradient, the loss
   }
-  EXPECT_EQ(memory_stats(kCpu).live, before);
+  EXPECT_EQ(memory_stats(device()).live, before);
 }
 
 }  // namespace
-}  // namespace invp
+}  // namespace invp::testing

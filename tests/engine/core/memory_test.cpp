@@ -1,6 +1,6 @@
 #include "engine/core/memory.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -11,62 +11,71 @@
 #include "engine/core/block_cache.h"
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
+#include "tests/support/devices.h"
 
-namespace invp {
+namespace invp::testing {
 namespace {
 
-TEST(Memory, CountsLiveAndPeakBytesExactly) {
-  const MemoryStats before = memory_stats(kCpu);
-  reset_peak_memory(kCpu);
-  {
-    const Tensor a = Tensor::empty({1000});
-    const Tensor b = Tensor::empty({3}, DType::kU8);
-    EXPECT_EQ(memory_stats(kCpu).live - before.live, 4003);
-    const Tensor view = a.view({10, 100});  // shares, costs nothing
-    EXPECT_EQ(memory_stats(kCpu).live - before.live, 4003);
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+class MemoryTest : public DeviceTest {
+ protected:
+  static MemoryStats stats() { return memory_stats(device()); }
+  static std::int64_t live(MemoryUse use) {
+    return stats().live_by_use[static_cast<std::size_t>(use)];
   }
-  EXPECT_EQ(memory_stats(kCpu).live, before.live);
-  EXPECT_EQ(memory_stats(kCpu).peak - before.live, 4003);
+  static Tensor floats(std::int64_t n) { return Tensor::empty({n}, DType::kF32, device()); }
+};
+RUN_ON_EACH_DEVICE(MemoryTest);
+
+TEST_P(MemoryTest, CountsLiveAndPeakBytesExactly) {
+  const MemoryStats before = stats();
+  reset_peak_memory(device());
+  {
+    const Tensor a = floats(1000);
+    const Tensor b = Tensor::empty({3}, DType::kU8, device());
+    EXPECT_EQ(stats().live - before.live, 4003);
+    const Tensor view = a.view({10, 100});  // shares, costs nothing
+    EXPECT_EQ(stats().live - before.live, 4003);
+  }
+  EXPECT_EQ(stats().live, before.live);
+  EXPECT_EQ(stats().peak - before.live, 4003);
 }
 
-TEST(Memory, CountsByUse) {
-  const auto bank = [] {
-    return memory_stats(kCpu).live_by_use[static_cast<std::size_t>(MemoryUse::kBank)];
-  };
-  const std::int64_t before = bank();
+TEST_P(MemoryTest, CountsByUse) {
+  const std::int64_t before = live(MemoryUse::kBank);
   Tensor held;
   {
     const MemoryScope scope(MemoryUse::kBank);
-    held = Tensor::empty({10});
+    held = floats(10);
   }
-  EXPECT_EQ(bank() - before, 40);
-  const Tensor other = Tensor::empty({10});
-  EXPECT_EQ(bank() - before, 40);
+  EXPECT_EQ(live(MemoryUse::kBank) - before, 40);
+  const Tensor other = floats(10);
+  EXPECT_EQ(live(MemoryUse::kBank) - before, 40);
   held = {};
-  EXPECT_EQ(bank(), before);
+  EXPECT_EQ(live(MemoryUse::kBank), before);
 }
 
-TEST(Memory, RefusalSaysWhatWasAskedWhatIsHeldAndTheWayOut) {
+TEST_P(MemoryTest, RefusalSaysWhatWasAskedWhatIsHeldAndTheWayOut) {
   const MemoryScope scope(MemoryUse::kParameters);
-  const Tensor held = Tensor::empty({1 << 20});
-  set_memory_limit(kCpu, memory_stats(kCpu).live + 100);
-  std::string text;
-  try {
-    Tensor::empty({1 << 20});
-  } catch (const Error& error) {
-    text = error.what();
-  }
-  set_memory_limit(kCpu, 0);
-  for (const char* part :
-       {"4.19 MB of parameters", "limit", "parameters 4.19 MB", "--batch-size"}) {
-    EXPECT_NE(text.find(part), std::string::npos) << text;
-  }
-  EXPECT_EQ(Tensor::empty({1 << 20}).numel(), 1 << 20);  // works again once lifted
+  const Tensor held = floats(1 << 20);
+  set_memory_limit(device(), stats().live + 100);
+  EXPECT_THAT(
+      [] { floats(1 << 20); },
+      ThrowsMessage<Error>(
+          AllOf(HasSubstr(message("[memory] ", device(), " has no room for 4.19 MB of parameters")),
+                HasSubstr("of a limit of"), HasSubstr("parameters 4.19 MB"),
+                HasSubstr("Turn down --batch-size"))));
+  set_memory_limit(device(), 0);
+  EXPECT_EQ(floats(1 << 20).numel(), 1 << 20);  // works again once lifted
 }
 
-TEST(Memory, ElementsAreAligned) {
+TEST_P(MemoryTest, ElementsAreAligned) {
+  const std::uintptr_t alignment = device() == kCpu ? 64 : 256;
   for (const std::int64_t size : {1, 7, 100, 100000, 3000000}) {
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(Tensor::empty({size}).raw()) % 64, 0u);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(floats(size).raw()) % alignment, 0u);
   }
 }
 
@@ -74,12 +83,13 @@ TEST(Memory, ElementsAreAligned) {
 struct CountingSource {
   std::map<std::byte*, std::size_t> segments;
   std::size_t capacity = SIZE_MAX;
+  std::size_t alignment = 64;
   std::size_t held = 0;
 
   BlockCache::Source source() {
     return {[this](std::size_t bytes) -> std::byte* {
               if (held + bytes > capacity) return nullptr;
-              auto* segment = static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+              auto* segment = static_cast<std::byte*>(std::aligned_alloc(alignment, bytes));
               segments[segment] = bytes;
               held += bytes;
               return segment;
@@ -89,7 +99,8 @@ struct CountingSource {
               held -= bytes;
               segments.erase(segment);
               std::free(segment);
-            }};
+            },
+            alignment};
   }
 };
 
@@ -132,9 +143,12 @@ TEST(BlockCache, GivesBackWhatItCachesBeforeGivingUp) {
   cache.trim();
 }
 
-// Random traffic: blocks never overlap, contents survive, everything comes back.
-TEST(BlockCache, SurvivesRandomTraffic) {
-  CountingSource system;
+// Random traffic: blocks are aligned and never overlap, contents survive, everything comes back.
+class BlockCacheTest : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Alignments, BlockCacheTest, ::testing::Values(64, 256));
+
+TEST_P(BlockCacheTest, SurvivesRandomTraffic) {
+  CountingSource system{.alignment = GetParam()};
   BlockCache cache(system.source());
   Random random(1, Purpose::kBenchmark);
   struct Held {
@@ -148,6 +162,7 @@ TEST(BlockCache, SurvivesRandomTraffic) {
       const auto size = static_cast<std::size_t>(std::exp2(random.uniform(0, 23)));
       std::byte* begin = cache.allocate(size);
       ASSERT_NE(begin, nullptr);
+      ASSERT_EQ(reinterpret_cast<std::uintptr_t>(begin) % GetParam(), 0u);
       const auto mark = static_cast<unsigned char>(step);
       std::memset(begin, mark, size);
       held.push_back({begin, size, mark});
@@ -168,4 +183,4 @@ TEST(BlockCache, SurvivesRandomTraffic) {
 }
 
 }  // namespace
-}  // namespace invp
+}  // namespace invp::testing

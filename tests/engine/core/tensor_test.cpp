@@ -6,11 +6,13 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/support/devices.h"
+
 namespace invp {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 template <class Body>
 std::string error_of(const Body& body) {
@@ -31,6 +33,36 @@ TEST(Tensor, ViewsShareElements) {
   EXPECT_EQ(tail.shape(), (Shape{2, 2}));
   EXPECT_EQ(x.slice(2, 2).numel(), 0);
   EXPECT_FALSE(x.clone().data<float>() == x.data<float>());
+}
+
+class MoveTest : public testing::DeviceTest {};
+RUN_ON_EACH_DEVICE(MoveTest);
+
+TEST_P(MoveTest, AllHandlesSeeTheElementsMove) {
+  Tensor x = Tensor::from<float>({1, 2, 3}, {3});
+  x.set_requires_grad(true);
+  x.set_grad(Tensor::from<float>({4, 5, 6}, {3}));
+  const Tensor handle = x;
+  x.move_to(device());
+  EXPECT_EQ(handle.device(), device());
+  EXPECT_EQ(handle.grad().device(), device());
+  EXPECT_TRUE(handle.requires_grad());
+  EXPECT_THAT(handle.to(kCpu).span<float>(), ElementsAre(1, 2, 3));
+  EXPECT_THAT(handle.grad().to(kCpu).span<float>(), ElementsAre(4, 5, 6));
+  handle.move_to(kCpu);
+  EXPECT_THAT(x.span<float>(), ElementsAre(1, 2, 3));
+}
+
+TEST_P(MoveTest, ViewsWouldStayBehind) {
+  const Tensor x = Tensor::from<float>({1, 2, 3, 4}, {2, 2});
+  {
+    const Tensor row = x.slice(1, 2);
+    if (device() != kCpu) {
+      EXPECT_THAT(error_of([&] { x.move_to(device()); }), HasSubstr("a view shares"));
+    }
+    EXPECT_EQ(x.device(), kCpu);
+  }
+  EXPECT_NO_THROW(x.move_to(device()));
 }
 
 TEST(Tensor, EmptyTensorsAreTensors) {

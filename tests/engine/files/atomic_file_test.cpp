@@ -58,6 +58,19 @@ TEST(AtomicFile, ReplacesTheOldContent) {
   EXPECT_THAT(error_of([&] { file.append("more"); }), HasSubstr("after it was finished"));
 }
 
+TEST(AtomicFile, OverwritesOnlyWhatItWrote) {
+  const TempFolder folder;
+  AtomicFile file(folder / "file");
+  file.append("head body");
+  file.overwrite(0, std::as_bytes(std::span("HEAD", 4)));
+  file.append(" tail");
+  EXPECT_THAT(error_of([&] { file.overwrite(12, std::as_bytes(std::span("long", 4))); }),
+              HasSubstr("do not lie within the 14 written"));
+  EXPECT_THROW(file.overwrite(-1, {}), Error);
+  file.commit();
+  EXPECT_EQ(read_all(folder / "file"), "HEAD body tail");
+}
+
 TEST(AtomicFile, LeavesNothingWhenAbandoned) {
   const TempFolder folder;
   { AtomicFile(folder / "file").append("lost"); }

@@ -99,6 +99,13 @@ const std::vector<Case> kCases = {
     {{2, 6, 7, 3}, 0, 0, {.kernel = 2, .stride = 2, .padding = 0}},
     {{1, 9, 8, 17}, 0, 0, {.kernel = 3, .stride = 1, .padding = 1}},
     {{2, 11, 7, 5}, 0, 0, {.kernel = 2, .stride = 3, .padding = 1}},
+    // Windows so tall that a GPU splits them, in one and in several turns of a block.
+    {{3, 7, 7, 2048}, 1, 1},
+    {{2, 9, 11, 256}, 2, 3},
+    {{2, 12, 8, 24}, 3, 8},
+    {{1, 17, 4, 16}, 1, 4},
+    {{2, 8, 8, 16}, 0, 0, {.kernel = 5, .stride = 3, .padding = 2}},
+    {{1, 21, 19, 640}, 0, 0, {.kernel = 7, .stride = 6, .padding = 0}},
 };
 
 TEST(AvgPool2d, ByHand) {

@@ -118,10 +118,11 @@ struct Inputs {
   Tensor x, residual, gamma, beta, running_mean, running_var;
 };
 
-const std::vector<Shape> kShapes = {{2, 1},          {3, 3},       {1, 2, 1, 4}, {2, 1, 1, 16},
-                                    {5, 3, 7, 3},    {2, 5, 3, 1}, {7, 33},      {1, 9, 5, 19},
-                                    {2, 4, 4, 64},   {130, 257},   {70, 2048},   {3, 40, 37, 32},
-                                    {40, 11, 13, 16}};
+const std::vector<Shape> kShapes = {{2, 1},           {3, 3},       {1, 2, 1, 4}, {2, 1, 1, 16},
+                                    {5, 3, 7, 3},     {2, 5, 3, 1}, {7, 33},      {1, 9, 5, 19},
+                                    {2, 4, 4, 64},    {130, 257},   {70, 2048},   {3, 40, 37, 32},
+                                    {40, 11, 13, 16}, {1, 1, 3, 8}, {5, 24},      {1, 61, 67, 64},
+                                    {37, 3, 5, 320}};
 const std::vector<Fusion> kFusions = {Fusion::kNone, Fusion::kRelu, Fusion::kAddRelu};
 
 TEST(BatchNorm, ByHand) {
@@ -188,21 +189,51 @@ TEST_P(BatchNormTest, MatchesReference) {
   }
 }
 
-// Just larger than the streaming threshold of 8 MiB, with rows that are no multiple of a cache
-// line.
+// Just larger than the CPU's streaming threshold of 8 MiB, and than what a GPU's blocks take in one
+// turn; once with rows that are no multiple of a cache line, once with an odd number of rows that
+// are.
 TEST_P(BatchNormTest, LargeTensorsMatchReference) {
-  const Problem p =
-      make_problem({dtype() == DType::kF32 ? 15 : 30, 31, 68, 67}, Fusion::kAddRelu, true);
-  ASSERT_GT(static_cast<std::size_t>(p.shape.numel()) * size_of(dtype()), std::size_t{8} << 20);
+  const std::int64_t scale = dtype() == DType::kF32 ? 1 : 2;
+  for (const Shape& shape : {Shape{15 * scale, 31, 68, 67}, Shape{17, 31, 67 * scale, 64}}) {
+    SCOPED_TRACE(message(shape));
+    const Problem p = make_problem(shape, Fusion::kAddRelu, true);
+    ASSERT_GT(static_cast<std::size_t>(shape.numel()) * size_of(dtype()), std::size_t{8} << 20);
+    const Result r = reference(p);
+    const Inputs in(p, device());
+    const Tensor y = in.run(p, dtype());
+    const auto rows = static_cast<std::int64_t>(p.rows());
+    expect_close(y, r.y, rows);
+    backward(y, constant(p.dy, p.shape));
+    expect_close(in.x.grad(), r.dx, rows, dtype());
+    expect_close(in.gamma.grad(), r.dgamma, rows);
+    expect_close(in.residual.grad(), r.dresidual, 1, dtype());
+  }
+}
+
+// Tensors that begin in the middle of somewhere: no wide access is aligned.
+TEST_P(BatchNormTest, TakesUnalignedTensors) {
+  const Problem p = make_problem({6, 5, 3, 32}, Fusion::kAddRelu, true);
   const Result r = reference(p);
-  const Inputs in(p, device());
-  const Tensor y = in.run(p, dtype());
-  const auto rows = static_cast<std::int64_t>(p.rows());
+  const std::int64_t rows = p.shape.numel() / p.shape[-1];
+  const auto unaligned = [](const Values& values, const Shape& shape, DType type) {
+    Values shifted = values;
+    shifted.insert(shifted.begin(), 0);
+    const auto size = static_cast<std::int64_t>(shifted.size());
+    return tensor(shifted, {size}, device(), type).slice(1, size).view(shape);
+  };
+  Inputs in(p, device());
+  in.gamma = unaligned(p.gamma, {32}, DType::kF32).set_requires_grad(true);
+  in.beta = unaligned(p.beta, {32}, DType::kF32).set_requires_grad(true);
+  Tensor x = unaligned(p.x, p.shape, dtype());
+  if (dtype() == DType::kF32) x.set_requires_grad(true);  // leaves are f32
+  const Tensor y = batch_norm_add_relu(x, cast(in.residual, dtype()), in.gamma, in.beta,
+                                       in.running_mean, in.running_var);
   expect_close(y, r.y, rows);
-  backward(y, constant(p.dy, p.shape));
-  expect_close(in.x.grad(), r.dx, rows, dtype());
-  expect_close(in.gamma.grad(), r.dgamma, rows);
+  backward(y, unaligned(p.dy, p.shape, dtype()));
+  if (x.requires_grad()) expect_close(x.grad(), r.dx, rows);
   expect_close(in.residual.grad(), r.dresidual, 1, dtype());
+  expect_close(in.gamma.grad(), r.dgamma, rows);
+  expect_close(in.beta.grad(), r.dbeta, rows);
 }
 
 // Each gradient alone: the kernels skip what nobody asked for.
@@ -236,26 +267,36 @@ TEST_P(BatchNormTest, EvaluationTakesAnEmptyBatch) {
   expect_close(in.gamma.grad(), Values(5, 0.0));
 }
 
-// The mean of the batch is 2000 to 4000 times its deviation: sums of squares in f32 would have
-// nothing left.
-TEST(BatchNorm, LargeMeanSmallDeviation) {
-  Problem p = make_problem({16, 9, 9, 24}, Fusion::kNone, true);
-  Random random(8, Purpose::kSynthetic);
-  for (double& value : p.x) value = static_cast<float>(3000 + random.normal());
-  // One image of zeros in front, so that the first rows are no hint of the mean, in every third
-  // channel.
-  for (std::size_t i = 0; i < 9 * 9 * 24; i += 3) p.x[i] = 0;
-  const Result r = reference(p);
-  const Inputs in(p, kCpu);
-  const Tensor y = in.run(p, DType::kF32);
-  // The mean itself is rounded to f32: 3000 eps(f32) / 2 of a deviation of 1.
-  const Values values = values_of(y);
-  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], r.y[i], 1e-3) << i;
-  for (std::size_t c = 0; c < 24; ++c) {
-    const double unbiased = r.var[c] * (16 * 81) / (16 * 81 - 1);
-    ASSERT_NEAR(in.running_var.span<float>()[c], 0.9 * p.running_var[c] + 0.1 * unbiased,
-                5e-5 * unbiased)
-        << c;
+// The mean of the batch is thousands of times its deviation, in bf16 hundreds of times: sums of
+// squares in f32 would have nothing left.
+TEST_P(BatchNormTest, LargeMeanSmallDeviation) {
+  const bool wide = dtype() == DType::kF32;
+  for (const Shape& shape : {Shape{16, 9, 9, 24}, Shape{16, 9, 9, 25}, Shape{33, 31, 33, 64}}) {
+    SCOPED_TRACE(message(shape));
+    Problem p = make_problem(shape, Fusion::kNone, true);
+    Random random(8, Purpose::kSynthetic);
+    for (double& value : p.x) {
+      const auto drawn = static_cast<float>((wide ? 3000 : 500) + random.normal() * (wide ? 1 : 2));
+      value = wide ? drawn : static_cast<float>(BFloat16(drawn));
+    }
+    // One image of zeros in front, so that the first rows are no hint of the mean, in every third
+    // channel.
+    const auto image = static_cast<std::size_t>(shape.numel() / shape[0]);
+    for (std::size_t i = 0; i < image; ++i) {
+      if (i % p.channels() % 3 == 0) p.x[i] = 0;
+    }
+    const Result r = reference(p);
+    const Inputs in(p, device());
+    const Values y = values_of(in.run(p, dtype()));
+    // The mean itself is rounded to f32: 3000 eps(f32) / 2 of a deviation of 1.
+    const double bound = wide ? 1e-3 : 0.04;
+    for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], r.y[i], bound) << i;
+    const Values var = values_of(in.running_var);
+    const auto rows = static_cast<double>(p.rows());
+    for (std::size_t c = 0; c < p.channels(); ++c) {
+      const double unbiased = r.var[c] * rows / (rows - 1);
+      ASSERT_NEAR(var[c], 0.9 * p.running_var[c] + 0.1 * unbiased, 5e-5 * unbiased) << c;
+    }
   }
 }
 
@@ -277,10 +318,15 @@ TEST_P(BatchNormTest, DoesNotDependOnThreads) {
 }
 
 TEST_P(BatchNormTest, NanStaysNan) {
-  Problem p = make_problem({4, 2}, Fusion::kRelu, true);
-  p.x[2] = std::nan("");
-  const Values y = values_of(Inputs(p, device()).run(p, dtype()));
-  for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 2 == 0) << i;
+  for (const Shape& shape : {Shape{4, 2}, Shape{3, 9, 5, 16}}) {
+    for (const Fusion fusion : kFusions) {
+      Problem p = make_problem(shape, fusion, true);
+      p.x[2 * p.channels()] = std::nan("");
+      const Values y = values_of(Inputs(p, device()).run(p, dtype()));
+      for (std::size_t i = 0; i < y.size(); ++i)
+        EXPECT_EQ(std::isnan(y[i]), i % p.channels() == 0) << i;
+    }
+  }
 }
 
 TEST(BatchNorm, RefusesWhatItCannotNormalise) {

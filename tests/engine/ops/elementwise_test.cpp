@@ -1,9 +1,12 @@
+// relu, add, accumulate and scale.
 #include "engine/ops/elementwise.h"
 
 #include <gmock/gmock.h>
 
 #include "engine/autograd/node.h"
 #include "engine/core/parallel.h"
+#include "engine/ops/accumulate.h"
+#include "engine/ops/scale.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 
@@ -64,6 +67,46 @@ TEST_P(ElementwiseTest, AddToItselfDoublesTheGradient) {
   const Tensor a = make_leaf({1, -2}, {2});
   backward(add(input(a), input(a)), constant({3, 5}, {2}));
   EXPECT_THAT(values_of(a.grad()), ::testing::ElementsAre(6, 10));
+}
+
+// Rows of five elements begin at addresses that fit no wide access.
+TEST_P(ElementwiseTest, SlicesMayBeginAnywhere) {
+  const Values left = random_values(4, 1005);
+  const Values right = random_values(5, 1005);
+  const Tensor a = constant(left, {201, 5}).slice(1, 201);
+  const Tensor b = constant(right, {201, 5}).slice(1, 201);
+  Values sum;
+  for (std::size_t i = 5; i < left.size(); ++i) sum.push_back(left[i] + right[i]);
+  expect_close(add(a, b), sum);
+}
+
+TEST_P(ElementwiseTest, AccumulateMatchesReference) {
+  for (const DType total_dtype : {DType::kF32, DType::kBF16}) {
+    if (total_dtype == DType::kBF16 && dtype() == DType::kF32) continue;
+    for (const Shape& shape : {Shape{}, {0, 3}, {7, 5}, {4099}, {300, 1000}}) {
+      SCOPED_TRACE(message(total_dtype, " += ", dtype(), shape));
+      const Values before = random_values(6, shape.numel());
+      const Values values = random_values(7, shape.numel());
+      Values expected = before;
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += values[i];
+      const Tensor total = tensor(before, shape, device(), total_dtype);
+      accumulate(total, constant(values, shape));
+      expect_close(total, expected);
+    }
+  }
+}
+
+class ScaleTest : public DeviceTest {};
+RUN_ON_EACH_DEVICE(ScaleTest);
+
+TEST_P(ScaleTest, MultipliesByAFactorThatStaysOnItsDevice) {
+  for (const std::int64_t n : {0, 1, 1023, 70'000}) {
+    const Values values = random_values(8, n);
+    Values expected = values;
+    for (double& value : expected) value *= -0.75;
+    expect_close(scale(tensor(values, {n}, device()), Tensor::full({}, -0.75F, device())),
+                 expected);
+  }
 }
 
 TEST(Elementwise, RefusesOtherShapesAndDtypes) {

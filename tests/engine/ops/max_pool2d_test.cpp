@@ -77,6 +77,10 @@ const std::vector<Case> kCases = {
     {{2, 11, 10, 16}, {.kernel = 2, .stride = 5, .padding = 1}},  // gaps that no window sees
     {{1, 7, 12, 300}, {.kernel = 5, .stride = 1, .padding = 2}},
     {{1, 15, 16, 2}, {.kernel = 15, .stride = 1, .padding = 7}},
+    {{2, 9, 67, 16}, {}},
+    {{1, 6, 5, 640}, {}},
+    {{2, 13, 37, 24}, {.kernel = 3, .stride = 1, .padding = 1}},
+    {{1, 10, 9, 16}, {.kernel = 3, .stride = 2, .padding = 0}},
 };
 
 TEST(MaxPool2d, ByHand) {
@@ -144,6 +148,41 @@ TEST_P(MaxPool2dTest, TiesGoToTheFirstAndNanWins) {
   backward(max_pool2d(input(lowest), {.kernel = 2, .stride = 2, .padding = 1}),
            constant({1, 2, 3, 4}, {1, 2, 2, 1}));
   EXPECT_THAT(values_of(lowest.grad()), ElementsAre(1, 2, 3, 4));
+}
+
+TEST_P(MaxPool2dTest, NanAndMinusInfinityEverywhere) {
+  for (const MaxPool2dParams& params : {MaxPool2dParams{}, {.kernel = 2, .stride = 1}}) {
+    for (const std::int64_t channels : {3, 16}) {
+      const Case c{{2, 9, 11, channels}, params};
+      SCOPED_TRACE(message(c.x, " kernel ", params.kernel));
+      Values values = random_values(7, c.x.numel());
+      for (std::size_t i = 0; i < values.size(); i += 17) values[i] = std::nan("");
+      const auto half = values.begin() + c.x.numel() / 2;
+      std::fill(half, values.end(), -std::numeric_limits<double>::infinity());
+      const Values dy = random_values(8, c.y().numel());
+      const Tensor x = make_leaf(values, c.x);
+      const Tensor y = max_pool2d(input(x), params);
+      expect_close(y, reference(c, values));
+      backward(y, constant(dy, c.y()));
+      expect_close(x.grad(), reference_backward(c, values, dy), 9, dtype());
+    }
+  }
+}
+
+// A tensor that begins in the middle of somewhere: no wide access is aligned.
+TEST_P(MaxPool2dTest, TakesUnalignedTensors) {
+  const Case c{{2, 7, 9, 16}, {}};
+  const std::int64_t size = c.x.numel() + 1;
+  Values values = random_values(9, size);
+  Tensor x = constant(values, {size}).slice(1, size).view(c.x);
+  values.erase(values.begin());
+  if (dtype() == DType::kF32) x.set_requires_grad(true);  // leaves are f32
+  const Tensor y = max_pool2d(x);
+  expect_close(y, reference(c, values));
+  if (!x.requires_grad()) return;
+  const Values dy = random_values(10, c.y().numel());
+  backward(y, constant(dy, c.y()));
+  expect_close(x.grad(), reference_backward(c, values, dy), 9);
 }
 
 TEST_P(MaxPool2dTest, DoesNotDependOnThreads) {

@@ -1,6 +1,7 @@
 // cast, reshape, flatten, sum and mean.
 #include <gmock/gmock.h>
 
+#include <limits>
 #include <numeric>
 
 #include "engine/autograd/node.h"
@@ -46,14 +47,34 @@ TEST_P(ReduceTest, DoesNotDependOnThreads) {
   set_num_threads(0);
 }
 
-TEST(Cast, RoundsToNearestEvenAndBack) {
-  const Tensor x = leaf({1, 1 + 1.0 / 256, 1 + 3.0 / 256, -2.5}, {2, 2});
+// Chunks of a sum on a GPU, and elements that are left over.
+TEST_P(ReduceTest, SumOfManyEqualsIsExact) {
+  for (const std::int64_t n : {16'383, 16'384, 16'385, 1'000'003}) {
+    EXPECT_EQ(sum(constant(Values(static_cast<std::size_t>(n), 0.25), {n})).item(),
+              static_cast<float>(0.25 * static_cast<double>(n)));
+  }
+}
+
+class ShapesTest : public DeviceTest {};
+RUN_ON_EACH_DEVICE(ShapesTest);
+
+TEST_P(ShapesTest, CastRoundsToNearestEvenAndBack) {
+  const Tensor x = leaf({1, 1 + 1.0 / 256, 1 + 3.0 / 256, -2.5}, {2, 2}, device());
   const Tensor y = cast(x, DType::kBF16);
   EXPECT_EQ(y.dtype(), DType::kBF16);
   EXPECT_THAT(values_of(y), ::testing::ElementsAre(1, 1, 1 + 4.0 / 256, -2.5));
-  backward(y, tensor({1, 2, 3, 4}, {2, 2}, kCpu, DType::kBF16));
+  backward(y, tensor({1, 2, 3, 4}, {2, 2}, device(), DType::kBF16));
   EXPECT_EQ(x.grad().dtype(), DType::kF32);
   EXPECT_THAT(values_of(x.grad()), ::testing::ElementsAre(1, 2, 3, 4));
+}
+
+TEST_P(ShapesTest, CastKeepsWhatIsNoNumber) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const Tensor x = tensor({std::nan(""), infinity, -infinity, 3.4e38, -0.0}, {5}, device());
+  const Values y = values_of(cast(x, DType::kBF16));
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_THAT((Values{y[1], y[2], y[3]}), ::testing::ElementsAre(infinity, -infinity, infinity));
+  EXPECT_TRUE(std::signbit(y[4]));
 }
 
 TEST(Cast, IsTheTensorItselfWhenNothingChanges) {
@@ -63,11 +84,11 @@ TEST(Cast, IsTheTensorItselfWhenNothingChanges) {
               ::testing::ThrowsMessage<Error>("[cast] goes to f32 or bf16, asked for i32"));
 }
 
-TEST(Reshape, SharesElementsAndPassesGradientsBack) {
-  const Tensor x = leaf({1, 2, 3, 4, 5, 6}, {2, 3, 1});
+TEST_P(ShapesTest, ReshapeSharesElementsAndPassesGradientsBack) {
+  const Tensor x = leaf({1, 2, 3, 4, 5, 6}, {2, 3, 1}, device());
   const Tensor y = reshape(x, {3, 2});
   EXPECT_EQ(y.raw(), x.raw());
-  backward(y, tensor({6, 5, 4, 3, 2, 1}, {3, 2}));
+  backward(y, tensor({6, 5, 4, 3, 2, 1}, {3, 2}, device()));
   EXPECT_EQ(x.grad().shape(), x.shape());
   EXPECT_THAT(values_of(x.grad()), ::testing::ElementsAre(6, 5, 4, 3, 2, 1));
   EXPECT_EQ(flatten(x).shape(), (Shape{2, 3}));

@@ -1,0 +1,52 @@
+// What was found out about a library's algorithms, kept from run to run: which one computes a
+// problem, on which machine. A file is a cache: whatever in it cannot be read, or was found out
+// elsewhere, is as if it had never been there.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace invp {
+
+/// One algorithm of a library for one problem.
+struct PlanChoice {
+  std::string plan = {};    ///< what the library calls it; empty: it cannot compute the problem
+  double microseconds = 0;  ///< as measured; 0: taken unmeasured
+
+  bool exists() const { return !plan.empty(); }
+};
+
+/// The choices of one place: the library's version, the driver and the GPU, in words. Choices of
+/// other places stay in the file untouched. Several processes may share a file: each adds to what
+/// the others wrote, and a reader sees whole files only.
+class PlanFile {
+ public:
+  /// Reads what the file holds for the place. A missing or damaged file holds nothing.
+  PlanFile(std::filesystem::path path, std::string place);
+
+  std::optional<PlanChoice> find(const std::string& problem) const;
+  /// Keeps the choice, here and in the file, which is made with its folder if need be. Throws
+  /// Error if it cannot be written.
+  void record(const std::string& problem, const PlanChoice& choice);
+
+ private:
+  void write() const;
+
+  std::filesystem::path path_;
+  std::string place_;
+  std::map<std::string, PlanChoice> choices_;
+};
+
+/// The user's own file: $INVP_PLAN_CACHE, or else plans.json in $XDG_CACHE_HOME/invp or
+/// ~/.cache/invp; empty where there is no home.
+std::filesystem::path user_plan_file();
+
+/// The file of the run that this process works on, empty if there is none. Choices in it go before
+/// all others and every choice made is recorded in it, so that the run computes the same bits when
+/// it is resumed. Set before any work on a GPU.
+void set_run_plan_file(std::filesystem::path path);
+const std::filesystem::path& run_plan_file();
+
+}  // namespace invp
