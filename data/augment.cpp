@@ -126,6 +126,36 @@ AugmentParameters draw_parameters(const AugmentConfig& config, int width, int he
   return out;
 }
 
+AugmentRecord to_record(const AugmentParameters& parameters) {
+  AugmentRecord record{.resized_width = parameters.width,
+                       .resized_height = parameters.height,
+                       .left = parameters.window.x,
+                       .top = parameters.window.y,
+                       .blur_sigma = parameters.blur_sigma,
+                       .flip = parameters.flip};
+  const auto add = [&](ColourOp op, double factor) {
+    record.colour[static_cast<std::size_t>(record.colour_steps++)] = {op, factor};
+  };
+  if (parameters.gray && parameters.gray_before_jitter) add(ColourOp::kGrayscale, 0);
+  for (int i = 0; i < parameters.jitter_steps; ++i) {
+    const JitterStep& step = parameters.jitter[static_cast<std::size_t>(i)];
+    switch (step.op) {
+      case JitterOp::kBrightness: add(ColourOp::kBrightness, step.factor); break;
+      case JitterOp::kContrast: add(ColourOp::kContrast, step.factor); break;
+      case JitterOp::kSaturation: add(ColourOp::kSaturation, step.factor); break;
+      case JitterOp::kHue: add(ColourOp::kHue, step.factor); break;
+    }
+  }
+  if (parameters.gray && !parameters.gray_before_jitter) add(ColourOp::kGrayscale, 0);
+  return record;
+}
+
+AugmentOutput to_output(const AugmentConfig& config) {
+  return {.size = config.image_size,
+          .mean = config.normalization.mean,
+          .std = config.normalization.std};
+}
+
 Augmenter::Augmenter(const AugmentConfig& config) : config_(config), table_(config.normalization) {
   check_augment(config);
 }
@@ -140,16 +170,16 @@ void Augmenter::apply_to_planes(ImageView cropped, const AugmentParameters& para
   if (parameters.blur_sigma > 0) gaussian_blur(planes_, parameters.blur_sigma, blur_);
 }
 
-void Augmenter::augment_into(ImageView image, Random& random, float* out) {
+Augmenter::Crop Augmenter::take_crop(ImageView image, Random& random) {
   const auto parameters = draw_parameters(config_, image.width, image.height, random);
-  apply_to_planes(image.part(parameters.crop), parameters);
-  to_tensor(planes_, table_, parameters.flip, out);
+  return {parameters, image.part(parameters.crop)};
 }
 
-void Augmenter::augment_into(std::span<const std::uint8_t> bytes, const std::string& name,
-                             Random& random, float* out, const DecodeOptions& options) {
+Augmenter::Crop Augmenter::take_crop(std::span<const std::uint8_t> bytes, const std::string& name,
+                                     Random& random, const DecodeOptions& options) {
   if (options.apply_orientation) {
-    return augment_into(decode_image(bytes, name, options), random, out);
+    decoded_ = decode_image(bytes, name, options);
+    return take_crop(decoded_, random);
   }
   const ImageInfo info = read_image_info(bytes, name, options);
   const auto parameters = draw_parameters(config_, info.width, info.height, random);
@@ -163,8 +193,12 @@ void Augmenter::augment_into(std::span<const std::uint8_t> bytes, const std::str
                    scaled_side(info.height, denominator));
   }
   decode_region(bytes, name, crop, decoded_, chosen);
-  apply_to_planes(decoded_, parameters);
-  to_tensor(planes_, table_, parameters.flip, out);
+  return {parameters, decoded_};
+}
+
+void Augmenter::finish_into(const Crop& crop, float* out) {
+  apply_to_planes(crop.pixels, crop.parameters);
+  to_tensor(planes_, table_, crop.parameters.flip, out);
 }
 
 Image Augmenter::apply(ImageView image, const AugmentParameters& parameters) {

@@ -19,6 +19,7 @@
 #include "data/planes.h"
 #include "data/transform.h"
 #include "engine/core/random.h"
+#include "engine/ops/augment_images.h"
 
 namespace invp {
 
@@ -93,6 +94,11 @@ struct AugmentParameters {
 AugmentParameters draw_parameters(const AugmentConfig& config, int width, int height,
                                   Random& random);
 
+/// What augment_images is to do to the crop of these parameters; where its pixels are is left open.
+AugmentRecord to_record(const AugmentParameters& parameters);
+/// What it is to make: image_size pixels a side, 3 channels of f32, with the same normalisation.
+AugmentOutput to_output(const AugmentConfig& config);
+
 /// Augments pictures one after another, reusing its buffers: one a thread.
 class Augmenter {
  public:
@@ -100,12 +106,27 @@ class Augmenter {
 
   const AugmentConfig& config() const { return config_; }
 
-  /// image_size x image_size x 3 normalised floats to `out`.
-  void augment_into(ImageView image, Random& random, float* out);
+  /// What chance draws for a picture, and the part of it that the rest works on: its parameters'
+  /// crop, valid until the next call.
+  struct Crop {
+    AugmentParameters parameters;
+    ImageView pixels;
+  };
+  Crop take_crop(ImageView image, Random& random);
   /// The same of a file's bytes, of which only what the crop needs is decoded; `name` appears in
   /// errors.
+  Crop take_crop(std::span<const std::uint8_t> bytes, const std::string& name, Random& random,
+                 const DecodeOptions& options = {});
+
+  /// image_size x image_size x 3 normalised floats to `out`.
+  void finish_into(const Crop& crop, float* out);
+  void augment_into(ImageView image, Random& random, float* out) {
+    finish_into(take_crop(image, random), out);
+  }
   void augment_into(std::span<const std::uint8_t> bytes, const std::string& name, Random& random,
-                    float* out, const DecodeOptions& options = {});
+                    float* out, const DecodeOptions& options = {}) {
+    finish_into(take_crop(bytes, name, random, options), out);
+  }
 
   /// The 8-bit picture before normalisation.
   Image apply(ImageView image, const AugmentParameters& parameters);

@@ -5,53 +5,31 @@
 
 #include "data/planes.h"
 #include "engine/core/error.h"
+#include "engine/ops/pixel_arithmetic.h"
 
 namespace invp {
 namespace {
 
-constexpr int kPasses = 3;
-constexpr std::uint32_t kHalf = 1u << 23;
+using pixel::BoxBlur;
+
 constexpr int kStrip = 64;  // columns
-
-/// out = (inner * sum of the 2 * radius + 1 nearest + outer * the two beyond + 2^23) >> 24.
-struct Box1d {
-  int radius = 0;
-  std::uint32_t inner = 0, outer = 0;
-
-  bool identity() const { return radius == 0 && outer == 0; }
-};
-
-/// The box whose kPasses-fold repetition has standard deviation sigma; all in f32.
-Box1d box_for(float sigma) {
-  const float s2 = sigma * sigma / kPasses;
-  const float length = static_cast<float>(std::sqrt(12.0 * static_cast<double>(s2) + 1.0));
-  const float l = static_cast<float>(std::floor((static_cast<double>(length) - 1.0) / 2.0));
-  float a = (2 * l + 1) * (l * (l + 1) - 3 * s2);
-  a /= 6 * (s2 - (l + 1) * (l + 1));
-  const float rho = l + a;
-  Box1d box;
-  box.radius = static_cast<int>(rho);
-  box.inner = static_cast<std::uint32_t>(static_cast<float>(1 << 24) / (rho * 2 + 1));
-  box.outer = ((1u << 24) - static_cast<std::uint32_t>(2 * box.radius + 1) * box.inner) / 2;
-  return box;
-}
 
 /// One pass over n bytes whose neighbours lie `step` bytes apart, for a radius known to the
 /// compiler.
 template <int kRadius>
-void blur_small(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
+void blur_small(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
                 std::uint8_t* __restrict out) {
   for (int i = 0; i < n; ++i) {
     const std::uint8_t* p = in + i;
     std::uint32_t near = p[0];
     for (int k = 1; k <= kRadius; ++k) near += p[-k * step] + p[k * step];
     const std::uint32_t far = p[-(kRadius + 1) * step] + p[(kRadius + 1) * step];
-    out[i] = static_cast<std::uint8_t>((near * box.inner + far * box.outer + kHalf) >> 24);
+    out[i] = box.mix(near, far);
   }
 }
 
 /// The same for any radius, in blocks whose sums stay in registers or close by.
-void blur_large(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
+void blur_large(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
                 std::uint8_t* __restrict out) {
   constexpr int kBlock = 64;
   std::uint32_t near[kBlock];
@@ -66,12 +44,12 @@ void blur_large(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, i
     const std::ptrdiff_t edge = (box.radius + 1) * step;
     for (int j = 0; j < count; ++j) {
       const std::uint32_t far = p[j - edge] + p[j + edge];
-      out[i + j] = static_cast<std::uint8_t>((near[j] * box.inner + far * box.outer + kHalf) >> 24);
+      out[i + j] = box.mix(near[j], far);
     }
   }
 }
 
-void blur_pass(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
+void blur_pass(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
                std::uint8_t* out) {
   // Radius 0 up to sigma 1.4, radius 1 up to 2.4: all that pretraining draws.
   if (box.radius == 0) return blur_small<0>(box, in, step, n, out);
@@ -80,7 +58,7 @@ void blur_pass(const Box1d& box, const std::uint8_t* in, std::ptrdiff_t step, in
 }
 
 /// A whole row is blurred three times in two lines that repeat its ends on either side.
-void blur_rows(std::uint8_t* plane, int width, int height, const Box1d& box,
+void blur_rows(std::uint8_t* plane, int width, int height, const BoxBlur& box,
                std::vector<std::uint8_t>& scratch) {
   const int margin = box.radius + 1;
   const std::size_t length = static_cast<std::size_t>(width + 2 * margin) + kPadding;
@@ -89,7 +67,7 @@ void blur_rows(std::uint8_t* plane, int width, int height, const Box1d& box,
   std::uint8_t* next = scratch.data() + length + margin;
   for (int y = 0; y < height; ++y, plane += width) {
     std::memcpy(line, plane, static_cast<std::size_t>(width));
-    for (int pass = 0; pass < kPasses; ++pass) {
+    for (int pass = 0; pass < BoxBlur::kPasses; ++pass) {
       std::memset(line - margin, line[0], static_cast<std::size_t>(margin));
       std::memset(line + width, line[width - 1], static_cast<std::size_t>(margin));
       blur_pass(box, line, 1, width, next);
@@ -101,7 +79,7 @@ void blur_rows(std::uint8_t* plane, int width, int height, const Box1d& box,
 
 /// Strips of columns are blurred three times in scratch rows, so that a strip stays in the first
 /// cache. A column's neighbour lies kStrip bytes on, so a strip is blurred as one long line.
-void blur_columns(std::uint8_t* plane, int width, int height, const Box1d& box,
+void blur_columns(std::uint8_t* plane, int width, int height, const BoxBlur& box,
                   std::vector<std::uint8_t>& scratch) {
   const int margin = box.radius + 1;
   const std::size_t rows = static_cast<std::size_t>(height + 2 * margin);
@@ -113,7 +91,7 @@ void blur_columns(std::uint8_t* plane, int width, int height, const Box1d& box,
     for (int y = 0; y < height; ++y) {
       std::memcpy(strip + y * kStrip, plane + static_cast<std::ptrdiff_t>(y) * width + x, columns);
     }
-    for (int pass = 0; pass < kPasses; ++pass) {
+    for (int pass = 0; pass < BoxBlur::kPasses; ++pass) {
       for (int k = 1; k <= margin; ++k) {
         std::memcpy(strip - k * kStrip, strip, kStrip);
         std::memcpy(strip + (height - 1 + k) * kStrip, strip + (height - 1) * kStrip, kStrip);
@@ -132,7 +110,7 @@ void blur_columns(std::uint8_t* plane, int width, int height, const Box1d& box,
 void gaussian_blur(Planes& planes, double sigma, std::vector<std::uint8_t>& scratch) {
   CHECK(std::isfinite(sigma) && sigma >= 0 && sigma <= 1000, "[blur] sigma lies in [0, 1000], got ",
         sigma);
-  const Box1d box = box_for(static_cast<float>(sigma));
+  const BoxBlur box = pixel::box_blur(static_cast<float>(sigma));
   if (box.identity() || planes.area() == 0) return;
   for (int c = 0; c < 3; ++c) {
     blur_rows(planes.plane(c), planes.width, planes.height, box, scratch);

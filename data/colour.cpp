@@ -3,25 +3,17 @@
 #include "data/planes.h"
 #include "data/transform.h"
 #include "engine/core/error.h"
+#include "engine/ops/pixel_arithmetic.h"
 
 namespace invp {
 namespace {
 
+using pixel::blend;
+using pixel::luma;
+
 void check_factor(const char* op, double factor) {
   CHECK(std::isfinite(factor) && factor >= 0, "[", op, "] the factor is not negative, got ",
         factor);
-}
-
-int luma(int r, int g, int b) {
-  return (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
-}
-
-/// Truncation of a clipped value is the clip of the truncated one, and factors in [0, 1] stay
-/// within the two inputs: one formula serves every factor.
-std::uint8_t blend(float degenerate, float value, float alpha) {
-  const float t = degenerate + alpha * (value - degenerate);
-  const float low = t < 0.0f ? 0.0f : t;
-  return static_cast<std::uint8_t>(static_cast<int>(low > 255.0f ? 255.0f : low));
 }
 
 void blend_all(Planes& planes, float degenerate, float alpha) {
@@ -59,8 +51,8 @@ void adjust_contrast(Planes& planes, double factor) {
     sum += row;
     r += planes.width, g += planes.width, b += planes.width;
   }
-  const double mean = static_cast<double>(sum) / static_cast<double>(planes.area());
-  blend_all(planes, static_cast<float>(static_cast<int>(mean + 0.5)), static_cast<float>(factor));
+  blend_all(planes, pixel::contrast_level(sum, static_cast<std::int64_t>(planes.area())),
+            static_cast<float>(factor));
 }
 
 void adjust_saturation(Planes& planes, double factor) {

@@ -35,8 +35,9 @@ void FileDataset::fetch(std::int64_t index, Sample& sample) const {
   constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 30;
   CHECK(file.size() <= kMaxFile, file.path().string(), ": ", file.size(),
         " bytes are too many for a picture");
-  sample.encoded.resize(static_cast<std::size_t>(file.size()));
-  file.read(0, std::as_writable_bytes(std::span(sample.encoded)));
+  sample.file.resize(static_cast<std::size_t>(file.size()));
+  file.read(0, std::as_writable_bytes(std::span(sample.file)));
+  sample.encoded = sample.file;
 }
 
 PixelDataset::PixelDataset(std::string kind, int width, int height,
@@ -65,7 +66,7 @@ std::string PixelDataset::name(std::int64_t index) const {
 
 void PixelDataset::fetch(std::int64_t index, Sample& sample) const {
   const std::size_t begin = Image::bytes(width_, height_) * static_cast<std::size_t>(index);
-  sample.encoded.clear();
+  sample.encoded = {};
   sample.pixels = {&pixels_[begin], width_, height_, static_cast<std::size_t>(width_) * 3};
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,11 +16,18 @@ namespace invp {
 /// crop needs are decoded, or its pixels. Reused from picture to picture, its storage is allocated
 /// once.
 struct Sample {
-  std::vector<std::uint8_t> encoded;  ///< the file; empty when `pixels` holds the picture
-  ImageView pixels;                   ///< into the data set, or into `drawn`
-  Image drawn;                        ///< storage for pictures that are made on demand
+  std::span<const std::uint8_t> encoded;  ///< into the data set, or `file`; empty: see `pixels`
+  ImageView pixels;                       ///< into the data set, or into `drawn`
+  std::vector<std::uint8_t> file;         ///< storage for files that are read on demand
+  Image drawn;                            ///< storage for pictures that are made on demand
 
   bool is_encoded() const { return !encoded.empty(); }
+};
+
+/// A picture that cannot be read, and why.
+struct BadImage {
+  std::string file;
+  std::string reason;
 };
 
 /// Immutable once made: every method may be called from many threads at once.
@@ -43,6 +51,11 @@ class Dataset {
 
   /// The whole picture, decoded.
   Image load(std::int64_t index) const;
+  /// Throws Error when anything is wrong with the picture: it is decoded, and where the set keeps
+  /// checksums they are compared.
+  virtual void check(std::int64_t index) const { load(index); }
+  /// What has been done to the pictures since they were taken, in words; empty: nothing known.
+  virtual std::string storage() const { return {}; }
 
  protected:
   Dataset(std::string kind, std::vector<std::int32_t> labels, std::vector<std::string> classes)

@@ -87,7 +87,8 @@ Loader::Impl::Impl(const Dataset& dataset, const AugmentConfig& augment,
         options.prefetch);
   CHECK(options.max_bad_share >= 0 && options.max_bad_share <= 1,
         "[loader] the share of bad images is between 0 and 1, got ", options.max_bad_share);
-  slots_.resize(options.workers == 0 ? 1 : static_cast<std::size_t>(options.prefetch) + 1);
+  slots_ =
+      std::vector<Slot>(options.workers == 0 ? 1 : static_cast<std::size_t>(options.prefetch) + 1);
   order_.resize(static_cast<std::size_t>(dataset.size()));
   next_batch_ = begun_ = taking_ = batches();  // nothing to do before start_epoch
   try {
@@ -149,7 +150,7 @@ void Loader::Impl::begin_batch(std::int64_t batch) {
   slot.batch.begin(
       batch,
       std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
-      augment_.image_size, options_.batch_size);
+      augment_, options_.batch_size, options_.augment_on);
   slot.rows_left = count;
   begun_ = batch + 1;
 }
@@ -239,6 +240,15 @@ void Loader::Impl::note_failures(const std::vector<BatchSlot::Failure>& failures
   fail("[loader] ", bad_images.size(), " of ", dataset_.size(),
        " images are bad, more than the share of ", options_.max_bad_share,
        " allowed; repair or remove them (invp data check lists all):", shown);
+}
+
+AugmentOn best_augment_on(Device device) {
+  return device == kCpu ? AugmentOn::kWorkers : AugmentOn::kDevice;
+}
+
+Tensor images_on(const Batch& batch, Device device) {
+  if (batch.images.defined()) return batch.images.to(device);
+  return augment_images(batch.pixels.to(device), batch.records, batch.output);
 }
 
 Loader::Loader(const Dataset& dataset, const AugmentConfig& augment, const LoaderOptions& options)

@@ -15,6 +15,15 @@
 
 namespace invp {
 
+/// Where a crop becomes a normalised image.
+enum class AugmentOn : std::uint8_t {
+  kWorkers,  ///< in the loader's threads
+  kDevice,   ///< where the images are wanted (images_on): the threads decode, and little is copied
+};
+
+/// What suits images that are wanted on this device: a GPU makes them itself.
+AugmentOn best_augment_on(Device device);
+
 struct LoaderOptions {
   std::int64_t batch_size = 128;
   int workers = 1;  ///< threads; 0 makes each batch inside next()
@@ -24,19 +33,22 @@ struct LoaderOptions {
   int prefetch = 2;        ///< batches made ahead: with the one in use, so many buffers and no more
   double max_bad_share = 0.01;  ///< of the data set; see Loader
   DecodeOptions decode;
+  AugmentOn augment_on = AugmentOn::kWorkers;
 };
 
 struct Batch {
-  Tensor images;                      ///< (n, S, S, 3) f32
+  Tensor images;  ///< (n, S, S, 3) f32; undefined where the device makes them, of what follows
+  Tensor pixels;  ///< u8, the crops
+  std::vector<AugmentRecord> records;  ///< n
+  AugmentOutput output;
+
   std::vector<std::int64_t> indices;  ///< n positions in the data set
   std::vector<std::int64_t> labels;
   std::int64_t position = 0;  ///< in the epoch: start_epoch(epoch, position + 1) goes on behind it
 };
 
-struct BadImage {
-  std::string file;
-  std::string reason;
-};
+/// The images of a batch on `device`: brought there, or made there. Both are the same to the bit.
+Tensor images_on(const Batch& batch, Device device);
 
 struct LoaderStats {
   double wait_seconds = 0;  ///< spent in next() until a batch was there
@@ -60,8 +72,8 @@ class Loader {
   /// Gives up what is left of the epoch before. Picture i is augmented from Random(seed,
   /// kAugmentation, epoch, i).
   void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
-  /// Nothing at the end of the epoch. The buffer behind `images` is used again as soon as nobody
-  /// holds it any more.
+  /// Nothing at the end of the epoch. The buffer behind `images` or `pixels` is used again as soon
+  /// as nobody holds it any more.
   std::optional<Batch> next();
 
   /// In the order in which they were met; each picture once.

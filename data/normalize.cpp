@@ -1,6 +1,7 @@
 #include "data/planes.h"
 #include "data/transform.h"
 #include "engine/core/error.h"
+#include "engine/ops/pixel_arithmetic.h"
 
 namespace invp {
 
@@ -9,9 +10,8 @@ NormalizationTable::NormalizationTable(const Normalization& normalization) {
     CHECK(normalization.std[c] > 0, "[normalize] standard deviations are positive, got ",
           normalization.std[c]);
     for (int v = 0; v < 256; ++v) {
-      const float scaled = static_cast<float>(v) / 255.0f;
       values_[c][static_cast<std::size_t>(v)] =
-          (scaled - normalization.mean[c]) / normalization.std[c];
+          pixel::normalized(v, normalization.mean[c], normalization.std[c]);
     }
   }
 }

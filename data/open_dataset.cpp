@@ -7,6 +7,7 @@
 #include "data/cifar.h"
 #include "data/file_list.h"
 #include "data/image_folder.h"
+#include "data/pack_dataset.h"
 #include "data/svhn.h"
 #include "data/synthetic/synthetic_dataset.h"
 #include "engine/core/error.h"
@@ -59,6 +60,13 @@ std::optional<fs::path> list_of(const fs::path& path, std::string_view split) {
   return std::nullopt;
 }
 
+std::optional<fs::path> pack_of(const fs::path& path, std::string_view split) {
+  for (const std::string_view name : candidates(split)) {
+    if (const auto file = find_pack(path, name)) return file;
+  }
+  return std::nullopt;
+}
+
 std::optional<fs::path> svhn_of(const fs::path& path, std::string_view split) {
   const std::string name = std::string(split == "val" ? "test" : split) + "_32x32.mat";
   if (fs::is_regular_file(path / name)) return path / name;
@@ -74,8 +82,8 @@ std::optional<fs::path> svhn_of(const fs::path& path, std::string_view split) {
 }  // namespace
 
 const std::vector<std::string>& dataset_formats() {
-  static const std::vector<std::string> formats = {"auto", "imagefolder", "cifar10",  "cifar100",
-                                                   "svhn", "list",        "synthetic"};
+  static const std::vector<std::string> formats = {"auto", "imagefolder", "cifar10", "cifar100",
+                                                   "svhn", "list",        "pack",    "synthetic"};
   return formats;
 }
 
@@ -94,10 +102,15 @@ std::string resolve_format(const DataSource& source) {
   if (source.format != "auto") return source.format;
 
   if (fs::is_regular_file(path)) {
+    if (path.extension() == ".pack" || looks_like_pack(path)) return "pack";
     const std::string extension = path.extension().string();
     CHECK(extension == ".txt" || extension == ".csv" || extension == ".lst", path.string(),
-          ": a single file of unknown kind; a folder, or a list (.txt, .csv) was expected");
+          ": a single file of unknown kind; a folder, a list (.txt, .csv) or a pack (.pack) was "
+          "expected");
     return "list";
+  }
+  for (const std::string_view split : kSplits) {
+    if (pack_of(path, split)) return "pack";
   }
   if (const auto cifar = recognise_cifar(path))
     return *cifar == Cifar::k10 ? "cifar10" : "cifar100";
@@ -131,6 +144,13 @@ std::vector<std::string> dataset_splits(const DataSource& source) {
       add_if(svhn_of(path, split).has_value(), split);
     return there;
   }
+  if (format == "pack") {
+    add_if(find_pack(path, "train").has_value(), "train");
+    add_if(find_pack(path, "val") || find_pack(path, "validation"), "val");
+    add_if(find_pack(path, "test").has_value(), "test");
+    add_if(find_pack(path, "extra").has_value(), "extra");
+    return there;
+  }
   const auto find = format == "list" ? list_of : image_folder_of;
   const auto val = find(path, "val");
   const auto test = find(path, "test");
@@ -154,13 +174,23 @@ std::unique_ptr<Dataset> open_dataset(const DataSource& source, std::string_view
   if (format == "svhn") {
     const auto file = svhn_of(source.path, split);
     if (!file) no_split(source, split, "train_32x32.mat, test_32x32.mat or extra_32x32.mat in it");
+#ifdef INVP_SVHN
     return open_svhn(*file);
+#else
+    fail(file->string(), ": this program was built without matio, which reads MATLAB's files");
+#endif
   }
   if (format == "list") {
     const auto file = list_of(source.path, split);
     if (!file)
       no_split(source, split, "a list train.txt, val.txt or test.txt (or .csv) beside the others");
     return open_file_list(*file, file->parent_path());
+  }
+  if (format == "pack") {
+    const auto file = pack_of(source.path, split);
+    if (!file)
+      no_split(source, split, "train.pack, val.pack or test.pack in the folder or beside the file");
+    return open_pack(*file);
   }
   const auto folder = image_folder_of(source.path, split);
   if (!folder)

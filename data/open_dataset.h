@@ -36,6 +36,8 @@ std::vector<std::string> dataset_splits(const DataSource& source);
 ///   "train" cifar10, cifar100, svhn  train and test list         PATH/train.txt and val.txt or
 ///   test.txt (or .csv); or one list, in whose name "train"
 ///                is replaced to find the others
+///   pack         PATH/train.pack and PATH/val.pack or test.pack; or one of such files, in whose
+///                name the split is replaced to find the others
 ///   synthetic    train and val, drawn
 /// Throws an Error that says what was expected where.
 std::unique_ptr<Dataset> open_dataset(const DataSource& source, std::string_view split);

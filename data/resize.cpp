@@ -1,43 +1,39 @@
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "data/planes.h"
 #include "data/resize_rows.h"
 #include "data/transform.h"
 #include "engine/core/error.h"
+#include "engine/ops/pixel_arithmetic.h"
 
 namespace invp {
 namespace {
 
-constexpr int kFractionBits = 22;
-constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
+using pixel::kWeightBits;
+using pixel::kWeightHalf;
 
 /// Weights of outputs [from, from + count) of an axis of n_in samples that becomes n_out.
 /// No result needs clipping: weights are positive and sum to 2^22 within half a unit each.
 void make_axis(int n_in, int n_out, int from, int count, ResizeScratch::Axis& axis) {
-  const double scale = static_cast<double>(n_in) / n_out;
-  const double support = std::max(scale, 1.0);
+  const pixel::ResizeAxis resize(n_in, n_out);
   axis.taps = 0;
   axis.first.resize(static_cast<std::size_t>(count));
-  const int most = static_cast<int>(std::ceil(support)) * 2 + 1;
+  const int most = resize.most_taps();
   axis.weights.assign(static_cast<std::size_t>(count) * static_cast<std::size_t>(most), 0);
   std::vector<double> weights(static_cast<std::size_t>(most));
   for (int x = 0; x < count; ++x) {
-    const double centre = (from + x + 0.5) * scale;
-    const int lo = std::max(0, static_cast<int>(centre - support + 0.5));
-    const int hi = std::min(n_in, static_cast<int>(centre + support + 0.5));
+    const double centre = resize.centre(from + x);
+    const int lo = resize.first_tap(from + x);
+    const int hi = resize.end_tap(from + x);
     double sum = 0;
     for (int k = lo; k < hi; ++k) {
-      const double w = std::max(0.0, 1.0 - std::abs((k - centre + 0.5) * (1.0 / support)));
-      weights[static_cast<std::size_t>(k - lo)] = w;
-      sum += w;
+      weights[static_cast<std::size_t>(k - lo)] = resize.weight(k, centre);
+      sum += weights[static_cast<std::size_t>(k - lo)];
     }
     std::int32_t* target = axis.weights.data() + x * most;
-    for (int k = 0; k < hi - lo; ++k) {
-      target[k] = static_cast<std::int32_t>(0.5 + weights[static_cast<std::size_t>(k)] / sum *
-                                                      (1 << kFractionBits));
-    }
+    for (int k = 0; k < hi - lo; ++k)
+      target[k] = pixel::fixed_weight(weights[static_cast<std::size_t>(k)], sum);
     axis.first[static_cast<std::size_t>(x)] = lo;
     axis.taps = std::max(axis.taps, hi - lo);
   }
@@ -54,15 +50,15 @@ void plain_row(const std::uint8_t* in, int in_width, int out_width, const Resize
     const int first = axis.first[static_cast<std::size_t>(x)];
     const int taps = std::min(axis.taps, in_width - first);
     const std::uint8_t* pixel = in + 3 * first;
-    std::int32_t r = kHalf, g = kHalf, b = kHalf;
+    std::int32_t r = kWeightHalf, g = kWeightHalf, b = kWeightHalf;
     for (int k = 0; k < taps; ++k, pixel += 3) {
       r += weights[k] * pixel[0];
       g += weights[k] * pixel[1];
       b += weights[k] * pixel[2];
     }
-    out[0] = static_cast<std::uint8_t>(r >> kFractionBits);
-    out[1] = static_cast<std::uint8_t>(g >> kFractionBits);
-    out[2] = static_cast<std::uint8_t>(b >> kFractionBits);
+    out[0] = static_cast<std::uint8_t>(r >> kWeightBits);
+    out[1] = static_cast<std::uint8_t>(g >> kWeightBits);
+    out[2] = static_cast<std::uint8_t>(b >> kWeightBits);
   }
 }
 
@@ -74,13 +70,12 @@ void mix_rows(const std::uint8_t* in, std::size_t stride, const std::int32_t* we
   for (int i = 0; i < bytes; i += kBlock) {
     const int count = std::min(kBlock, bytes - i);
     const std::uint8_t* p = in + i;
-    for (int j = 0; j < count; ++j) sums[j] = kHalf + weights[0] * p[j];
+    for (int j = 0; j < count; ++j) sums[j] = kWeightHalf + weights[0] * p[j];
     for (int k = 1; k < taps; ++k) {
       p += stride;
       for (int j = 0; j < count; ++j) sums[j] += weights[k] * p[j];
     }
-    for (int j = 0; j < count; ++j)
-      out[i + j] = static_cast<std::uint8_t>(sums[j] >> kFractionBits);
+    for (int j = 0; j < count; ++j) out[i + j] = static_cast<std::uint8_t>(sums[j] >> kWeightBits);
   }
 }
 

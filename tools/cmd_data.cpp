@@ -37,6 +37,7 @@ class InfoCommand : public Command {
     std::int64_t images = 0;
     std::size_t classes = 0;
     Results sizes = Results::object();
+    std::string storage;
     Table table({"split", ">images", ">classes", "first class", "last class"});
     for (const std::string& split : dataset_splits(source)) {
       const auto dataset = open_dataset(source, split);
@@ -45,10 +46,11 @@ class InfoCommand : public Command {
       sizes[split] = dataset->size();
       table.row({split, std::to_string(dataset->size()), std::to_string(dataset->classes().size()),
                  dataset->classes().front(), dataset->classes().back()});
+      if (!dataset->storage().empty()) storage += "  " + split + ": " + dataset->storage() + '\n';
     }
     std::cout << (source.path.empty() ? "synthetic set" : source.path.string()) << ": " << format
               << '\n'
-              << table.text();
+              << table.text() << storage;
     return {{"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
   }
 
@@ -64,7 +66,7 @@ class CheckCommand : public Command {
             .summary = "decode every file and list the broken ones",
             .description =
                 "Decodes every image of every split and lists those that cannot be read, with\n"
-                "the reason.\n",
+                "the reason; of packs, checksums are compared too.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
@@ -100,7 +102,7 @@ class CheckCommand : public Command {
       parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t i = first; i < last; ++i) {
           try {
-            dataset.load(i);
+            dataset.check(i);
           } catch (const Error& error) {
             reasons[static_cast<std::size_t>(i - begin)] = error.what();
           }
@@ -189,6 +191,7 @@ void add_data(Commands& commands) {
   add_data_show(commands);
   add_data_apply(commands);
   add_data_synthesize(commands);
+  add_data_pack(commands);
 }
 
 }  // namespace invp

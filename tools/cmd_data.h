@@ -10,5 +10,6 @@ void add_data_check(Commands& commands);
 void add_data_show(Commands& commands);
 void add_data_apply(Commands& commands);
 void add_data_synthesize(Commands& commands);
+void add_data_pack(Commands& commands);
 
 }  // namespace invp

@@ -20,7 +20,7 @@ class SyntheticDataset final : public Dataset {
                    ']');
   }
   void fetch(std::int64_t index, Sample& sample) const override {
-    sample.encoded.clear();
+    sample.encoded = {};
     sample.drawn = draw_synthetic(options_, split_, index);
     sample.pixels = sample.drawn;
   }

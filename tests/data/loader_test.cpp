@@ -36,7 +36,7 @@ class GreySet final : public Dataset {
     if (pause_.count() > 0) std::this_thread::sleep_for(pause_);
     if (index == fatal_) throw std::logic_error("unforeseen");
     CHECK(!broken_.contains(index), name(index), ": broken");
-    sample.encoded.clear();
+    sample.encoded = {};
     sample.drawn.reshape(12, 10);
     std::ranges::fill(sample.drawn.pixels, static_cast<std::uint8_t>(index % 256));
     for (int x = 0; x < 12; ++x) sample.drawn.at(x, 3)[0] = static_cast<std::uint8_t>(20 * x);

@@ -1,0 +1,64 @@
+// A pack: the pictures of a split in one file that is mapped into memory. Little-endian throughout.
+//
+//   PackHeader                     64 bytes
+//   the pictures                   one behind the other, in the order of the split
+//   PackRecord                     one a picture: the index
+//   text                           strings that each end with a zero byte: the kind of the data set
+//                                  it was made from, its classes, and the name of each picture
+//
+// The checksums are CRC-32, zlib's.
+#pragma once
+
+#include <zlib.h>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace invp {
+
+static_assert(std::endian::native == std::endian::little, "packs are written as memory holds them");
+
+inline constexpr std::array<char, 8> kPackMagic = {'I', 'N', 'V', 'P', 'P', 'A', 'C', 'K'};
+inline constexpr std::uint32_t kPackVersion = 1;
+
+enum class PackEncoding : std::uint32_t {
+  kFiles = 0,   ///< the bytes of an image file
+  kPixels = 1,  ///< height rows of width interleaved R, G, B bytes
+};
+
+struct PackHeader {
+  std::array<char, 8> magic = kPackMagic;
+  std::uint32_t version = kPackVersion;
+  PackEncoding encoding{};
+  std::uint64_t file_bytes = 0;  ///< of the whole file
+  std::uint64_t images = 0;
+  std::uint64_t index_offset = 0;  ///< the index and the text go from here to the end of the file
+  std::uint32_t classes = 0;
+  std::uint32_t shorter = 0;     ///< larger pictures were shrunk to this shorter side; 0: none were
+  std::uint32_t quality = 0;     ///< of the JPEGs that were encoded anew; 0: none were
+  std::uint32_t reserved = 0;    ///< zero
+  std::uint32_t index_crc = 0;   ///< of the index and the text
+  std::uint32_t header_crc = 0;  ///< of the 60 bytes before it
+};
+static_assert(sizeof(PackHeader) == 64 && std::is_trivially_copyable_v<PackHeader>);
+
+struct PackRecord {
+  std::uint64_t offset = 0;  ///< of the picture, in the file
+  std::uint32_t bytes = 0;
+  std::uint32_t crc = 0;  ///< of those bytes
+  std::uint32_t width = 0, height = 0;
+  std::uint32_t label = 0;
+  std::uint32_t name = 0;  ///< where it begins in the text
+};
+static_assert(sizeof(PackRecord) == 32 && std::is_trivially_copyable_v<PackRecord>);
+
+inline std::uint32_t pack_crc(std::span<const std::byte> bytes, std::uint32_t before = 0) {
+  return static_cast<std::uint32_t>(
+      crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace invp
