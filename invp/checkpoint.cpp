@@ -37,6 +37,10 @@ class PositionReader {
     parse(key, bits, 16);
     return std::bit_cast<double>(bits);
   }
+  /// Of keys that files of earlier versions lack.
+  double real_or_zero(const std::string& key) const {
+    return metadata_.contains("position." + key) ? real(key) : 0;
+  }
 
  private:
   template <class T>
@@ -64,6 +68,7 @@ RunPosition read_position(const TensorFile& file, const std::string& origin) {
           .loss_ins_sum = read.real("loss_ins_sum"),
           .loss_inv_sum = read.real("loss_inv_sum"),
           .seconds = read.real("seconds"),
+          .wait_seconds = read.real_or_zero("wait_seconds"),
           .best_knn_top1 = read.real("best_knn_top1"),
           .best_epoch = static_cast<int>(read.integer("best_epoch")),
           .last_loss = read.real("last_loss"),
@@ -80,6 +85,7 @@ void write_position(const RunPosition& position, std::map<std::string, std::stri
   metadata["position.loss_ins_sum"] = encode(position.loss_ins_sum);
   metadata["position.loss_inv_sum"] = encode(position.loss_inv_sum);
   metadata["position.seconds"] = encode(position.seconds);
+  metadata["position.wait_seconds"] = encode(position.wait_seconds);
   metadata["position.best_knn_top1"] = encode(position.best_knn_top1);
   metadata["position.best_epoch"] = std::to_string(position.best_epoch);
   metadata["position.last_loss"] = encode(position.last_loss);

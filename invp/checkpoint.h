@@ -31,6 +31,7 @@ struct RunPosition {
   double loss_ins_sum = 0;
   double loss_inv_sum = 0;
   double seconds = 0;         ///< training time of this epoch so far
+  double wait_seconds = 0;    ///< of which nothing was done but wait for images
   double best_knn_top1 = -1;  ///< per cent; -1: none yet
   int best_epoch = 0;
   // What the last finished epoch came to, for a run that is asked again when nothing is left to do.

@@ -43,15 +43,18 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
   const NoGrad no_grad;
   const bool was_training = network.training();
   network.train(false);
+  const Device device = network.parameters().front().tensor.device();
   Loader loader(dataset, config.pipeline,
-                {.batch_size = config.batch_size, .workers = config.workers, .shuffle = false});
+                {.batch_size = config.batch_size,
+                 .workers = config.workers,
+                 .shuffle = false,
+                 .augment_on = config.augment_on.value_or(best_augment_on(device))});
   loader.start_epoch(0);
   Features result;
   std::vector<float> values;
   std::int64_t dim = 0;
   while (const std::optional<Batch> batch = loader.next()) {
-    const Tensor features =
-        forward_to(network, config.layer, batch->images.to(config.device)).to(kCpu);
+    const Tensor features = forward_to(network, config.layer, images_on(*batch, device)).to(kCpu);
     dim = features.dim(1);
     values.insert(values.end(), features.span<float>().begin(), features.span<float>().end());
     result.labels.insert(result.labels.end(), batch->labels.begin(), batch->labels.end());

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/loader.h"
 #include "layers/resnet.h"
 
 namespace invp {
@@ -34,11 +36,11 @@ struct EmbedConfig {
   FeatureLayer layer;
   int batch_size = 128;
   int workers = 1;
-  Device device;
+  std::optional<AugmentOn> augment_on;  ///< unset: as suits the network's device
 };
 
 /// Runs the network in evaluation mode (and leaves it in the mode it was in) over the whole data
-/// set.
+/// set, on the network's device. The features are on the host.
 Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& config,
                const std::function<void(std::int64_t done, std::int64_t total)>& progress);
 

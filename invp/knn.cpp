@@ -44,7 +44,7 @@ Tensor knn_scores(const Tensor& queries, const Tensor& bank, std::span<const std
   const std::int64_t classes = class_count(labels, config);
   CHECK(std::ssize(labels) == bank.dim(0), "[knn] ", labels.size(), " labels for a bank of ",
         bank.shape());
-  const TopSimilar top = top_similar(queries, bank, config.k);
+  const TopSimilar top = top_similar(queries.to(bank.device()), bank, config.k);
   const Tensor rows = top.rows.to(kCpu);
   const Tensor similarities = top.similarities.to(kCpu);
   const std::int64_t batch = rows.dim(0);
@@ -56,6 +56,8 @@ Tensor knn_scores(const Tensor& queries, const Tensor& bank, std::span<const std
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int32_t* row = rows.data<std::int32_t>() + i * k;
       const float* similarity = similarities.data<float>() + i * k;
+      CHECK(row[0] >= 0, "[knn] query ", i, " has fewer than ", k,
+            " similarities that are numbers: NaN in the query or in the bank");
       const float highest = *std::max_element(similarity, similarity + k);
       for (std::size_t t = 0; t < config.taus.size(); ++t) {
         float* score = scores.data<float>() + (static_cast<std::int64_t>(t) * batch + i) * classes;

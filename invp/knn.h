@@ -26,7 +26,8 @@ struct KnnAccuracy {
 
 /// The score of each class for each query, tau by tau: (taus, B, classes) f32 on the host, each
 /// scaled by exp(-s_max / tau).
-///   queries (B, D) f32 of unit length, bank (N, D), labels: the class of each bank row.
+///   queries (B, D) f32 of unit length, on any device, bank (N, D), on the device that searches it,
+///   labels: the class of each bank row.
 Tensor knn_scores(const Tensor& queries, const Tensor& bank, std::span<const std::int64_t> labels,
                   const KnnConfig& config);
 

@@ -55,7 +55,7 @@ struct ObjectiveStep {
 /// `embeddings` (b, d) f32 of unit length (l2_normalize), `indices` the images they are of,
 /// `weight` from invariance_weight. Bank and graph are used as they are and left alone: the sets
 /// and the bank are constants of the step. Throws Error for shapes that do not fit, for indices
-/// outside the bank, and for NaN (top_similar).
+/// outside the bank, and for NaN; on a GPU NaN makes the loss NaN instead (top_similar.h).
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
                         const MemoryBank& bank, const NeighbourGraph& graph,
                         const ObjectiveConfig& config, double weight);

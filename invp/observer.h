@@ -27,6 +27,7 @@ struct StepReport {
   double loss_ins = 0;
   double loss_inv = 0;
   double learning_rate = 0;
+  double data_wait = 0;  ///< share of the epoch's time so far spent waiting for images, 0..1
 };
 
 struct EpochReport {

@@ -5,8 +5,12 @@
 
 #include "data/loader.h"
 #include "engine/core/memory.h"
+#include "engine/core/numerics.h"
+#include "engine/core/parallel.h"
 #include "engine/files/atomic_file.h"
+#include "engine/files/plan_file.h"
 #include "invp/checkpoint.h"
+#include "invp/data_wait.h"
 #include "invp/embed.h"
 #include "invp/knn.h"
 #include "invp/trainer.h"
@@ -40,6 +44,11 @@ std::string describe(const AugmentConfig& a) {
                  a.flip_prob);
 }
 
+const char* precision_of(const PretrainConfig& config) {
+  const bool tf32 = config.compute_type == DType::kF32 && config.device != kCpu;
+  return tf32 && numerics().allow_tf32 ? "tf32" : name_of(config.compute_type);
+}
+
 /// Everything that decides the weights, by the name of its option.
 RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
   const ObjectiveConfig& o = config.objective;
@@ -55,7 +64,7 @@ RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
           {"warmup-epochs", message(config.warmup_epochs)},
           {"momentum", message(config.momentum)},
           {"weight-decay", message(config.weight_decay)},
-          {"precision", name_of(config.compute_type)},
+          {"precision", precision_of(config)},
           {"objective", o.form == ContrastForm::kPaper ? "paper" : "released"},
           {"tau", message(o.tau)},
           {"bank-momentum", message(o.bank_momentum)},
@@ -93,6 +102,9 @@ class PretrainRun {
   void prepare_bank();
   void save(const std::string& name);
   void write_skipped_images();
+  void count_time();
+  void tell_of_wait(const EpochReport& report);
+  double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   std::filesystem::path checkpoint(const std::string& name) const {
     return config_.out / "checkpoints" / (name + ".safetensors");
   }
@@ -106,7 +118,8 @@ class PretrainRun {
   Trainer trainer_;
   Loader loader_;
   RunPosition position_;
-  double wait_before_ = 0;  ///< seconds the loader was waited for before this epoch
+  Clock::time_point counted_;  ///< up to here the epoch's seconds are in position_
+  bool told_of_wait_ = false;
   Clock::time_point last_save_ = Clock::now();
 };
 
@@ -124,13 +137,15 @@ PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
                 .momentum = config.momentum,
                 .weight_decay = config.weight_decay,
                 .compute_type = config.compute_type,
-                .seed = config.seed},
+                .seed = config.seed,
+                .device = config.device},
                train.size()),
       loader_(train, config.augment,
               {.batch_size = config.batch_size,
                .workers = config.workers,
                .seed = config.seed,
-               .max_bad_share = config.max_bad_share}) {}
+               .max_bad_share = config.max_bad_share,
+               .augment_on = config.augment_on.value_or(best_augment_on(config.device))}) {}
 
 PretrainResult PretrainRun::run() {
   std::filesystem::create_directories(config_.out / "checkpoints");
@@ -185,7 +200,7 @@ void PretrainRun::prepare_bank() {
   loader_.start_epoch(0);
   std::int64_t done = 0;
   while (const std::optional<Batch> batch = loader_.next()) {
-    const Tensor images = batch->images.to(config_.device);
+    const Tensor images = images_on(*batch, config_.device);
     if (config_.center_head && done == 0) trainer_.center_head(images);
     if (config_.bank_start == BankStart::kRandom) return;
     trainer_.fill_bank(images, batch->indices);
@@ -197,28 +212,50 @@ void PretrainRun::prepare_bank() {
 // Trains to the end of the epoch under way. False if the run is to stop before it.
 bool PretrainRun::train_epoch() {
   loader_.start_epoch(position_.epoch, position_.step);
-  wait_before_ = loader_.stats().wait_seconds;
   const double lr_factor = schedule_(position_.epoch);
   while (true) {
     const bool stop = observer_.stop_requested() ||
                       (config_.stop_after > 0 && position_.global_step >= config_.stop_after);
     if (stop) return false;
-    const Clock::time_point start = Clock::now();
+    counted_ = Clock::now();
+    const double waited = loader_.stats().wait_seconds;
     const std::optional<Batch> batch = loader_.next();
     if (!batch) return true;
+    position_.wait_seconds += loader_.stats().wait_seconds - waited;
     train_step(*batch, lr_factor);
-    position_.seconds += seconds_since(start);
+    count_time();
     const bool due = config_.save_steps > 0 ? position_.step % config_.save_steps == 0
                                             : seconds_since(last_save_) > 60 * config_.save_minutes;
     if (due) save("last");
   }
 }
 
+void PretrainRun::count_time() {
+  const Clock::time_point now = Clock::now();
+  position_.seconds += std::chrono::duration<double>(now - counted_).count();
+  counted_ = now;
+}
+
+// Once a run, and not for what is lost while it starts up.
+void PretrainRun::tell_of_wait(const EpochReport& report) {
+  constexpr double kStartUp = 1;  // second
+  if (told_of_wait_ || report.data_wait <= kDataWaitWorthAWord ||
+      loader_.stats().wait_seconds < kStartUp) {
+    return;
+  }
+  told_of_wait_ = true;
+  observer_.note(data_wait_advice({.share = report.data_wait,
+                                   .workers = config_.workers,
+                                   .cores = usable_cores(),
+                                   .packed = train_.kind() == "pack",
+                                   .storage = train_.storage()}));
+}
+
 void PretrainRun::train_step(const Batch& batch, double lr_factor) {
   StepLosses losses;
   try {
     losses =
-        trainer_.step(batch.images.to(config_.device), batch.indices, position_.epoch, lr_factor);
+        trainer_.step(images_on(batch, config_.device), batch.indices, position_.epoch, lr_factor);
   } catch (const NotFinite& error) {
     fail(error.what(), " at epoch ", position_.epoch, ", step ", batch.position + 1,
          ": training stops before the weights change. Lower --lr",
@@ -232,6 +269,7 @@ void PretrainRun::train_step(const Batch& batch, double lr_factor) {
   position_.loss_sum += losses.loss * static_cast<double>(images);
   position_.loss_ins_sum += losses.loss_ins * static_cast<double>(images);
   position_.loss_inv_sum += losses.loss_inv * static_cast<double>(images);
+  count_time();
   observer_.step_finished({.epoch = position_.epoch,
                            .step = position_.step,
                            .global_step = position_.global_step,
@@ -239,7 +277,8 @@ void PretrainRun::train_step(const Batch& batch, double lr_factor) {
                            .loss = losses.loss,
                            .loss_ins = losses.loss_ins,
                            .loss_inv = losses.loss_inv,
-                           .learning_rate = config_.learning_rate * lr_factor});
+                           .learning_rate = config_.learning_rate * lr_factor,
+                           .data_wait = data_wait()});
 }
 
 // Evaluation, report and checkpoints; moves the position to the start of the next epoch.
@@ -254,11 +293,10 @@ EpochReport PretrainRun::finish_epoch() {
                      .learning_rate = config_.learning_rate * schedule_(epoch),
                      .seconds = position_.seconds,
                      .images_per_second = images / std::max(position_.seconds, 1e-9),
-                     .data_wait = (loader_.stats().wait_seconds - wait_before_) /
-                                  std::max(position_.seconds, 1e-9)};
+                     .data_wait = data_wait()};
   const bool last = epoch == config_.epochs;
   if (config_.knn_every > 0 && (epoch % config_.knn_every == 0 || last)) evaluate(report);
-  report.peak_memory_bytes = peak_resident_bytes();
+  report.peak_memory_bytes = peak_memory_bytes(config_.device);
   report.skipped_images = std::ssize(loader_.bad_images());
   const bool best = report.knn_top1 && *report.knn_top1 > position_.best_knn_top1;
 
@@ -270,6 +308,7 @@ EpochReport PretrainRun::finish_epoch() {
                .last_loss_ins = report.loss_ins,
                .last_loss_inv = report.loss_inv};
   observer_.epoch_finished(report);
+  tell_of_wait(report);
   write_skipped_images();
   save("last");
   if (best) save("best");
@@ -290,7 +329,7 @@ void PretrainRun::evaluate(EpochReport& report) {
       {.pipeline = config_.evaluation,
        .batch_size = config_.batch_size,
        .workers = config_.workers,
-       .device = config_.device},
+       .augment_on = config_.augment_on},
       [&](std::int64_t done, std::int64_t total) { observer_.phase_progress("kNN", done, total); });
   const KnnAccuracy accuracy =
       knn_classify(queries.features, queries.labels, trainer_.bank().rows(), labels_of(train_),
@@ -328,6 +367,8 @@ void PretrainRun::write_skipped_images() {
 PretrainResult pretrain(const PretrainConfig& config, const Dataset& train,
                         const Dataset* validation, RunObserver& observer) {
   config.objective.check();
+  // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
+  if (config.device != kCpu) set_run_plan_file(config.out / "plans.json");
   CHECK(validation == nullptr || validation->classes() == train.classes(),
         "the validation split has other classes than the training split");
   return PretrainRun(config, train, validation, observer).run();

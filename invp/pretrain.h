@@ -11,6 +11,7 @@
 
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/loader.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
 #include "invp/objective.h"
@@ -56,6 +57,7 @@ struct PretrainConfig {
   DType compute_type = DType::kF32;
   std::uint64_t seed = 0;
   int workers = 1;
+  std::optional<AugmentOn> augment_on;  ///< unset: as suits the device
   double max_bad_share = 0.01;  ///< of the training images, before the run stops
 
   std::filesystem::path out;  ///< the run folder; checkpoints go to out/checkpoints

@@ -25,9 +25,22 @@ NetworkConfig seeded(NetworkConfig network, std::uint64_t seed) {
   return network;
 }
 
-Tensor row_numbers(std::span<const std::int64_t> indices) {
+Tensor row_numbers(std::span<const std::int64_t> indices, Device device) {
   const std::vector<std::int32_t> rows(indices.begin(), indices.end());
-  return Tensor::from(rows, {std::ssize(rows)});
+  return Tensor::from(rows, {std::ssize(rows)}, device);
+}
+
+/// The batch means of a step, read together with a sum over the embeddings: the step's one wait for
+/// its device.
+StepLosses read_losses(const ObjectiveStep& step) {
+  const Tensor report = Tensor::empty({4}, DType::kF32, step.means.device());
+  report.slice(0, 3).copy_from(step.means);
+  report.slice(3, 4).view({}).copy_from(sum(step.embeddings));
+  const Tensor host = report.to(kCpu);
+  const std::span<const float> values = host.span<float>();
+  if (!std::isfinite(values[3])) throw NotFinite("the network's output is not finite");
+  if (!std::isfinite(values[2])) throw NotFinite(message("the loss is ", values[2]));
+  return {.loss = values[2], .loss_ins = values[0], .loss_inv = values[1]};
 }
 
 }  // namespace
@@ -36,35 +49,41 @@ Trainer::Trainer(const TrainerConfig& config, std::int64_t images)
     : config_(config),
       network_(seeded(config.network, config.seed)),
       optimizer_(make_optimizer(network_, config)),
-      bank_(images, config.network.dim, config.seed),
-      graph_(images, config.objective.neighbors) {
+      bank_(images, config.network.dim, config.seed, DType::kF32, config.device),
+      graph_(images, config.objective.neighbors, config.device) {
+  network_.to(config.device);
   network_.set_compute_type(config.compute_type);
 }
 
 StepLosses Trainer::step(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
                          double lr_factor) {
   if (!network_.training()) network_.train(true);
-  const Tensor embeddings = l2_normalize(network_.forward(images));
-  if (!std::isfinite(sum(embeddings.detach()).item()))
-    throw NotFinite("the network's output is not finite");
-  const ObjectiveStep step = objective(embeddings, indices, bank_, graph_, config_.objective,
-                                       config_.objective.invariance_weight(epoch));
-  const Tensor means = step.means.to(kCpu);
-  const StepLosses losses{.loss = means.data<float>()[2],
-                          .loss_ins = means.data<float>()[0],
-                          .loss_inv = means.data<float>()[1]};
-  if (!std::isfinite(losses.loss)) throw NotFinite(message("the loss is ", losses.loss));
   optimizer_.zero_grad();
+  const Tensor embeddings = l2_normalize(network_.forward(images));
+  const ObjectiveStep step = search(embeddings, indices, epoch);
   backward(step.loss);
+  const StepLosses losses = read_losses(step);  // the device has had all its work before the wait
   optimizer_.step(lr_factor);
   optimizer_.zero_grad();  // the memory is wanted by the next forward pass
   update(step, config_.objective, bank_, graph_);
   return losses;
 }
 
+ObjectiveStep Trainer::search(const Tensor& embeddings, std::span<const std::int64_t> indices,
+                              int epoch) const {
+  try {
+    return objective(embeddings, indices, bank_, graph_, config_.objective,
+                     config_.objective.invariance_weight(epoch));
+  } catch (const Error&) {
+    // The search may refuse NaN before the losses show it.
+    if (std::isfinite(sum(embeddings.detach()).item())) throw;
+    throw NotFinite("the network's output is not finite");
+  }
+}
+
 void Trainer::fill_bank(const Tensor& images, std::span<const std::int64_t> indices) {
   const NoGrad no_grad;
-  bank_.update(row_numbers(indices), l2_normalize(network_.forward(images)), 0.0F);
+  bank_.update(row_numbers(indices, config_.device), l2_normalize(network_.forward(images)), 0.0F);
 }
 
 void Trainer::center_head(const Tensor& images) {

@@ -20,6 +20,7 @@ struct TrainerConfig {
   double weight_decay = 1e-4;
   DType compute_type = DType::kF32;
   std::uint64_t seed = 0;
+  Device device;  ///< everything the step moves lives and is computed there
 };
 
 /// Thrown when a loss or an embedding is NaN or infinite.
@@ -42,10 +43,10 @@ class Trainer {
 
   /// Forward pass, objective, backward pass, SGD with the learning rate times `lr_factor`, bank and
   /// graph update.
-  ///   images (b, S, S, 3) f32 normalised; indices: which training images they are, distinct,
-  ///   0-based; epoch counts from 1.
-  /// Throws Error when the loss is not finite, before anything but the running statistics has
-  /// changed.
+  ///   images (b, S, S, 3) f32 normalised, on any device; indices: which training images they are,
+  ///   distinct, 0-based; epoch counts from 1.
+  /// Throws NotFinite when the loss is not finite, before anything but the running statistics has
+  /// changed. Waits for the device once.
   StepLosses step(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
                   double lr_factor);
 
@@ -61,6 +62,9 @@ class Trainer {
   void center_head(const Tensor& images);
 
  private:
+  ObjectiveStep search(const Tensor& embeddings, std::span<const std::int64_t> indices,
+                       int epoch) const;
+
   TrainerConfig config_;
   ResNet network_;
   Sgd optimizer_;

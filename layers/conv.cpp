@@ -4,6 +4,7 @@
 
 #include "engine/autograd/node.h"
 #include "engine/ops/cast.h"
+#include "layers/autocast.h"
 
 namespace invp {
 
@@ -13,7 +14,7 @@ Conv2d::Conv2d(const Conv2dConfig& config, Initializer& init) : config_(config) 
 }
 
 Tensor Conv2d::forward(const Tensor& x) const {
-  return conv2d(x, cast(weight_, x.dtype()), {}, config_.params);
+  return conv2d(x, as_operand(weight_, x.dtype()), {}, config_.params);
 }
 
 BatchNorm2d::BatchNorm2d(std::int64_t channels) {
@@ -47,17 +48,23 @@ void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_we
                      Tensor& folded_bias) {
   const std::int64_t filters = w.dim(0);
   const std::int64_t row = w.numel() / filters;
-  folded_weight = Tensor::empty_like(w);
-  folded_bias = Tensor::empty({filters});
+  const Tensor unfolded = w.to(kCpu);
+  const Tensor gamma = norm.weight().to(kCpu);
+  const Tensor beta = norm.bias().to(kCpu);
+  const Tensor mean = norm.running_mean().to(kCpu);
+  const Tensor var = norm.running_var().to(kCpu);
+  const Tensor weight = Tensor::empty(w.shape());
+  const Tensor bias = Tensor::empty({filters});
   for (std::int64_t k = 0; k < filters; ++k) {
-    const float scale = norm.weight().data<float>()[k] /
-                        std::sqrt(norm.running_var().data<float>()[k] + BatchNorm2d::kEps);
-    const float* from = w.data<float>() + k * row;
-    float* to = folded_weight.data<float>() + k * row;
+    const float scale =
+        gamma.data<float>()[k] / std::sqrt(var.data<float>()[k] + BatchNorm2d::kEps);
+    const float* from = unfolded.data<float>() + k * row;
+    float* to = weight.data<float>() + k * row;
     for (std::int64_t i = 0; i < row; ++i) to[i] = scale * from[i];
-    folded_bias.data<float>()[k] =
-        norm.bias().data<float>()[k] - scale * norm.running_mean().data<float>()[k];
+    bias.data<float>()[k] = beta.data<float>()[k] - scale * mean.data<float>()[k];
   }
+  folded_weight = weight.to(w.device());
+  folded_bias = bias.to(w.device());
 }
 
 bool ConvNorm::can_fold() const {
@@ -65,9 +72,11 @@ bool ConvNorm::can_fold() const {
 }
 
 Tensor ConvNorm::fused(const Tensor& x, Tensor residual, bool relu) {
-  if (!folded_.weight.defined())
+  if (!folded_.weight.defined() || folded_.weight.dtype() != x.dtype()) {
     fold_batch_norm(conv_.weight(), norm_, folded_.weight, folded_.bias);
-  return conv2d_fused(x, cast(folded_.weight, x.dtype()),
+    folded_.weight = cast(folded_.weight, x.dtype());
+  }
+  return conv2d_fused(x, folded_.weight,
                       {.b = folded_.bias, .residual = std::move(residual), .relu = relu},
                       conv_.params());
 }

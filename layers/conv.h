@@ -68,6 +68,7 @@ class ConvNorm {
   Tensor forward_add_relu(const Tensor& x, Tensor residual);
 
   Conv2d& conv() { return conv_; }
+  const Conv2d& conv() const { return conv_; }
   BatchNorm2d& norm() { return norm_; }
   void forget_folded() { folded_ = {}; }
 
@@ -78,13 +79,13 @@ class ConvNorm {
   Conv2d conv_;
   BatchNorm2d norm_;
   struct Folded {
-    Tensor weight, bias;
+    Tensor weight, bias;  ///< the weight in the dtype of the images last seen
   };
   Folded folded_;
 };
 
 /// w' = w * gamma / sqrt(var + eps) and b' = beta - mean * gamma / sqrt(var + eps): conv(x, w') +
-/// b' = norm(conv(x, w)) with running statistics.
+/// b' = norm(conv(x, w)) with running statistics. f32, where w is; computed on the host.
 void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_weight,
                      Tensor& folded_bias);
 

@@ -1,7 +1,7 @@
 #include "layers/linear.h"
 
 #include "engine/ops/cast.h"
-#include "engine/ops/elementwise.h"
+#include "layers/autocast.h"
 
 namespace invp {
 
@@ -11,7 +11,11 @@ Linear::Linear(std::int64_t in, std::int64_t out, Initializer& init) {
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  return linear(x, cast(weight_, x.dtype()), bias_);
+  return linear(x, as_operand(weight_, x.dtype()), bias_);
+}
+
+Tensor Linear::forward_relu(const Tensor& x) const {
+  return linear_relu(x, as_operand(weight_, x.dtype()), bias_);
 }
 
 Head::Head(HeadKind kind, std::int64_t in, std::int64_t dim, Initializer& init) {
@@ -20,7 +24,7 @@ Head::Head(HeadKind kind, std::int64_t in, std::int64_t dim, Initializer& init) 
 }
 
 Tensor Head::forward(const Tensor& x) const {
-  const Tensor input = hidden_ ? relu(hidden_->forward(x)) : x;
+  const Tensor input = hidden_ ? hidden_->forward_relu(x) : x;
   return cast(last_->forward(input), DType::kF32);
 }
 

@@ -15,6 +15,8 @@ class Linear : public Module {
   Linear(std::int64_t in, std::int64_t out, Initializer& init);
   /// x (N, in) f32 or bf16: the f32 weights are rounded to bf16 for the product when x is.
   Tensor forward(const Tensor& x) const;
+  /// relu(forward(x)), fused.
+  Tensor forward_relu(const Tensor& x) const;
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
 

@@ -35,6 +35,14 @@ std::vector<NamedTensor> Module::state() const {
   return out;
 }
 
+void Module::to(Device device) {
+  const MemoryScope scope(MemoryUse::kParameters);
+  for (const NamedTensor& item : state()) {
+    if (item.tensor.dtype() != DType::kI64) item.tensor.move_to(device);
+  }
+  notify();
+}
+
 void Module::train(bool on) {
   training_ = on;
   state_changed();

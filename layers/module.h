@@ -29,6 +29,12 @@ class Module {
   /// Both, in torchvision's order: a module's own parameters, its own buffers, its children.
   std::vector<NamedTensor> state() const;
 
+  /// Moves parameters and running statistics to another device, for everybody who holds them.
+  /// Integer buffers, which count batches, stay on the host: it counts them up, nothing computes
+  /// with them. Build a network on the CPU and move it, so that its first weights are the same on
+  /// every device.
+  void to(Device device);
+
   /// Training or evaluation behaviour of the whole tree.
   void train(bool on);
   bool training() const { return training_; }

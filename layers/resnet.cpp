@@ -191,7 +191,11 @@ ResNet::~ResNet() = default;
 Tensor ResNet::stem(const Tensor& images) {
   CHECK(images.rank() == 4 && images.dim(3) == 3, "[resnet] wants images (N, H, W, 3), got ",
         images.shape());
-  const Tensor x = stem_.forward_relu(cast(images, compute_type_));
+  const Tensor here = [&] {
+    const MemoryScope scope(MemoryUse::kData);
+    return images.to(device());
+  }();
+  const Tensor x = stem_.forward_relu(cast(here, compute_type_));
   return cifar_ ? x : max_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1});
 }
 

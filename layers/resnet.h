@@ -43,7 +43,8 @@ class ResNet : public Module {
   explicit ResNet(const NetworkConfig& config);
   ~ResNet() override;
 
-  /// images (N, S, S, 3) f32, normalised -> embeddings (N, dim) f32, before the L2 normalisation.
+  /// images (N, S, S, 3) f32, normalised, brought to the network's device if they are elsewhere
+  /// -> embeddings (N, dim) f32, before the L2 normalisation.
   Tensor forward(const Tensor& images);
   /// images -> pooled backbone features (N, feature_dim()) f32.
   Tensor features(const Tensor& images);
@@ -52,6 +53,8 @@ class ResNet : public Module {
   void taps(const Tensor& images, int last,
             const std::function<void(int tap, const Tensor& output)>& visit);
 
+  /// Where it computes (Module::to).
+  Device device() const { return stem_.conv().weight().device(); }
   int tap_count() const { return 1 + static_cast<int>(blocks_.size()); }
   std::int64_t feature_dim() const { return feature_dim_; }
   const NetworkConfig& config() const { return config_; }

@@ -21,8 +21,11 @@ void Sgd::step(double lr_factor) {
         const MemoryScope scope(MemoryUse::kOptimizer);
         momentum = Tensor::empty_like(weight);
       }
-      items.push_back(
-          {.weight = weight, .gradient = weight.grad(), .momentum = momentum, .first = first});
+      items.push_back({.weight = weight,
+                       .gradient = weight.grad(),
+                       .momentum = momentum,
+                       .first = first,
+                       .copy = weight.rounded()});
     }
     SgdHyper hyper = groups_[g].hyper;
     hyper.lr *= lr_factor;

@@ -6,6 +6,7 @@
 namespace invp {
 
 void add_bench_layer(Commands& commands);
+void add_bench_kernels(Commands& commands);
 void add_bench_step(Commands& commands);
 void add_bench_infer(Commands& commands);
 void add_bench_search(Commands& commands);

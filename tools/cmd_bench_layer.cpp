@@ -6,6 +6,7 @@
 #include "engine/autograd/node.h"
 #include "engine/core/memory.h"
 #include "engine/ops/batch_norm.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/conv2d.h"
 #include "tools/cmd_bench.h"
 #include "tools/device_options.h"
@@ -24,19 +25,19 @@ struct LayerTimes {
   Timing backward;  ///< of all inputs together
 };
 
-LayerTimes time_layer(int repeats, const std::function<Tensor()>& forward) {
+LayerTimes time_layer(const Repeats& repeats, const std::function<Tensor()>& forward) {
   LayerTimes times;
   {
     const NoGrad guard;
-    times.forward = measure(2, repeats, [&] { forward(); });
+    times.forward = measure(repeats, [&] { forward(); });
   }
   Tensor y;
   Tensor dy;
   times.backward = measure(
-      2, repeats, [&] { backward(y, dy); },
+      repeats, [&] { backward(y, dy); },
       [&] {
         y = forward();
-        if (!dy) dy = Tensor::full(y.shape(), 1);
+        if (!dy) dy = cast(Tensor::full(y.shape(), 1, y.device()), y.dtype());
       });
   return times;
 }
@@ -65,9 +66,9 @@ class BenchLayer : public Command {
   }
 
   Results run() override {
-    const Compute compute = start_compute(device_);
-    seed_ = compute.seed;
-    reset_peak_memory(kCpu);
+    compute_ = start_compute(device_);
+    announce(compute_);
+    reset_peak_memory(compute_.device);
     Table table({"size", ">in", ">out", ">kernel", ">stride", ">times", ">forward ms", ">GFLOP/s",
                  ">backward ms", ">GFLOP/s"});
     Timing total;
@@ -83,7 +84,7 @@ class BenchLayer : public Command {
     std::cout << table.text() << "\n  all convolutions, each as often as the network has it: "
               << format_ms(total.median) << " ms\n\n"
               << norms.text();
-    Results results = timing_results(total);
+    Results results = timing_results(total, compute_.device);
     results["images_per_second"] = static_cast<double>(batch_) * 1000 / total.median;
     results["layers"] = layers;
     return results;
@@ -91,17 +92,13 @@ class BenchLayer : public Command {
 
  private:
   void time_conv(const ConvLayer& layer, Table& table, Timing& total, Results& layers) const {
-    // The first layer's input is the image, which wants no gradient.
-    Tensor x = random_tensor({batch_, layer.size, layer.size, layer.in}, seed_, 0);
-    Tensor w = random_tensor({layer.out, layer.kernel, layer.kernel, layer.in}, seed_, 0);
-    x.set_requires_grad(layer.in != 3);
-    w.set_requires_grad(true);
+    const Tensor x = random_input({batch_, layer.size, layer.size, layer.in});
+    const Tensor w = random_input({layer.out, layer.kernel, layer.kernel, layer.in});
     const Conv2dParams params{.stride = layer.stride, .padding = layer.kernel / 2};
     const Conv2dShape shape = conv2d_shape(x.shape(), w.shape(), params);
-    const LayerTimes times = time_layer(repeats_, [&] {
-      x.set_grad({});
-      w.set_grad({});
-      return conv2d(x, w, {}, params);
+    const LayerTimes times = time_layer(repeats(), [&] {
+      // The first layer's input is the image, which wants no gradient.
+      return conv2d(layer.in == 3 ? x : as_input(x), as_input(w), {}, params);
     });
     const double work = 2e-6 * static_cast<double>(shape.N * shape.P * shape.Q * shape.K * shape.R *
                                                    shape.S * shape.C);
@@ -127,15 +124,16 @@ class BenchLayer : public Command {
 
   void time_norm(const ConvLayer& layer, Table& table) const {
     const std::int64_t side = (layer.size - 1) / layer.stride + 1;
-    Tensor x = random_tensor({batch_, side, side, layer.out}, seed_, 0);
-    Tensor gamma = Tensor::full({layer.out}, 1);
-    Tensor beta = Tensor::full({layer.out}, 0);
-    const Tensor mean = Tensor::zeros({layer.out});
-    const Tensor var = Tensor::full({layer.out}, 1);
-    for (Tensor* tensor : {&x, &gamma, &beta}) tensor->set_requires_grad(true);
-    const LayerTimes times = time_layer(repeats_, [&] {
-      for (Tensor* tensor : {&x, &gamma, &beta}) tensor->set_grad({});
-      return batch_norm_relu(x, gamma, beta, mean, var);
+    const Tensor x = random_input({batch_, side, side, layer.out});
+    const auto channels = [&](float value) {
+      return Tensor::full({layer.out}, value, compute_.device);
+    };
+    const Tensor gamma = channels(1);
+    const Tensor beta = channels(0);
+    const Tensor mean = channels(0);
+    const Tensor var = channels(1);
+    const LayerTimes times = time_layer(repeats(), [&] {
+      return batch_norm_relu(as_input(x), as_input(gamma), as_input(beta), mean, var);
     });
     // Forward reads x twice and writes y; backward reads x and dy twice and writes dx.
     const double gigabytes = 1e-6 * static_cast<double>(x.nbytes());
@@ -145,12 +143,17 @@ class BenchLayer : public Command {
                formatted("%.1f", 5 * gigabytes / times.backward.median)});
   }
 
+  Tensor random_input(const Shape& shape) const {
+    return cast(random_tensor(shape, compute_.seed, 0).to(compute_.device), compute_.type);
+  }
+  Repeats repeats() const { return {.device = compute_.device, .measured = repeats_}; }
+
   NetworkConfig network_;
   int batch_ = 16;
   int image_size_ = 224;
   int repeats_ = 5;
   DeviceOptions device_;
-  std::uint64_t seed_ = 0;
+  Compute compute_;
 };
 
 }  // namespace

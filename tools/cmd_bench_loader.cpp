@@ -23,7 +23,7 @@ class BenchLoader : public Command {
             .summary = "decode to ready batch",
             .description =
                 "Times the loader over a training set, read, decoded, augmented and put into\n"
-                "batches. One measured run is one epoch.\n",
+                "batches on the device. One measured run is one epoch.\n",
             .examples = "  invp bench loader --data photos --augment imagenet --workers 2\n"};
   }
 
@@ -35,6 +35,7 @@ class BenchLoader : public Command {
     options.integer("stop-after", stop_after_, {0, 1e9}, "batches an epoch; 0: all");
     declare_data(options, data_);
     augment_.declare(options);
+    declare_augment_on(options, data_);
     declare_device(options, device_);
   }
 
@@ -44,17 +45,20 @@ class BenchLoader : public Command {
     const AugmentConfig augment = augment_.resolve(*options_);
     const int workers = worker_count(data_);
     Loader loader(*dataset, augment,
-                  {.batch_size = batch_, .workers = workers, .seed = compute.seed});
-    reset_peak_memory(kCpu);
+                  {.batch_size = batch_,
+                   .workers = workers,
+                   .seed = compute.seed,
+                   .augment_on = augment_on(data_).value_or(best_augment_on(compute.device))});
+    reset_peak_memory(compute.device);
     std::int64_t epoch = 0;
     std::int64_t images = 0;
-    const Timing timing = measure(1, repeats_, [&] {
+    const Timing timing = measure({compute.device, 1, repeats_}, [&] {
       loader.start_epoch(++epoch);
       images = 0;
       for (std::int64_t batches = 0; stop_after_ == 0 || batches < stop_after_; ++batches) {
         const std::optional<Batch> batch = loader.next();
         if (!batch) break;
-        images += batch->images.dim(0);
+        images += images_on(*batch, compute.device).dim(0);
       }
     });
     const double rate = static_cast<double>(images) * 1000 / timing.median;
@@ -66,7 +70,7 @@ class BenchLoader : public Command {
     std::cout << table.text();
     if (!loader.bad_images().empty())
       std::cout << "  " << loader.bad_images().size() << " broken images were passed over\n";
-    Results results = timing_results(timing);
+    Results results = timing_results(timing, compute.device);
     results["images_per_second"] = rate;
     return results;
   }
@@ -89,6 +93,7 @@ void add_bench_loader(Commands& commands) {
 
 void add_bench(Commands& commands) {
   add_bench_layer(commands);
+  add_bench_kernels(commands);
   add_bench_step(commands);
   add_bench_infer(commands);
   add_bench_search(commands);

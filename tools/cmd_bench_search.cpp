@@ -43,15 +43,17 @@ class BenchSearch : public Command {
 
   Results run() override {
     const Compute compute = start_compute(device_);
-    MemoryBank bank(random_directions(bank_, dim_, compute.seed, 1));
-    NeighbourGraph graph(random_graph());
-    Tensor features = random_tensor({batch_, dim_}, compute.seed, 2);
+    announce(compute);
+    MemoryBank bank(random_directions(bank_, dim_, compute.seed, 1).to(compute.device));
+    NeighbourGraph graph(random_graph().to(compute.device));
+    Tensor features = random_tensor({batch_, dim_}, compute.seed, 2).to(compute.device);
     features.set_requires_grad(true);
     std::vector<std::int64_t> indices(static_cast<std::size_t>(batch_));
     std::int64_t next = 0;
-    const std::int64_t before = memory_stats(kCpu).live;
-    reset_peak_memory(kCpu);
-    const Timing timing = measure(1, repeats_, [&] {
+    const std::int64_t before = memory_stats(compute.device).live;
+    reset_peak_memory(compute.device);
+    const Repeats repeats{.device = compute.device, .warmups = 1, .measured = repeats_};
+    const Timing timing = measure(repeats, [&] {
       for (std::int64_t& index : indices) index = next++ % bank_;
       features.set_grad({});
       const ObjectiveStep step =
@@ -59,7 +61,7 @@ class BenchSearch : public Command {
       backward(step.loss);
       update(step, objective_, bank, graph);
     });
-    const std::int64_t beyond = memory_stats(kCpu).peak - before;
+    const std::int64_t beyond = memory_stats(compute.device).peak - before;
     const double gigabytes = 1e-6 * static_cast<double>(bank.rows().nbytes()) / timing.median;
     Table table({"objective step", ">median ms", ">min .. max", ">bank GB/s", ">beyond the bank"});
     table.row(
@@ -67,7 +69,7 @@ class BenchSearch : public Command {
          format_ms(timing.median), format_spread(timing), formatted("%.1f", gigabytes),
          format_bytes(beyond)});
     std::cout << table.text();
-    Results results = timing_results(timing);
+    Results results = timing_results(timing, compute.device);
     results["queries_per_second"] = static_cast<double>(batch_) * 1000 / timing.median;
     results["beyond_bank_bytes"] = beyond;
     return results;
@@ -114,12 +116,14 @@ class BenchKnn : public Command {
 
   Results run() override {
     const Compute compute = start_compute(device_);
-    const Tensor bank = random_directions(bank_, dim_, compute.seed, 1);
-    const Tensor queries = random_directions(queries_, dim_, compute.seed, 2);
+    announce(compute);
+    const Tensor bank = random_directions(bank_, dim_, compute.seed, 1).to(compute.device);
+    const Tensor queries = random_directions(queries_, dim_, compute.seed, 2).to(compute.device);
     const std::vector<std::int64_t> labels = round_robin(bank_);
     const std::vector<std::int64_t> truth = round_robin(queries_);
-    reset_peak_memory(kCpu);
-    const Timing timing = measure(1, repeats_, [&] {
+    reset_peak_memory(compute.device);
+    const Repeats repeats{.device = compute.device, .warmups = 1, .measured = repeats_};
+    const Timing timing = measure(repeats, [&] {
       knn_classify(queries, truth, bank, labels, {.k = k_, .classes = classes_});
     });
     const double rate = static_cast<double>(queries_) * 1000 / timing.median;
@@ -129,7 +133,7 @@ class BenchKnn : public Command {
     table.row({message("bank ", bank_, ", dim ", dim_, ", k ", k_), format_ms(timing.median),
                format_spread(timing), formatted("%.0f", rate), formatted("%.0f", work)});
     std::cout << table.text();
-    Results results = timing_results(timing);
+    Results results = timing_results(timing, compute.device);
     results["queries_per_second"] = rate;
     return results;
   }

@@ -39,16 +39,25 @@ void declare_work(Options& options, Work& work) {
   options.integer("warmups", work.warmups, {0, 1e6}, "steps before them");
 }
 
-Results report(const char* what, const Work& work, const Timing& timing) {
+Tensor random_images(const Work& work, const Compute& compute) {
+  return random_tensor({work.batch, work.image_size, work.image_size, 3}, compute.seed, 1)
+      .to(compute.device);
+}
+
+Repeats repeats(const Work& work, const Compute& compute) {
+  return {.device = compute.device, .warmups = work.warmups, .measured = work.repeats};
+}
+
+Results report(const char* what, const Work& work, Device device, const Timing& timing) {
   const double rate = work.batch * 1000.0 / timing.median;
-  const MemoryStats memory = memory_stats(kCpu);
+  const MemoryStats memory = memory_stats(device);
   Table table({what, ">median ms", ">min .. max", ">images/s", ">peak memory"});
   table.row({message(name_of(work.network.arch), ", width ", work.network.width, ", batch ",
                      work.batch, ", ", work.image_size, "x", work.image_size),
              format_ms(timing.median), format_spread(timing),
              formatted(rate < 100 ? "%.1f" : "%.0f", rate), format_bytes(memory.peak)});
   std::cout << table.text();
-  Results results = timing_results(timing);
+  Results results = timing_results(timing, device);
   results["images_per_second"] = rate;
   results["peak_resident_bytes"] = peak_resident_bytes();
   return results;
@@ -78,6 +87,7 @@ class BenchStep : public Command {
 
   Results run() override {
     const Compute compute = start_compute(work_.device);
+    announce(compute);
     CHECK(bank_ >= work_.batch, "--bank ", bank_, " is less than --batch-size ", work_.batch,
           ": a step's images are distinct");
     objective_.warm_epochs = 0;
@@ -86,35 +96,37 @@ class BenchStep : public Command {
     Trainer trainer({.network = network,
                      .objective = objective_,
                      .compute_type = compute.type,
-                     .seed = compute.seed},
+                     .seed = compute.seed,
+                     .device = compute.device},
                     bank_);
     fill_graph(trainer);
-    const Tensor images =
-        random_tensor({work_.batch, work_.image_size, work_.image_size, 3}, compute.seed, 1);
+    const Tensor images = random_images(work_, compute);
     std::vector<std::int64_t> indices(static_cast<std::size_t>(work_.batch));
     std::int64_t next = 0;
-    reset_peak_memory(kCpu);
-    const Timing timing = measure(work_.warmups, work_.repeats, [&] {
+    reset_peak_memory(compute.device);
+    const Timing timing = measure(repeats(work_, compute), [&] {
       for (std::int64_t& index : indices) index = next++ % bank_;
       trainer.step(images, indices, 1, 1.0);
     });
-    return report("training step", work_, timing);
+    return report("training step", work_, compute.device, timing);
   }
 
  private:
   // An empty graph would spare the step its positives: every row gets neighbours, as after an
   // epoch.
   static void fill_graph(Trainer& trainer) {
-    const Tensor& rows = trainer.graph().rows();
+    const Tensor& graph = trainer.graph().rows();
+    const Tensor rows = Tensor::empty(graph.shape(), DType::kI32);
     const std::int64_t images = rows.dim(0);
     const std::int64_t neighbours = rows.dim(1);
+    auto* const values = rows.data<std::int32_t>();
     for (std::int64_t i = 0; i < images; ++i) {
       for (std::int64_t k = 0; k < neighbours; ++k) {
-        rows.data<std::int32_t>()[i * neighbours + k] =
-            images == 1 ? -1
-                        : static_cast<std::int32_t>((i + 1 + k * 7919 % (images - 1)) % images);
+        const std::int64_t row = images == 1 ? -1 : (i + 1 + k * 7919 % (images - 1)) % images;
+        values[i * neighbours + k] = static_cast<std::int32_t>(row);
       }
     }
+    graph.copy_from(rows);
   }
 
   Work work_;
@@ -141,17 +153,18 @@ class BenchInfer : public Command {
 
   Results run() override {
     const Compute compute = start_compute(work_.device);
+    announce(compute);
     NetworkConfig config = work_.network;
     config.seed = compute.seed;
     ResNet network(config);
+    network.to(compute.device);
     network.set_compute_type(compute.type);
     network.train(false);
-    const Tensor images =
-        random_tensor({work_.batch, work_.image_size, work_.image_size, 3}, compute.seed, 1);
+    const Tensor images = random_images(work_, compute);
     const NoGrad guard;
-    reset_peak_memory(kCpu);
-    const Timing timing = measure(work_.warmups, work_.repeats, [&] { network.forward(images); });
-    return report("inference", work_, timing);
+    reset_peak_memory(compute.device);
+    const Timing timing = measure(repeats(work_, compute), [&] { network.forward(images); });
+    return report("inference", work_, compute.device, timing);
   }
 
  private:

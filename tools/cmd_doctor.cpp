@@ -20,8 +20,10 @@
 #include "engine/core/cuda_info.h"
 #include "engine/core/device.h"
 #include "engine/core/error.h"
+#include "engine/core/gpu_report.h"
 #include "engine/core/memory.h"
 #include "engine/core/parallel.h"
+#include "engine/files/plan_file.h"
 #include "tools/command.h"
 #include "tools/table.h"
 
@@ -71,9 +73,9 @@ struct Library {
   std::string use;
 };
 
-std::vector<Library> libraries() {
+std::vector<Library> libraries(const CudaInfo& cuda) {
   const dnnl_version_t* dnnl = dnnl_version();
-  return {
+  std::vector<Library> libraries = {
       {"oneDNN",
        INVP_TEXT(DNNL_VERSION_MAJOR) "." INVP_TEXT(DNNL_VERSION_MINOR) "." INVP_TEXT(
            DNNL_VERSION_PATCH),
@@ -91,10 +93,13 @@ std::vector<Library> libraries() {
        "settings"},
       {"CLI11", INVP_CLI11_VERSION, "", "command line"},
   };
+  for (const CudaLibrary& library : cuda.libraries)
+    libraries.push_back({library.name, library.built, library.loaded, library.use});
+  return libraries;
 }
 
 /// What would make this build faster or able to do more, each with the way to get it.
-std::vector<std::string> missing_things() {
+std::vector<std::string> missing_things(const GpuReport& gpus) {
   std::vector<std::string> missing;
   if (!std::string_view(INVP_BUILD_TYPE).starts_with("Rel")) {
     missing.emplace_back(
@@ -105,13 +110,7 @@ std::vector<std::string> missing_things() {
   missing.emplace_back(
       "built without AVX2: configure with -DINVP_NATIVE=ON on the machine that will run it");
 #endif
-#ifndef INVP_CUDA
-  missing.emplace_back(
-      std::filesystem::exists("/dev/nvidia0")
-          ? "an NVIDIA GPU is here but this build has no CUDA: cmake --preset cuda (needs the CUDA "
-            "toolkit)"
-          : "no CUDA in this build and no NVIDIA GPU in sight: the CPU does everything");
-#endif
+  missing.insert(missing.end(), gpus.missing.begin(), gpus.missing.end());
   return missing;
 }
 
@@ -135,14 +134,19 @@ class DoctorCommand : public Command {
 
   Results run() override {
     set_num_threads(threads_);
+    CudaInfo cuda = cuda_info();
+    try_gpus(cuda);
+    const GpuReport gpus = gpu_report(nvidia_hardware(), cuda);
     Results results;
     print_build(results);
     print_machine(results);
-    print_libraries(results);
+    print_gpus(cuda, gpus, results);
+    print_libraries(cuda, results);
+    const std::vector<std::string> missing = missing_things(gpus);
     std::cout << "\nWorth knowing\n";
-    results["missing"] = missing_things();
-    for (const std::string& line : missing_things()) std::cout << "  - " << line << '\n';
-    if (missing_things().empty()) std::cout << "  nothing is missing\n";
+    for (const std::string& line : missing) std::cout << "  - " << line << '\n';
+    if (missing.empty()) std::cout << "  nothing is missing\n";
+    results["missing"] = missing;
     return results;
   }
 
@@ -166,7 +170,6 @@ class DoctorCommand : public Command {
     const std::filesystem::path where =
         std::filesystem::weakly_canonical(std::filesystem::absolute(out_), error);
     const auto disk = std::filesystem::space(where, error);
-    const DeviceChoice choice = choose_device("auto");
 
     std::cout << "\nMachine\n";
     Table table(std::vector<std::string>(2));
@@ -179,18 +182,6 @@ class DoctorCommand : public Command {
     if (!error)
       table.row({"disk", message(format_bytes(static_cast<std::int64_t>(disk.available)),
                                  " free at ", where.string())});
-    table.row({"device", message(choice.device, " (", choice.reason, ")")});
-    const CudaInfo cuda = cuda_info();
-    for (const GpuInfo& gpu : cuda.gpus) {
-      table.row(
-          {"GPU", message(gpu.name, ", ", format_bytes(gpu.memory_bytes), ", compute capability ",
-                          gpu.compute_major, '.', gpu.compute_minor)});
-    }
-    if (cuda.built) {
-      table.row({"CUDA", message("runtime ", cuda.runtime / 1000, '.', cuda.runtime % 1000 / 10,
-                                 ", driver for ", cuda.driver / 1000, '.', cuda.driver % 1000 / 10,
-                                 cuda.problem.empty() ? "" : "; ", cuda.problem)});
-    }
     std::cout << table.text();
 
     results["processor"] = model;
@@ -200,15 +191,34 @@ class DoctorCommand : public Command {
     results["memory_bytes"] = total;
     results["memory_available_bytes"] = free;
     results["disk_free_bytes"] = error ? 0 : static_cast<std::int64_t>(disk.available);
-    results["device"] = message(choice.device);
-    results["cuda"] = cuda.built;
-    for (const GpuInfo& gpu : cuda.gpus) results["gpus"].push_back(gpu.name);
   }
 
-  static void print_libraries(Results& results) {
+  static void print_gpus(const CudaInfo& cuda, const GpuReport& report, Results& results) {
+    const DeviceChoice choice = choose_device("auto", cuda);
+    std::cout << "\nDevices\n";
+    Table table(std::vector<std::string>(2));
+    table.row({"--device auto", message(choice.device, ": ", choice.reason)});
+    for (const auto& [heading, text] : report.rows) table.row({heading, text});
+    if (const std::string plans = user_plan_file().string(); cuda.built && !plans.empty())
+      table.row({"plans", plans + (std::filesystem::exists(plans) ? "" : ", not there yet")});
+    std::cout << table.text();
+    results["device"] = message(choice.device);
+    results["cuda"] = cuda.built;
+    results["gpus"] = Results::array();
+    for (const GpuInfo& gpu : cuda.gpus) {
+      results["gpus"].push_back(
+          {{"name", gpu.name},
+           {"memory_bytes", gpu.memory_bytes},
+           {"free_bytes", gpu.free_bytes},
+           {"compute_capability", message(gpu.compute_major, '.', gpu.compute_minor)},
+           {"usable", obstacle(gpu).empty()}});
+    }
+  }
+
+  static void print_libraries(const CudaInfo& cuda, Results& results) {
     std::cout << "\nLibraries\n";
     Table table({"name", "built with", "loaded", "for"});
-    for (const Library& library : libraries()) {
+    for (const Library& library : libraries(cuda)) {
       table.row({library.name, library.compiled, library.loaded.empty() ? "-" : library.loaded,
                  library.use});
       results["libraries"][library.name] = library.compiled;

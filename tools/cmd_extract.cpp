@@ -45,8 +45,10 @@ class ExtractCommand : public Command {
     const Compute compute = start_compute(device_);
     const auto network = load_network(network_, layer_ == "head");
     network->set_compute_type(compute.type);
+    network->to(compute.device);
     const FeatureLayer layer = parsed_layer(*network);
     const auto dataset = open_dataset(source, split_);
+    announce(compute);
     Progress progress;
     Pace pace;
     const auto start = std::chrono::steady_clock::now();
@@ -58,8 +60,7 @@ class ExtractCommand : public Command {
         {.pipeline = evaluation_pipeline(network_, network->config()),
          .layer = layer,
          .batch_size = network_.batch_size,
-         .workers = worker_count(data_),
-         .device = compute.choice.device},
+         .workers = worker_count(data_)},
         [&](std::int64_t done, std::int64_t total) {
           pace.update(static_cast<double>(done), seconds());
           const double rate = pace.per_second();

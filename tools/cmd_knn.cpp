@@ -57,18 +57,21 @@ class KnnCommand : public Command {
     const Compute compute = start_compute(device_);
     const auto network = load_network(network_, true);
     network->set_compute_type(compute.type);
+    network->to(compute.device);
     const auto train = open_dataset(source, "train");
     const auto validation = open_validation(source);
     CHECK(validation != nullptr, data_.path, ": has no validation split to classify");
+    announce(compute);
     Features known = bank_of_checkpoint(*train);
     const bool from_bank = known.features.defined();
-    if (!from_bank) known = features_of(*network, *train, compute, "features of train");
-    const Features queries = features_of(*network, *validation, compute, "features of val");
+    if (!from_bank) known = features_of(*network, *train, "features of train");
+    const Features queries = features_of(*network, *validation, "features of val");
+    const Tensor bank = on_device(known.features, compute.device);
 
     knn_.classes = static_cast<std::int64_t>(train->classes().size());
     const auto start = std::chrono::steady_clock::now();
     const KnnAccuracy accuracy =
-        knn_classify(queries.features, queries.labels, known.features, known.labels, knn_).front();
+        knn_classify(queries.features, queries.labels, bank, known.labels, knn_).front();
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double rate = static_cast<double>(queries.labels.size()) / seconds;
@@ -82,6 +85,11 @@ class KnnCommand : public Command {
   }
 
  private:
+  static Tensor on_device(const Tensor& bank, Device device) {
+    const MemoryScope scope(MemoryUse::kBank);
+    return bank.to(device);
+  }
+
   // Undefined features where the checkpoint has no bank and none was insisted on.
   Features bank_of_checkpoint(const Dataset& train) const {
     if (bank_source_ == BankSource::kFeatures) return {};
@@ -100,15 +108,13 @@ class KnnCommand : public Command {
     return features;
   }
 
-  Features features_of(ResNet& network, const Dataset& dataset, const Compute& compute,
-                       const char* label) const {
+  Features features_of(ResNet& network, const Dataset& dataset, const char* label) const {
     Progress progress;
     return embed(network, dataset,
                  {.pipeline = evaluation_pipeline(network_, network.config()),
                   .layer = parse_feature_layer("head", network),
                   .batch_size = network_.batch_size,
-                  .workers = worker_count(data_),
-                  .device = compute.choice.device},
+                  .workers = worker_count(data_)},
                  [&](std::int64_t done, std::int64_t total) {
                    progress.show({.label = label, .done = done, .total = total, .detail = {}});
                  });

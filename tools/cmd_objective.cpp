@@ -48,9 +48,10 @@ class ObjectiveCommand : public Command {
   Results run() override {
     const Compute compute = start_compute(device_);
     const TensorFile in = read_safetensors(in_);
+    announce(compute);
     const ObjectiveCase given{.features = needed(in, in_, "features"),
                               .indices = needed(in, in_, "indices"),
-                              .bank = needed(in, in_, "bank").to(compute.choice.device),
+                              .bank = needed(in, in_, "bank").to(compute.device),
                               .neighbors = needed(in, in_, "neighbors")};
     const ObjectiveResult result = run_objective_case(given, objective_);
     write_safetensors(to_, TensorFile{.tensors = {{"loss", result.loss},

@@ -3,9 +3,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "engine/core/parallel.h"
 #include "engine/files/safetensors.h"
 #include "tools/command.h"
+#include "tools/device_options.h"
 #include "tools/op_table.h"
 #include "tools/table.h"
 
@@ -69,7 +69,13 @@ class OpCommand : public Command {
     options.text("to", to_, "FILE", "where the results go (safetensors)");
     options.repeated("attr", attributes_, "key=value", "an attribute of the operation");
     options.flag("list", list_, "print the operations with their inputs and attributes");
-    options.integer("threads", threads_, {0, 1024}, "CPU threads; 0: every core allowed");
+    options.group("Device");
+    options.text("device", device_.device, "NAME", "cpu, cuda, cuda:N or auto");
+    options.choice("precision", device_.precision, {"fp32", "tf32"},
+                   "arithmetic of f32 products; tf32 is fp32 on a CPU");
+    options.flag("deterministic", device_.deterministic,
+                 "same bits on every run (always so on the CPU)");
+    options.integer("threads", device_.threads, {0, 1024}, "CPU threads; 0: every core allowed");
   }
 
   Results run() override {
@@ -84,10 +90,11 @@ class OpCommand : public Command {
     const Op& op = find_op(name_);
     if (in_.empty()) throw UsageError("--in FILE is missing: the tensors to read");
     if (to_.empty()) throw UsageError("--to FILE is missing: where the results go");
-    set_num_threads(threads_);
+    const Compute compute = start_compute(device_);
     const TensorFile in = read_safetensors(in_);
+    announce(compute);
     warn_unused(op, in);
-    const NamedTensors results = run_op(op, in, attributes_);
+    const NamedTensors results = run_op(op, in, attributes_, compute.device);
     write_safetensors(to_, results);
     Table table({"tensor", "dtype", "shape"});
     Results shapes = Results::object();
@@ -115,7 +122,7 @@ class OpCommand : public Command {
   std::string to_;
   std::vector<std::string> attributes_;
   bool list_ = false;
-  int threads_ = 0;
+  DeviceOptions device_;
 };
 
 }  // namespace

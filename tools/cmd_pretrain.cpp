@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/memory.h"
-#include "engine/core/parallel.h"
 #include "invp/report/run_reporter.h"
 #include "tools/command.h"
 #include "tools/pretrain_options.h"
@@ -67,6 +66,7 @@ class PretrainCommand : public Command {
     refuse_to_overwrite();
     const StopSignal signals;
     Reporter reporter(config.out, title(config, *train), options_->to_toml());
+    reporter.note(device_line(settings_.compute()));
     config.resume = checkpoint_to_resume(reporter);
     greet(reporter, config, *train, validation.get());
     const PretrainResult result = pretrain(config, *train, validation.get(), reporter);
@@ -99,15 +99,17 @@ class PretrainCommand : public Command {
 
   static void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
                     const Dataset* validation) {
-    observer.note(message("data     ", train.kind(), ", ", train.size(), " images to train on",
-                          validation == nullptr
-                              ? ", no validation split"
-                              : message(", ", validation->size(), " to validate with")));
+    observer.note(
+        message("data     ", train.kind(), ", ", train.size(), " images to train on",
+                validation == nullptr ? ", no validation split"
+                                      : message(", ", validation->size(), " to validate with"),
+                ", ", config.workers, " loader threads, augmentation ",
+                config.augment_on.value_or(best_augment_on(config.device)) == AugmentOn::kWorkers
+                    ? "in them"
+                    : message("on ", config.device)));
     observer.note(message("network  ", name_of(config.network.arch), ", width ",
                           config.network.width, ", embedding ", config.network.dim, ", images of ",
                           config.augment.image_size, " px"));
-    observer.note(message("device   ", config.device, ", ", num_threads(), " threads, ",
-                          config.workers, " loader threads"));
     observer.note(
         message("run      ", config.out.string(),
                 config.resume ? ", resumed from " + config.resume->filename().string() : ""));
@@ -119,7 +121,8 @@ class PretrainCommand : public Command {
     // A smoke run that stopped within its first epoch has its last step to show.
     if (result.epoch == 0)
       last.loss = step.loss, last.loss_ins = step.loss_ins, last.loss_inv = step.loss_inv;
-    const std::int64_t peak = std::max(last.peak_memory_bytes, memory_stats(kCpu).peak);
+    const std::int64_t peak =
+        std::max(last.peak_memory_bytes, memory_stats(settings_.compute().device).peak);
     if (result.finished) {
       reporter.note(
           message("finished after ", result.epoch, " epochs, peak memory ", format_bytes(peak)));

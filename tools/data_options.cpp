@@ -22,6 +22,17 @@ void declare_data(Options& options, DataOptions& data) {
                   "threads that decode and augment; 0: one for every CPU thread");
 }
 
+void declare_augment_on(Options& options, DataOptions& data) {
+  options.choice("augment-on", data.augment_on, {"auto", "cpu", "device"},
+                 "where images are resized, coloured and blurred; auto: on the GPU, if there is "
+                 "one. The result is the same");
+}
+
+std::optional<AugmentOn> augment_on(const DataOptions& data) {
+  if (data.augment_on == "auto") return std::nullopt;
+  return data.augment_on == "cpu" ? AugmentOn::kWorkers : AugmentOn::kDevice;
+}
+
 DataSource data_source(const DataOptions& data) {
   if (data.path.empty() && data.format != "synthetic") {
     throw UsageError("--data PATH is missing: where the images are; --format synthetic needs none");

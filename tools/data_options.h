@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "data/loader.h"
 #include "data/open_dataset.h"
 #include "tools/options.h"
 
@@ -18,9 +20,15 @@ struct DataOptions {
   int synthetic_size = 32;
   std::int64_t synthetic_seed = 0;
   int workers = 0;  ///< 0: one for every thread
+  std::string augment_on = "auto";
 };
 
 void declare_data(Options& options, DataOptions& data);
+
+/// --augment-on, for commands that train.
+void declare_augment_on(Options& options, DataOptions& data);
+/// Unset for "auto".
+std::optional<AugmentOn> augment_on(const DataOptions& data);
 
 /// Throws UsageError when neither a path nor the synthetic set was asked for.
 DataSource data_source(const DataOptions& data);

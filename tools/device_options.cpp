@@ -1,8 +1,21 @@
 #include "tools/device_options.h"
 
+#include <iostream>
+
+#include "engine/core/error.h"
+#include "engine/core/numerics.h"
 #include "engine/core/parallel.h"
 
 namespace invp {
+
+namespace {
+
+std::string precision_text(const DeviceOptions& device, bool on_cpu) {
+  if (on_cpu) return device.precision == "tf32" ? "fp32, as tf32 is on a CPU" : device.precision;
+  return device.precision + (device.deterministic ? ", deterministic" : ", not deterministic");
+}
+
+}  // namespace
 
 void declare_device(Options& options, DeviceOptions& device) {
   options.group("Device");
@@ -17,8 +30,22 @@ void declare_device(Options& options, DeviceOptions& device) {
 
 Compute start_compute(const DeviceOptions& device) {
   set_num_threads(device.threads);
-  return {choose_device(device.device), device.precision == "bf16" ? DType::kBF16 : DType::kF32,
-          static_cast<std::uint64_t>(device.seed)};
+  set_numerics({.allow_tf32 = device.precision == "tf32", .deterministic = device.deterministic});
+  const DeviceChoice choice = choose_device(device.device);
+  return {.device = choice.device,
+          .type = device.precision == "bf16" ? DType::kBF16 : DType::kF32,
+          .seed = static_cast<std::uint64_t>(device.seed),
+          .text = message(choice.device, ", ", precision_text(device, choice.device == kCpu), ", ",
+                          num_threads(), num_threads() == 1 ? " thread" : " threads"),
+          .reason = choice.reason};
+}
+
+std::string device_line(const Compute& compute) {
+  return message("device   ", compute.text, ": ", compute.reason);
+}
+
+void announce(const Compute& compute) {
+  std::cerr << device_line(compute) << '\n';
 }
 
 }  // namespace invp

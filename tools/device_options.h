@@ -21,13 +21,22 @@ struct DeviceOptions {
 
 void declare_device(Options& options, DeviceOptions& device);
 
-/// What they come to; the thread pool is set. Throws Error with the way out for a device that is
-/// not there.
+/// What they come to.
 struct Compute {
-  DeviceChoice choice;
+  Device device;
   DType type = DType::kF32;
   std::uint64_t seed = 0;
+  std::string text;    ///< "cpu, fp32, 2 threads"
+  std::string reason;  ///< why there
 };
+
+/// Sets threads and numerics for the whole process. Throws Error with the way out for a device that
+/// is not there.
 Compute start_compute(const DeviceOptions& device);
+
+/// Line one of a run: "device   cpu, fp32, 2 threads: there is no NVIDIA GPU here".
+std::string device_line(const Compute& compute);
+/// Prints it on stderr, before the first work.
+void announce(const Compute& compute);
 
 }  // namespace invp

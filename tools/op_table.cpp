@@ -32,7 +32,7 @@ NamedTensors apply_batch_norm(const OpArguments& in, BatchNormFusion fusion) {
   const Tensor x = in.input("input");
   const auto or_full = [&](const char* name, float value) {
     const Tensor given = in.input(name);
-    return given ? given : Tensor::full({x.dim(-1)}, value);
+    return given ? given : Tensor::full({x.dim(-1)}, value, x.device());
   };
   const Tensor gamma = or_full("weight", 1);
   const Tensor beta = or_full("bias", 0);
@@ -80,7 +80,8 @@ Tensor along_last(const OpArguments& in) {
 NamedTensors apply_sgd_step(const OpArguments& in) {
   const Tensor weight = in.input("weight");
   const Tensor given = in.input("momentum_buffer");
-  const Tensor momentum = given ? given : Tensor::zeros(weight.shape());
+  const Tensor momentum =
+      given ? given : Tensor::zeros(weight.shape(), DType::kF32, weight.device());
   const SgdItem item{.weight = weight,
                      .gradient = in.input("grad"),
                      .momentum = momentum,
@@ -141,6 +142,9 @@ std::vector<Op> build() {
        })},
       {"linear", kWeighted, {}, gives([](const auto& in) {
          return linear(in.input("input"), in.input("weight"), in.input("bias"));
+       })},
+      {"linear_relu", kWeighted, {}, gives([](const auto& in) {
+         return linear_relu(in.input("input"), in.input("weight"), in.input("bias"));
        })},
       {"matmul", kBinary, {}, gives([](const auto& in) {
          return matmul(in.input("input"), in.input("other"));

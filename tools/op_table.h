@@ -36,8 +36,8 @@ struct OpAttribute {
   std::string default_value;  ///< empty: required
 };
 
-/// What an operation is called with: tensors already in the engine's layouts, attributes with their
-/// defaults.
+/// What an operation is called with: tensors already in the engine's layouts and on its device,
+/// attributes with their defaults.
 class OpArguments {
  public:
   OpArguments(std::map<std::string, Tensor> inputs, std::map<std::string, std::string> attributes)
@@ -76,10 +76,11 @@ const std::vector<Op>& op_table();
 /// Throws UsageError naming the nearest operation.
 const Op& find_op(const std::string& name);
 
-/// Runs `op` on the tensors of a file, in PyTorch's layouts both ways. With `grad_output` among
-/// them the result includes grad_<name> for every differentiable floating-point input. Throws
-/// UsageError for attributes that do not exist or do not parse, Error for inputs that are missing
-/// or do not fit.
-NamedTensors run_op(const Op& op, const TensorFile& in, const std::vector<std::string>& attributes);
+/// Runs `op` on a device on the tensors of a file, in PyTorch's layouts both ways. With
+/// `grad_output` among them the result includes grad_<name> for every differentiable floating-point
+/// input. Throws UsageError for attributes that do not exist or do not parse, Error for inputs that
+/// are missing or do not fit.
+NamedTensors run_op(const Op& op, const TensorFile& in, const std::vector<std::string>& attributes,
+                    Device device);
 
 }  // namespace invp

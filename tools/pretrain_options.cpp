@@ -34,6 +34,7 @@ void PretrainOptions::declare(Options& options) {
   options.flag("center-head", config_.center_head,
                "set the last bias so that the first outputs have mean zero");
   augment_.declare(options);
+  declare_augment_on(options, data_);
 
   options.group("Evaluation");
   options.integer("knn-k", config_.knn_k, {1, 1e6},
@@ -70,12 +71,13 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   config_.milestones.assign(milestones_.begin(), milestones_.end());
   config_.augment = augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
-  const Compute compute = start_compute(device_);
-  config_.device = compute.choice.device;
-  config_.compute_type = compute.type;
-  config_.seed = compute.seed;
-  config_.network.seed = compute.seed;
+  compute_ = start_compute(device_);
+  config_.device = compute_.device;
+  config_.compute_type = compute_.type;
+  config_.seed = compute_.seed;
+  config_.network.seed = compute_.seed;
   config_.workers = worker_count(data_);
+  config_.augment_on = augment_on(data_);
   config_.out = out_;
   try {
     config_.objective.check();

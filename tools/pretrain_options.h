@@ -11,10 +11,12 @@ namespace invp {
 class PretrainOptions {
  public:
   void declare(Options& options);
-  /// Throws UsageError for options that do not go together. Sets the thread pool.
+  /// Throws UsageError for options that do not go together. Sets threads and numerics.
   PretrainConfig resolve(const Options& options);
 
   const DataOptions& data() const { return data_; }
+  /// Once resolved.
+  const Compute& compute() const { return compute_; }
   const std::string& resume() const { return resume_; }
   const std::string& out() const { return out_; }
 
@@ -23,6 +25,7 @@ class PretrainOptions {
   DataOptions data_;
   AugmentOptions augment_;
   DeviceOptions device_;
+  Compute compute_;
   std::string out_ = "runs/pretrain";
   std::string resume_;
   std::vector<std::int64_t> milestones_;

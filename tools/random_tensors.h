@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "engine/autograd/node.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
@@ -40,6 +41,14 @@ inline Tensor random_directions(std::int64_t rows, std::int64_t dim, std::uint64
     }
   });
   return tensor;
+}
+
+/// x as if an operation had made it: its gradient is computed and then dropped, in any dtype.
+inline Tensor as_input(const Tensor& x) {
+  Tensor leaf = Tensor::zeros({});
+  leaf.set_requires_grad(true);
+  return record("input", x.detach(), {leaf},
+                [] { return [](const Tensor&, const Needs&) -> Grads { return {Tensor()}; }; });
 }
 
 }  // namespace invp

@@ -39,8 +39,9 @@ std::map<std::string, std::string> parse_attributes(const Op& op,
 bool crosses_border(const Op& op, const Tensor& tensor) {
   return op.border == Border::kSpatial && tensor.rank() == 4;
 }
-Tensor inward(const Op& op, const Tensor& tensor) {
-  return crosses_border(op, tensor) ? channels_last(tensor) : tensor;
+/// A copy: operations may write to what they are given.
+Tensor inward(const Op& op, const Tensor& tensor, Device device) {
+  return (crosses_border(op, tensor) ? channels_last(tensor) : tensor.clone()).to(device);
 }
 Tensor outward(const Op& op, const Tensor& tensor) {
   return crosses_border(op, tensor) ? channels_first(tensor) : tensor.to(kCpu);
@@ -112,8 +113,8 @@ const Op& find_op(const std::string& name) {
                            "? (invp op --list names all)"));
 }
 
-NamedTensors run_op(const Op& op, const TensorFile& in,
-                    const std::vector<std::string>& attributes) {
+NamedTensors run_op(const Op& op, const TensorFile& in, const std::vector<std::string>& attributes,
+                    Device device) {
   std::map<std::string, Tensor> inputs;
   const Tensor* grad_output = in.find("grad_output");
   for (const OpInput& input : op.inputs) {
@@ -122,7 +123,7 @@ NamedTensors run_op(const Op& op, const TensorFile& in,
       CHECK(input.presence == kOptional, missing_input(op, input.name, in));
       continue;
     }
-    Tensor ready = inward(op, tensor->clone());
+    Tensor ready = inward(op, *tensor, device);
     if (grad_output != nullptr && input.derivative == Derivative::kGiven && is_floating(ready))
       ready.set_requires_grad(true);
     inputs.emplace(input.name, ready);
@@ -130,7 +131,7 @@ NamedTensors run_op(const Op& op, const TensorFile& in,
   NamedTensors results = op.run(OpArguments(inputs, parse_attributes(op, attributes)));
   if (grad_output != nullptr) {
     const Tensor& output = results.front().second;
-    const Tensor seed = inward(op, *grad_output);
+    const Tensor seed = inward(op, *grad_output, device);
     CHECK(seed.shape() == output.shape() || (seed.numel() == 1 && output.numel() == 1), op.name,
           ": grad_output has shape ", grad_output->shape(), ", the output ",
           outward(op, output).shape());

@@ -10,15 +10,17 @@
 
 namespace invp {
 
-Timing measure(int warmups, int repeats, const std::function<void()>& body,
+Timing measure(const Repeats& repeats, const std::function<void()>& body,
                const std::function<void()>& prepare) {
   using Clock = std::chrono::steady_clock;
   std::vector<double> times;
-  for (int i = 0; i < warmups + repeats; ++i) {
+  for (int i = 0; i < repeats.warmups + repeats.measured; ++i) {
     if (prepare) prepare();
+    synchronize(repeats.device);
     const Clock::time_point start = Clock::now();
     body();
-    if (i >= warmups)
+    synchronize(repeats.device);
+    if (i >= repeats.warmups)
       times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   }
   std::sort(times.begin(), times.end());
@@ -36,11 +38,11 @@ std::string format_spread(const Timing& timing) {
   return format_ms(timing.least) + " .. " + format_ms(timing.most);
 }
 
-Results timing_results(const Timing& timing) {
+Results timing_results(const Timing& timing, Device device) {
   return {{"ms", timing.median},
           {"ms_min", timing.least},
           {"ms_max", timing.most},
-          {"peak_memory_bytes", memory_stats(kCpu).peak}};
+          {"peak_memory_bytes", memory_stats(device).peak}};
 }
 
 }  // namespace invp

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "engine/core/device.h"
 #include "tools/command.h"
 
 namespace invp {
@@ -15,8 +16,15 @@ struct Timing {
   double most = 0;
 };
 
-/// Runs `body` `warmups` times unmeasured, then `repeats` times; `prepare` before each, unmeasured.
-Timing measure(int warmups, int repeats, const std::function<void()>& body,
+/// How often something is done, and where: the clock starts when the device is idle and stops when
+/// it is idle again.
+struct Repeats {
+  Device device;
+  int warmups = 2;  ///< unmeasured
+  int measured = 5;
+};
+/// `prepare` runs before each `body`, unmeasured.
+Timing measure(const Repeats& repeats, const std::function<void()>& body,
                const std::function<void()>& prepare = {});
 
 /// "12.3", "0.0412": three figures.
@@ -24,8 +32,8 @@ std::string format_ms(double ms);
 /// "12.3 .. 14.1"
 std::string format_spread(const Timing& timing);
 
-/// The keys every benchmark reports: ms, ms_min, ms_max, peak_memory_bytes (of tensors, since the
-/// last reset).
-Results timing_results(const Timing& timing);
+/// The keys every benchmark reports: ms, ms_min, ms_max, peak_memory_bytes (of the device's
+/// tensors, since the last reset).
+Results timing_results(const Timing& timing, Device device);
 
 }  // namespace invp

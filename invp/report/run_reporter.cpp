@@ -35,18 +35,18 @@ std::string right(const std::string& text, std::size_t width) {
 }  // namespace
 
 std::string epoch_heading() {
-  return "   epoch     loss      ins      inv   kNN-1   kNN-5      rate     img/s     time";
+  return "   epoch    loss     ins     inv   kNN-1   kNN-5     rate   img/s  wait     time";
 }
 
 std::string epoch_row(const EpochReport& report, std::int64_t epochs) {
   const auto percent = [](const std::optional<double>& value) {
     return value ? column("%8.2f", *value) : right("-", 8);
   };
-  return right(message(report.epoch, '/', epochs), 8) + column("%9.4f", report.loss) +
-         column("%9.4f", report.loss_ins) + column("%9.4f", report.loss_inv) +
+  return right(message(report.epoch, '/', epochs), 8) + column("%8.4f", report.loss) +
+         column("%8.4f", report.loss_ins) + column("%8.4f", report.loss_inv) +
          percent(report.knn_top1) + percent(report.knn_top5) +
-         column("%10.3g", report.learning_rate) + right(format_rate(report.images_per_second), 10) +
-         right(format_duration(report.seconds), 9);
+         column("%9.3g", report.learning_rate) + right(format_rate(report.images_per_second), 8) +
+         column("%5.0f%%", 100 * report.data_wait) + right(format_duration(report.seconds), 9);
 }
 
 RunReporter::RunReporter(std::filesystem::path folder, std::string title,
@@ -79,7 +79,8 @@ void RunReporter::step_finished(const StepReport& report) {
   progress_.show({.label = message("epoch ", report.epoch, '/', plan_.epochs),
                   .done = report.step,
                   .total = plan_.steps_per_epoch,
-                  .detail = "loss " + column("%.3f", report.loss),
+                  .detail = "loss " + column("%.3f", report.loss) + "  data wait " +
+                            column("%.0f%%", 100 * report.data_wait),
                   .per_second = steps_a_second * images_a_step,
                   .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
   if (events_ && report.global_step % kStepsBetweenPoints == 0) {
@@ -87,6 +88,7 @@ void RunReporter::step_finished(const StepReport& report) {
     events_->scalar("step/loss_ins", report.loss_ins, report.global_step);
     events_->scalar("step/loss_inv", report.loss_inv, report.global_step);
     events_->scalar("step/learning_rate", report.learning_rate, report.global_step);
+    events_->scalar("step/data_wait", report.data_wait, report.global_step);
   }
 }
 
@@ -114,6 +116,7 @@ void RunReporter::epoch_finished(const EpochReport& report) {
     if (report.knn_top5) events_->scalar("epoch/knn_top5", *report.knn_top5, report.global_step);
     events_->scalar("epoch/learning_rate", report.learning_rate, report.global_step);
     events_->scalar("epoch/images_per_second", report.images_per_second, report.global_step);
+    events_->scalar("epoch/data_wait", report.data_wait, report.global_step);
     events_->flush();
   }
 }

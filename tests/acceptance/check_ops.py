@@ -60,7 +60,7 @@ def check(score, args, folder, name, seed):
     what = f"({where}; {case.attributes}; seed {seed})"
     try:
         files = ("--in", folder / "in.safetensors", "--to", folder / "out.safetensors")
-        program.run(args.invp, "op", name, *files, *attributes)
+        program.run(args.invp, "op", name, *files, *attributes, "--device", args.device)
     except RuntimeError as error:
         score.fail(f"{name}: {error} {what}")
         return

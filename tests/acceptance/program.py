@@ -13,6 +13,7 @@ def parser(description):
     result = argparse.ArgumentParser(description=description)
     result.add_argument("--invp", default=str(ROOT / "build/bin/invp"))
     result.add_argument("--seed", type=int, default=0)
+    result.add_argument("--device", default="auto", help="as invp takes it")
     return result
 
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "tests/support/values.h"
+#include "tests/support/devices.h"
 
 namespace invp {
 namespace {
@@ -77,13 +77,17 @@ KnnAccuracy slow_knn(const Problem& problem, std::int64_t k, double tau, std::in
   return accuracy;
 }
 
-TEST(Knn, EqualsTheSlowOneForSeveralTemperatures) {
-  const Problem problem = make_problem(12, 900, 700, 17);
+class KnnTest : public testing::DeviceTest {};
+RUN_ON_EACH_DEVICE(KnnTest);
+
+TEST_P(KnnTest, EqualsTheSlowOneForSeveralTemperatures) {
+  const std::int64_t queries = device() == kCpu ? 700 : 40;  // emulated GPUs are slow
+  const Problem problem = make_problem(12, 900, queries, 17);
   for (const std::int64_t k : {1, 20, 200, 5000}) {
     const KnnConfig config{.k = k, .taus = {0.07, 0.5}};
     const std::vector<KnnAccuracy> accuracy =
-        knn_classify(testing::tensor(problem.queries, {700, 12}), problem.query_labels,
-                     testing::tensor(problem.bank, {900, 12}), problem.labels, config);
+        knn_classify(testing::tensor(problem.queries, {queries, 12}), problem.query_labels,
+                     testing::tensor(problem.bank, {900, 12}, device()), problem.labels, config);
     ASSERT_EQ(accuracy.size(), 2u);
     for (std::size_t t = 0; t < 2; ++t) {
       const KnnAccuracy want = slow_knn(problem, k, config.taus[t], 17);
@@ -95,8 +99,8 @@ TEST(Knn, EqualsTheSlowOneForSeveralTemperatures) {
   }
 }
 
-TEST(Knn, ScoresAreVotesRelativeToTheNearest) {
-  const Tensor bank = testing::tensor({1, 0.5, 0.25, -1}, {4, 1});
+TEST_P(KnnTest, ScoresAreVotesRelativeToTheNearest) {
+  const Tensor bank = testing::tensor({1, 0.5, 0.25, -1}, {4, 1}, device());
   const Tensor query = testing::tensor({1}, {1, 1});
   const Labels labels{2, 0, 2, 1};
   const Tensor scores = knn_scores(query, bank, labels, {.k = 3, .taus = {0.5}, .classes = 5});
@@ -105,8 +109,8 @@ TEST(Knn, ScoresAreVotesRelativeToTheNearest) {
   for (std::size_t c = 0; c < 5; ++c) EXPECT_NEAR(scores.span<float>()[c], want[c], 1e-6);
 }
 
-TEST(Knn, EqualScoresGoToTheLowerClassAndEmptyClassesFillUp) {
-  const Tensor bank = testing::tensor({1, 1, 1}, {3, 1});
+TEST_P(KnnTest, EqualScoresGoToTheLowerClassAndEmptyClassesFillUp) {
+  const Tensor bank = testing::tensor({1, 1, 1}, {3, 1}, device());
   const Tensor query = testing::tensor({1}, {1, 1});
   const Labels labels{5, 3, 7};
   const auto right = [&](std::int64_t label) {
@@ -121,15 +125,23 @@ TEST(Knn, EqualScoresGoToTheLowerClassAndEmptyClassesFillUp) {
   EXPECT_EQ(right(2), (std::pair{0.0, 0.0}));
 }
 
-TEST(Knn, SurvivesAnExtremeTemperature) {
-  const Tensor bank = testing::tensor({1, 0.5}, {2, 1});
+TEST_P(KnnTest, SurvivesAnExtremeTemperature) {
+  const Tensor bank = testing::tensor({1, 0.5}, {2, 1}, device());
   const KnnAccuracy accuracy = knn_classify(testing::tensor({1}, {1, 1}), Labels{1}, bank,
                                             Labels{1, 0}, {.k = 2, .taus = {1e-4}})[0];
   EXPECT_EQ(accuracy.top1, 100);
 }
 
-TEST(Knn, RefusesWhatDoesNotFit) {
-  const Tensor bank = Tensor::zeros({2, 1});
+TEST_P(KnnTest, RefusesNaN) {
+  const Tensor bank = testing::tensor({1, std::nan("")}, {2, 1}, device());
+  const auto run = [&] {
+    knn_classify(testing::tensor({1}, {1, 1}), Labels{1}, bank, Labels{1, 0}, {.k = 2});
+  };
+  EXPECT_THROW(run(), Error);
+}
+
+TEST_P(KnnTest, RefusesWhatDoesNotFit) {
+  const Tensor bank = Tensor::zeros({2, 1}, DType::kF32, device());
   const Tensor query = Tensor::zeros({1, 1});
   const auto run = [&](const Labels& query_labels, const Labels& labels, const KnnConfig& config) {
     knn_classify(query, query_labels, bank, labels, config);

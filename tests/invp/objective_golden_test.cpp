@@ -4,10 +4,11 @@
 
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "engine/files/safetensors.h"
 #include "invp/objective_case.h"
-#include "tests/support/values.h"
+#include "tests/support/devices.h"
 
 namespace invp {
 namespace {
@@ -56,14 +57,15 @@ std::vector<std::multiset<std::int64_t>> sets_of(const Tensor& lists) {
   return sets;
 }
 
-class ObjectiveGolden : public ::testing::TestWithParam<const char*> {};
+class ObjectiveGolden : public ::testing::TestWithParam<std::tuple<Device, const char*>> {};
 
 TEST_P(ObjectiveGolden, Agrees) {
-  const TensorFile file = read_safetensors(
-      std::string(INVP_SOURCE_DIR) + "/tests/golden/data/objective_" + GetParam() + ".safetensors");
+  const auto& [device, name] = GetParam();
+  const TensorFile file = read_safetensors(std::string(INVP_SOURCE_DIR) +
+                                           "/tests/golden/data/objective_" + name + ".safetensors");
   const ObjectiveResult result = run_objective_case({.features = need(file, "features"),
                                                      .indices = need(file, "indices"),
-                                                     .bank = need(file, "bank"),
+                                                     .bank = need(file, "bank").to(device),
                                                      .neighbors = need(file, "neighbors")},
                                                     config_of(file));
   EXPECT_LT(distance(result.loss, need(file, "want_loss")), 2e-6);
@@ -76,8 +78,13 @@ TEST_P(ObjectiveGolden, Agrees) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ObjectiveGolden,
-                         ::testing::Values("paper", "paper_easy", "released", "released_all"),
-                         [](const auto& test) { return std::string(test.param); });
+                         ::testing::Combine(::testing::ValuesIn(testing::available_devices()),
+                                            ::testing::Values("paper", "paper_easy", "released",
+                                                              "released_all")),
+                         [](const auto& test) {
+                           return std::string(std::get<1>(test.param)) +
+                                  (std::get<0>(test.param) == kCpu ? "_cpu" : "_cuda");
+                         });
 
 }  // namespace
 }  // namespace invp

@@ -6,6 +6,7 @@
 #include "engine/core/parallel.h"
 #include "optim/schedule.h"
 #include "tests/support/close.h"
+#include "tests/support/devices.h"
 
 namespace invp::testing {
 namespace {
@@ -24,18 +25,29 @@ struct Oracle {
   }
 };
 
-TEST(Sgd, ByHand) {
-  const Tensor w = leaf({1}, {1});
+class SgdTest : public DeviceTest {
+ protected:
+  static Tensor make(const Values& values, const Shape& shape) {
+    return tensor(values, shape, device());
+  }
+  static Tensor make_leaf(const Values& values, const Shape& shape) {
+    return leaf(values, shape, device());
+  }
+};
+RUN_ON_EACH_DEVICE(SgdTest);
+
+TEST_P(SgdTest, ByHand) {
+  const Tensor w = make_leaf({1}, {1});
   Sgd sgd(
       {{.parameters = {{"w", w}}, .hyper = {.lr = 0.1, .momentum = 0.5, .weight_decay = 0.25}}});
-  w.set_grad(tensor({2}, {1}));
+  w.set_grad(make({2}, {1}));
   sgd.step();  // v = 2 + 0.25, w = 1 - 0.225
   EXPECT_FLOAT_EQ(w.item(), 0.775F);
   sgd.step();  // v = 0.5 * 2.25 + 2 + 0.25 * 0.775
   EXPECT_FLOAT_EQ(w.item(), 0.775F - 0.1F * (1.125F + 2.19375F));
 }
 
-TEST(Sgd, FollowsTheRuleOverManyParametersAndGroups) {
+TEST_P(SgdTest, FollowsTheRuleOverManyParametersAndGroups) {
   const std::vector<Shape> shapes = {{1}, {3, 5}, {0, 4}, {70001}, {2, 3, 3, 7}};
   std::vector<Oracle> oracles;
   std::vector<Tensor> weights;
@@ -44,14 +56,14 @@ TEST(Sgd, FollowsTheRuleOverManyParametersAndGroups) {
   groups[1].hyper = {.lr = 0.01, .momentum = 0, .weight_decay = 0};
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     oracles.push_back({.weight = random_values(i, shapes[i].numel())});
-    weights.push_back(leaf(oracles.back().weight, shapes[i]));
+    weights.push_back(make_leaf(oracles.back().weight, shapes[i]));
     groups[i % 2].parameters.push_back({message("p", i), weights.back()});
   }
   Sgd sgd(groups);
   for (std::uint64_t step = 0; step < 4; ++step) {
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const Values gradient = random_values(100 * step + i, shapes[i].numel());
-      weights[i].set_grad(tensor(gradient, shapes[i]));
+      weights[i].set_grad(make(gradient, shapes[i]));
       const SgdHyper& hyper = groups[i % 2].hyper;
       oracles[i].step(gradient, 0.5 * hyper.lr, hyper.momentum, hyper.weight_decay);
     }
@@ -64,12 +76,12 @@ TEST(Sgd, FollowsTheRuleOverManyParametersAndGroups) {
   }
 }
 
-TEST(Sgd, LeavesGradientsAloneAndDoesNotDependOnThreads) {
+TEST_P(SgdTest, LeavesGradientsAloneAndDoesNotDependOnThreads) {
   const auto run = [](int threads) {
     set_num_threads(threads);
-    const Tensor w = leaf(random_values(1, 100000), {100000});
+    const Tensor w = make_leaf(random_values(1, 100000), {100000});
     const Values gradient = random_values(2, 100000);
-    w.set_grad(tensor(gradient, {100000}));
+    w.set_grad(make(gradient, {100000}));
     Sgd sgd({{.parameters = {{"w", w}}, .hyper = {}}});
     sgd.step();
     sgd.step();
@@ -80,11 +92,11 @@ TEST(Sgd, LeavesGradientsAloneAndDoesNotDependOnThreads) {
   expect_identical(run(1), run(3));
 }
 
-TEST(Sgd, SkipsWhatHasNoGradient) {
-  const Tensor used = leaf({1}, {1});
-  const Tensor unused = leaf({1}, {1});
+TEST_P(SgdTest, SkipsWhatHasNoGradient) {
+  const Tensor used = make_leaf({1}, {1});
+  const Tensor unused = make_leaf({1}, {1});
   Sgd sgd({{.parameters = {{"used", used}, {"unused", unused}}, .hyper = {.weight_decay = 1}}});
-  used.set_grad(tensor({1}, {1}));
+  used.set_grad(make({1}, {1}));
   sgd.step();
   EXPECT_EQ(unused.item(), 1);
   EXPECT_EQ(sgd.state().size(), 1u);
@@ -92,18 +104,18 @@ TEST(Sgd, SkipsWhatHasNoGradient) {
   EXPECT_FALSE(used.grad().defined());
 }
 
-TEST(Sgd, StateCarriesOn) {
-  const auto make = [](const Tensor& w) {
+TEST_P(SgdTest, StateCarriesOn) {
+  const auto make_sgd = [](const Tensor& w) {
     return Sgd({{.parameters = {{"w", w}}, .hyper = {.lr = 0.1}}});
   };
-  const Tensor a = leaf({1, 2}, {2});
-  Sgd first = make(a);
-  a.set_grad(tensor({3, 4}, {2}));
+  const Tensor a = make_leaf({1, 2}, {2});
+  Sgd first = make_sgd(a);
+  a.set_grad(make({3, 4}, {2}));
   first.step();
   const Tensor b = a.clone().set_requires_grad(true);
-  Sgd second = make(b);
-  second.load_state(first.state(), "file");
-  b.set_grad(tensor({3, 4}, {2}));
+  Sgd second = make_sgd(b);
+  second.load_state({{"w", first.state().at(0).tensor.to(kCpu)}}, "file");
+  b.set_grad(make({3, 4}, {2}));
   first.step();
   second.step();
   expect_identical(a, b);

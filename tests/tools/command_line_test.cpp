@@ -30,7 +30,8 @@ TEST(CommandLine, NamesTheNearestCommandOptionAndValue) {
   expect_refused("pretrian", "invp: no command 'pretrian'; did you mean pretrain?");
   expect_refused(
       "data infos",
-      "invp data: no action 'infos'; did you mean info? (info, check, show, apply or synthesize)");
+      "invp data: no action 'infos'; did you mean info? (info, check, show, apply, synthesize or "
+      "pack)");
   expect_refused("pretrain --epoch 3", "invp pretrain: no option --epoch; did you mean --epochs?");
   expect_refused("pretrain --wieght-decay=1",
                  "invp pretrain: no option --wieght-decay; did you mean --weight-decay?");
@@ -78,11 +79,28 @@ TEST(CommandLine, AFailedRunEndsWithOneAndOneLine) {
 }
 
 TEST(CommandLine, EveryCommandExplainsItselfWithinEightyColumns) {
-  for (const char* command :
-       {"",          "pretrain",     "extract",     "knn",        "convert",         "data",
-        "data info", "data check",   "data show",   "data apply", "data synthesize", "op",
-        "objective", "bench",        "bench layer", "bench step", "bench infer",     "bench search",
-        "bench knn", "bench loader", "doctor"}) {
+  for (const char* command : {"",
+                              "pretrain",
+                              "extract",
+                              "knn",
+                              "convert",
+                              "data",
+                              "data info",
+                              "data check",
+                              "data show",
+                              "data apply",
+                              "data synthesize",
+                              "data pack",
+                              "op",
+                              "objective",
+                              "bench",
+                              "bench layer",
+                              "bench step",
+                              "bench infer",
+                              "bench search",
+                              "bench knn",
+                              "bench loader",
+                              "doctor"}) {
     const Outcome outcome = run_invp(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_EQ(outcome.err, "") << command;

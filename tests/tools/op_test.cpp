@@ -172,8 +172,8 @@ TEST(OpCommand, ListsEveryOperationOfTheContract) {
   const std::string list = run_invp("op --list").out;
   for (const char* name :
        {"conv2d", "batch_norm", "relu", "batch_norm_relu", "batch_norm_add_relu", "max_pool2d",
-        "avg_pool2d", "adaptive_avg_pool2d", "linear", "matmul", "add", "l2_normalize",
-        "log_softmax", "cross_entropy", "bce_with_logits", "softmax", "sgd_step"}) {
+        "avg_pool2d", "adaptive_avg_pool2d", "linear", "linear_relu", "matmul", "add",
+        "l2_normalize", "log_softmax", "cross_entropy", "bce_with_logits", "softmax", "sgd_step"}) {
     EXPECT_THAT("\n" + list, HasSubstr("\n" + std::string(name) + "\n"));
   }
   EXPECT_THAT(list, HasSubstr("attrs   stride=1 padding=0 dilation=1 groups=1"));

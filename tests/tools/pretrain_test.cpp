@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "engine/core/random.h"
+#include "tests/support/devices.h"
 #include "tests/tools/program.h"
 
 namespace invp::testing {
@@ -99,6 +100,18 @@ TEST_F(Pretrain, KilledAtAnyMomentItEndsInTheSameBytes) {
   const Outcome end = train("killed", "--resume auto");
   ASSERT_EQ(end.code, 0) << end.err;
   EXPECT_TRUE(read_all(last("killed")) == expected) << "the resumed run ended in other bytes";
+}
+
+TEST_F(Pretrain, KilledOnAGpuItEndsInTheSameBytes) {
+  if (available_devices().size() == 1) GTEST_SKIP() << "no GPU, not even an emulated one";
+  const std::string gpu = "--device cuda --deterministic --epochs 2 ";
+  ASSERT_EQ(train("whole", gpu).code, 0);
+  const int code = interrupted("killed", gpu, SIGKILL, true, std::chrono::milliseconds(200));
+  EXPECT_EQ(code, 128 + SIGKILL);
+  const Outcome end = train("killed", gpu + "--resume auto");
+  ASSERT_EQ(end.code, 0) << end.err;
+  EXPECT_TRUE(read_all(last("killed")) == read_all(last("whole")))
+      << "the resumed run ended in other bytes";
 }
 
 TEST_F(Pretrain, SignalsWriteACheckpointAndGiveTheirCode) {

@@ -34,6 +34,7 @@ EpochReport epoch_report(std::int64_t epoch, double loss) {
           .knn_top5 = 80,
           .seconds = 12.5,
           .images_per_second = 800,
+          .data_wait = 0.125,
           .peak_memory_bytes = 1 << 20};
 }
 
@@ -49,6 +50,7 @@ TEST(Metrics, OneObjectALineWithTheNamedKeys) {
   EXPECT_EQ(first.at("epoch"), 1);
   EXPECT_EQ(first.at("loss"), 6.0);
   EXPECT_EQ(first.at("knn_top1"), 41.0);
+  EXPECT_EQ(first.at("data_wait"), 0.125);
   EXPECT_EQ(first.at("peak_memory_bytes"), 1 << 20);
   ASSERT_TRUE(std::getline(lines, line));
   EXPECT_TRUE(nlohmann::json::parse(line).at("loss").is_null());
@@ -188,6 +190,30 @@ TEST(SvgChart, DrawsALineForEachSeriesAndBreaksItAtGaps) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
+TEST(RunReporter, TheWaitForImagesGoesToTensorBoard) {
+  const TempFolder folder;
+  std::FILE* terminal = std::tmpfile();
+  {
+    RunReporter reporter(folder.path(), "title", "", terminal);
+    reporter.run_started({.epochs = 1, .steps_per_epoch = 10, .images_per_epoch = 100});
+    reporter.step_finished({.epoch = 1, .step = 10, .global_step = 10, .data_wait = 0.5});
+    reporter.epoch_finished(epoch_report(1, 6.5));
+  }
+  std::fclose(terminal);
+  std::map<std::string, float> points;
+  for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
+    if (!file.path().filename().string().starts_with("events.")) continue;
+    for (const std::string& record : records_of(read_all(file))) {
+      const auto fields = fields_of(record);
+      if (!fields.contains(5)) continue;
+      const auto point = fields_of(fields_of(fields.at(5)).at(1));
+      points[point.at(1)] = read_at<float>(point.at(2), 0);
+    }
+  }
+  EXPECT_EQ(points.at("step/data_wait"), 0.5F);
+  EXPECT_EQ(points.at("epoch/data_wait"), 0.125F);
+}
+
 TEST(RunReporter, LeavesTheWholeRunFolder) {
   const TempFolder folder;
   std::FILE* terminal = std::tmpfile();
@@ -202,7 +228,10 @@ TEST(RunReporter, LeavesTheWholeRunFolder) {
   }
   EXPECT_EQ(read_all(folder / "run/config.toml"), "lr = 0.03\n");
   EXPECT_THAT(read_all(folder / "run/log.txt"),
-              HasSubstr("1/2   6.5000   5.5000   0.5000   41.00   80.00"));
+              HasSubstr("1/2  6.5000  5.5000  0.5000   41.00   80.00"));
+  EXPECT_THAT(read_all(folder / "run/log.txt"), HasSubstr("800   12%     13 s"));
+  EXPECT_EQ(epoch_heading().size(), epoch_row(epoch_report(1, 6.5), 2).size());
+  EXPECT_LE(epoch_heading().size(), 80u);
   EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 1u);
   EXPECT_THAT(read_all(folder / "run/curves.svg"), HasSubstr("Weighted kNN"));
   // Not a terminal: the table, and no cursor movement.
