@@ -98,9 +98,10 @@ void load_state(Module& module, const std::vector<NamedTensor>& state, const std
           "; check --arch, --width, --head and --dim");
   }
   std::vector<std::string> extra;
-  for (const auto& [name, tensor] : given) {
+  for (const auto& item : given) {
+    const std::string& name = item.first;
     const bool known =
-        std::ranges::any_of(wanted, [&](const NamedTensor& item) { return item.name == name; });
+        std::ranges::any_of(wanted, [&](const NamedTensor& own) { return own.name == name; });
     if (!known) extra.push_back(name);
   }
   CHECK(missing.empty() && extra.empty(), origin, ": not this network's weights",

@@ -39,7 +39,9 @@ struct Block {
     each(rows, columns, [&](int row, int column) { sum += f(row, column); });
     return reduce_block(sum, Plus{});
   }
-  __device__ void meet() const { __syncthreads(); }
+  __device__ void meet() const {
+    __syncthreads();
+  }
 };
 
 constexpr int kThreads = 1024;
