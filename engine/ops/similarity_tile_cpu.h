@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
-#ifdef __AVX512F__
+#ifdef __AVX__
 #include <immintrin.h>
 #endif
 
@@ -39,6 +39,17 @@ inline Lanes load_lanes(const float* from) {
   return value;
 }
 
+/// a * b + c, rounded once where the machine can: what the similarity's contract says.
+inline Lanes multiply_add(float a, Lanes b, Lanes c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(_mm512_set1_ps(a), b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 /// Bit l is set where a[l] >= b[l]; never for NaN.
 inline std::uint64_t not_below(Lanes a, Lanes b) {
 #ifdef __AVX512F__
@@ -68,7 +79,9 @@ void similarity_tile(const float* rows, std::int64_t dim, const float* panel,
     for (int r = 0; r < Rows; ++r) {
       const float element = rows[r * dim + k];
 #pragma GCC unroll 8
-      for (int v = 0; v < kTileVectors; ++v) sum[r][v] += element * queries[v];
+      for (int v = 0; v < kTileVectors; ++v) {
+        sum[r][v] = multiply_add(element, queries[v], sum[r][v]);
+      }
     }
   }
 #pragma GCC unroll 8

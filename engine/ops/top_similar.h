@@ -1,6 +1,7 @@
 // The `count` rows of a bank most similar to each query, exactly: what the objective takes as
 // background and the kNN classifier as voters. Similarity is the inner product, accumulated in f32,
-// column after column by fused multiplication and addition: the same bits on every device.
+// column after column by fused multiplication and addition: the same bits on every device (but a
+// CPU without that instruction).
 //   queries (B, D) f32, bank (N, D) f32 or bf16 -> rows (B, C) i32 and similarities (B, C) f32, C =
 //   min(count, N). Each output row is in ascending order of row index, not of similarity. Of
 //   equally similar rows the lower index is taken, so the answer depends neither on the number of
