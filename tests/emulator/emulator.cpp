@@ -12,6 +12,7 @@
 #include "cuda_runtime.h"
 
 #ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define INVP_FIBER_SANITIZER 1
 #endif
@@ -226,6 +227,10 @@ class Block {
     }
     Fiber* fiber = free_.back();
     free_.pop_back();
+#ifdef INVP_FIBER_SANITIZER
+    // Who had this stack before never returned from its first functions.
+    __asan_unpoison_memory_region(fiber->stack, kStack);
+#endif
     fiber->fake_stack = nullptr;
     fiber->thread = count_;
     // As invp_switch_stack leaves a stack: six registers, then where to go, then room for
