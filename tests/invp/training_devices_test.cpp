@@ -30,7 +30,8 @@ struct Case {
   double weight_tolerance = 0;  ///< of the way the weights go, relative to its length
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+// GoogleTest's name.
+void PrintTo(const Case& c, std::ostream* out) {  // NOLINT(readability-identifier-naming)
   *out << c.name;
 }
 
