@@ -123,8 +123,9 @@ TEST(Decode, ScalesInsideTheTransform) {
     for (int y = 0; y < small.height; ++y) {
       for (int x = 0; x < small.width; ++x) {
         for (int c = 0; c < 3; ++c) {
-          ASSERT_NEAR(small.at(x, y)[c], colours.at(x * denominator / 8, y * denominator / 8)[c],
-                      4);
+          const int block_x = x * denominator / 8;
+          const int block_y = y * denominator / 8;
+          ASSERT_NEAR(small.at(x, y)[c], colours.at(block_x, block_y)[c], 4);
         }
       }
     }

@@ -78,7 +78,8 @@ struct Network {
   double gradient_tolerance;
 };
 
-void PrintTo(const Network& network, std::ostream* out) {
+// GoogleTest's name.
+void PrintTo(const Network& network, std::ostream* out) {  // NOLINT(readability-identifier-naming)
   *out << network.golden;
 }
 

@@ -69,7 +69,7 @@ TEST(PlanFile, DamagedFilesAreEmptyAndGetReplaced) {
   for (std::size_t size = 1; size + 2 < whole.size(); size += 7) {
     damaged.push_back(whole.substr(0, size));
   }
-  damaged.push_back(std::string(100000, '['));
+  damaged.emplace_back(100000, '[');
   for (const std::string& content : damaged) {
     SCOPED_TRACE(content.substr(0, 200));
     folder.write("plans.json", content);
