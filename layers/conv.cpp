@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/autograd/node.h"
+#include "engine/autograd/recompute.h"
 #include "engine/ops/cast.h"
 #include "layers/autocast.h"
 
@@ -27,7 +27,10 @@ BatchNorm2d::BatchNorm2d(std::int64_t channels) {
 }
 
 BatchNormParams BatchNorm2d::next_params() {
-  if (training()) ++*num_batches_tracked_.data<std::int64_t>();
+  once([this] {
+    if (training()) ++*num_batches_tracked_.data<std::int64_t>();
+    return std::vector<Tensor>();
+  });
   return {.training = training(), .momentum = kMomentum, .eps = kEps};
 }
 

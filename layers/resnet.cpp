@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "engine/autograd/recompute.h"
 #include "engine/ops/avg_pool2d.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/max_pool2d.h"
@@ -166,6 +167,12 @@ const char* name_of(Arch arch) {
   return "?";
 }
 
+const std::vector<std::pair<std::string, Recompute>>& all_recomputes() {
+  static const std::vector<std::pair<std::string, Recompute>> recomputes = {
+      {"none", Recompute::kNone}, {"norms", Recompute::kNorms}, {"blocks", Recompute::kBlocks}};
+  return recomputes;
+}
+
 ResNet::ResNet(const NetworkConfig& config)
     : config_(config),
       cifar_(is_cifar(config.arch)),
@@ -199,9 +206,16 @@ Tensor ResNet::stem(const Tensor& images) {
   return cifar_ ? x : max_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1});
 }
 
+Tensor ResNet::run(ResidualBlock& block, Tensor x) const {
+  // In evaluation the unrecorded run would fold the norms, and the recorded one not.
+  if (config_.recompute != Recompute::kBlocks || !training()) return block.forward(std::move(x));
+  return recomputed([&block](Tensor in) { return block.forward(std::move(in)); }, x);
+}
+
 Tensor ResNet::features(const Tensor& images) {
+  const TakeOffers offers(config_.recompute == Recompute::kNorms);
   Tensor x = stem(images);
-  for (const auto& block : blocks_) x = block->forward(std::move(x));
+  for (const auto& block : blocks_) x = run(*block, std::move(x));
   return cast(flatten(adaptive_avg_pool2d(x, 1, 1)), DType::kF32);
 }
 

@@ -22,12 +22,22 @@ const char* name_of(Arch arch);
 /// Every architecture by name, in the order of the command line's help.
 const std::vector<std::pair<std::string, Arch>>& all_archs();
 
+/// What the backward pass of training computes again, to the bit, instead of keeping it.
+enum class Recompute {
+  kNone,
+  kNorms,   ///< outputs of batch norms that only a convolution reads: one more pass over each
+  kBlocks,  ///< all inside the residual blocks: one more forward pass of them
+};
+/// "none", "norms", "blocks", for the command line.
+const std::vector<std::pair<std::string, Recompute>>& all_recomputes();
+
 struct NetworkConfig {
   Arch arch = Arch::kResNet50;
   int width = 64;  ///< channels after the stem
   HeadKind head = HeadKind::kLinear;
   int dim = 128;  ///< embedding size
   std::uint64_t seed = 0;
+  Recompute recompute = Recompute::kNone;  ///< decides memory and time, not what is computed
 };
 
 /// A residual block: relu(f(x) + shortcut(x)).
@@ -68,6 +78,7 @@ class ResNet : public Module {
 
  private:
   Tensor stem(const Tensor& images);
+  Tensor run(ResidualBlock& block, Tensor x) const;
 
   NetworkConfig config_;
   bool cifar_;

@@ -11,4 +11,9 @@ void declare_network(Options& options, NetworkConfig& network) {
   options.integer("dim", network.dim, {1, 65536}, "size of the embedding");
 }
 
+void declare_recompute(Options& options, Recompute& recompute) {
+  options.choice("recompute", recompute, all_recomputes(),
+                 "what the backward pass computes again to save memory");
+}
+
 }  // namespace invp

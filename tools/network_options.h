@@ -1,4 +1,4 @@
-// --arch, --width, --head, --dim: the network of a run or a benchmark.
+// --arch, --width, --head, --dim: the network of a run or a benchmark; --recompute: how it trains.
 #pragma once
 
 #include "layers/resnet.h"
@@ -7,5 +7,6 @@
 namespace invp {
 
 void declare_network(Options& options, NetworkConfig& network);
+void declare_recompute(Options& options, Recompute& recompute);
 
 }  // namespace invp

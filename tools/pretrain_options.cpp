@@ -33,6 +33,7 @@ void PretrainOptions::declare(Options& options) {
       "how the bank begins: random rows, or the untrained network's features");
   options.flag("center-head", config_.center_head,
                "set the last bias so that the first outputs have mean zero");
+  declare_recompute(options, config_.network.recompute);
   augment_.declare(options);
   declare_augment_on(options, data_);
 

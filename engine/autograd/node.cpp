@@ -55,12 +55,15 @@ void send(Edge& edge, Tensor gradient, ReadyQueue& ready) {
 
 }  // namespace
 
-NoGrad::NoGrad() : previous_(std::exchange(recording, false)) {}
-NoGrad::~NoGrad() {
+GradMode::GradMode(bool on) : previous_(std::exchange(recording, on)) {}
+GradMode::~GradMode() {
   recording = previous_;
 }
 bool grad_enabled() {
   return recording;
+}
+bool wants_gradient(const Tensor& tensor) {
+  return recording && tensor.defined() && (tensor.requires_grad() || tensor.node() != nullptr);
 }
 
 Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs,
@@ -69,7 +72,7 @@ Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs
   auto node = std::make_shared<Node>(Node{.name = name, .sequence = next_sequence()});
   bool any = false;
   for (const Tensor& input : inputs) {
-    const bool needed = input.defined() && (input.requires_grad() || input.node() != nullptr);
+    const bool needed = wants_gradient(input);
     any = any || needed;
     node->needs.push_back(needed);
     if (!needed) {
@@ -86,7 +89,18 @@ Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs
   return output;
 }
 
-void backward(const Tensor& loss, const Tensor& seed) {
+Tensor graph_input(const Tensor& x, const std::function<void(Tensor gradient)>& receive) {
+  Tensor start = x.detach();
+  start.set_node(std::make_shared<Node>(Node{.name = "graph_input",
+                                             .sequence = next_sequence(),
+                                             .backward = [receive](Tensor dy, const Needs&) {
+                                               receive(std::move(dy));
+                                               return Grads();
+                                             }}));
+  return start;
+}
+
+void backward(Tensor loss, Tensor seed) {
   CHECK(loss.node() != nullptr,
         "[backward] the loss was not computed from anything that requires a gradient");
   CHECK(seed.defined() || loss.numel() == 1, "[backward] a loss of shape ", loss.shape(),
@@ -95,14 +109,17 @@ void backward(const Tensor& loss, const Tensor& seed) {
         " for a loss of shape ", loss.shape());
   const NoGrad no_grad;
   ReadyQueue ready;
+  if (!seed.defined()) seed = Tensor::full(loss.shape(), 1.0F, loss.device());
   Edge root{.node = loss.node()};
-  send(root, seed.defined() ? seed : Tensor::full(loss.shape(), 1.0F, loss.device()), ready);
+  loss = {};
+  send(root, std::move(seed), ready);
   root = {};
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();
     ready.pop();
     CHECK(node->backward != nullptr, "[backward] the graph of '", node->name,
           "' was already used and freed");
+    node->recipe = nullptr;  // all who would ask for the output again have run
     Grads gradients;
     {
       const BackwardFunction run = std::exchange(node->backward, nullptr);

@@ -14,10 +14,11 @@
 //     dx = gamma / sqrt(var + eps) (g - average g - t average(g t)); in evaluation without the two
 //     averages.
 //   Saves x, mean, 1 / sqrt(var + eps); the sign of y is recomputed from x, only
-//   batch_norm_add_relu saves y for it. Statistics are exact to f32 rounding also where the mean is
-//   far larger than the deviation, and every result is the same for any number of threads. NaN in x
-//   stays NaN in y. Throws for other shapes and dtypes and, in training, for fewer than two values
-//   a channel (an empty batch included).
+//   batch_norm_add_relu saves y for it. The others offer to make y again (autograd/recompute.h).
+//   Gradients take over the memory of dy and x where nobody else holds them. Statistics are exact
+//   to f32 rounding also where the mean is far larger than the deviation, and every result is the
+//   same for any number of threads. NaN in x stays NaN in y. Throws for other shapes and dtypes
+//   and, in training, for fewer than two values a channel (an empty batch included).
 #pragma once
 
 #include <cstdint>
@@ -80,7 +81,8 @@ KERNEL(batch_norm_statistics, const Tensor& x, const BatchNormParams& params, co
 // residual is undefined but for kAddRelu.
 KERNEL(batch_norm_forward, BatchNormFusion fusion, const Tensor& x, const BatchNormScaling& scaling,
        const Tensor& residual, const Tensor& y);
-// y is undefined but for kAddRelu. training: mean and inverse_std depend on x.
+// y is undefined but for kAddRelu. training: mean and inverse_std depend on x. dresidual may be dy,
+// and dx may be x, or dy where dresidual is not asked for.
 KERNEL(batch_norm_backward, BatchNormFusion fusion, bool training, const Tensor& x,
        const BatchNormScaling& scaling, const Tensor& y, const Tensor& dy,
        const BatchNormGradients& gradients);

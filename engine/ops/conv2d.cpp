@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "engine/autograd/node.h"
+#include "engine/autograd/recompute.h"
 
 namespace invp {
 
@@ -56,18 +56,21 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dPar
   const Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
   DISPATCH(x.device(), conv2d_forward, s, x, w, b, y, Conv2dFusion{});
   return record("conv2d", y, {x, w, b}, [&] {
-    return [s, x = x.detach(), w = w.detach(), b_dtype = b.defined() ? b.dtype() : DType::kF32](
-               const Tensor& dy, const Needs& needs) {
+    const bool for_filters = wants_gradient(w) || wants_gradient(b);
+    return [s, saved = for_filters ? Saved(x) : Saved(), w = w.detach(),
+            b_dtype = b.defined() ? b.dtype() : DType::kF32](const Tensor& dy,
+                                                             const Needs& needs) mutable {
       Grads grads(3);
       if (needs[1] || needs[2]) {
+        const Tensor images = saved.take();  // let go before there is dx
         const MemoryScope scope(MemoryUse::kGradients);
         grads[1] = Tensor::empty_like(w);
         if (needs[2]) grads[2] = Tensor::empty({s.K}, b_dtype, w.device());
-        DISPATCH(x.device(), conv2d_backward_weight, s, dy, x, grads[1], grads[2]);
+        DISPATCH(w.device(), conv2d_backward_weight, s, dy, images, grads[1], grads[2]);
       }
       if (needs[0]) {
-        grads[0] = Tensor::empty_like(x);
-        DISPATCH(x.device(), conv2d_backward_input, s, dy, w, grads[0]);
+        grads[0] = Tensor::empty({s.N, s.H, s.W, s.C}, dy.dtype(), dy.device());
+        DISPATCH(w.device(), conv2d_backward_input, s, dy, w, grads[0]);
       }
       return grads;
     };

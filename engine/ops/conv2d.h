@@ -7,7 +7,8 @@
 //   dilation*(R-1) - 1)/stride + 1
 //
 // Gradients: dx is the transposed convolution of dy with w, dw the correlation of x with dy, db the
-// sum of dy over n, p, q. Saves x and w. x and w are both f32 or both bf16; sums are f32.
+// sum of dy over n, p, q. Saves x (or, of a batch norm's output, the offer to make it again:
+// autograd/recompute.h) and w. x and w are both f32 or both bf16; sums are f32.
 #pragma once
 
 #include <compare>

@@ -1,0 +1,154 @@
+// --recompute decides memory and time, and nothing else: every network, on every device.
+#include <gtest/gtest.h>
+
+#include "engine/autograd/node.h"
+#include "layers/resnet.h"
+#include "tests/support/close.h"
+#include "tests/support/devices.h"
+
+namespace invp::testing {
+namespace {
+
+constexpr std::int64_t kBatch = 4;
+constexpr std::int64_t kDim = 16;
+
+struct Outcome {
+  Tensor output;
+  std::vector<NamedTensor> gradients;
+  std::vector<NamedTensor> buffers;
+  std::int64_t saved = 0;  ///< bytes live between the passes, beyond those before
+  std::int64_t peak = 0;   ///< most bytes live at any time, beyond those before
+};
+
+class NetworkRecomputeTest
+    : public ::testing::TestWithParam<std::tuple<Device, std::pair<std::string, Arch>, DType>> {
+ protected:
+  static Device device() { return std::get<0>(GetParam()); }
+  static Arch arch() { return std::get<1>(GetParam()).second; }
+  static DType dtype() { return std::get<2>(GetParam()); }
+  static bool cifar() { return arch() == Arch::kResNet18Cifar || arch() == Arch::kResNet50Cifar; }
+  static bool bottlenecks() { return arch() == Arch::kResNet50 || arch() == Arch::kResNet50Cifar; }
+
+  static NetworkConfig config(Recompute recompute) {
+    return {.arch = arch(), .width = 4, .dim = kDim, .seed = 3, .recompute = recompute};
+  }
+  static Tensor images() {
+    const Shape shape{kBatch, cifar() ? 16 : 32, cifar() ? 16 : 32, 3};
+    return tensor(random_values(1, shape.numel()), shape);
+  }
+
+  static void move(ResNet& network) {
+    network.to(device());
+    network.set_compute_type(dtype());
+  }
+
+  static Outcome train(Recompute recompute, bool training = true) {
+    ResNet network(config(recompute));
+    move(network);
+    network.train(training);
+    const Tensor seed = tensor(random_values(2, kBatch * kDim), {kBatch, kDim}, device());
+    {
+      const NoGrad no_grad;  // rounds the weights and makes plans, whose memory is nobody's concern
+      network.forward(images());
+    }
+    Outcome outcome;
+    const std::int64_t before = memory_stats(device()).live;
+    reset_peak_memory(device());
+    Tensor y = network.forward(images());
+    outcome.saved = memory_stats(device()).live - before;
+    outcome.output = y.clone();
+    backward(std::move(y), seed);
+    outcome.peak = memory_stats(device()).peak - before;
+    for (const auto& [name, parameter] : network.parameters())
+      outcome.gradients.push_back({name, parameter.grad()});
+    outcome.buffers = network.buffers();
+    return outcome;
+  }
+
+  static void expect_same(const Outcome& outcome, const Outcome& plain) {
+    expect_identical(outcome.output, plain.output);
+    for (std::size_t i = 0; i < plain.gradients.size(); ++i) {
+      SCOPED_TRACE(plain.gradients[i].name);
+      expect_identical(outcome.gradients[i].tensor, plain.gradients[i].tensor);
+    }
+    for (std::size_t i = 0; i < plain.buffers.size(); ++i) {
+      SCOPED_TRACE(plain.buffers[i].name);
+      expect_identical(outcome.buffers[i].tensor, plain.buffers[i].tensor);
+    }
+  }
+
+  /// Of what tap 1.. puts out, in order.
+  static std::vector<Shape> tap_shapes() {
+    const NoGrad no_grad;
+    ResNet network(config(Recompute::kNone));
+    network.train(false);
+    std::vector<Shape> shapes;
+    network.taps(images(), network.tap_count(),
+                 [&](int, const Tensor& output) { shapes.push_back(output.shape()); });
+    return shapes;
+  }
+
+  /// Outputs of norms that a convolution reads: of CIFAR's stem, and inside the blocks.
+  static std::int64_t norm_bytes() {
+    const std::vector<Shape> shapes = tap_shapes();
+    std::int64_t elements = cifar() ? shapes[0].numel() : 0;
+    for (std::size_t block = 1; block < shapes.size(); ++block) {
+      const Shape& in = shapes[block - 1];
+      const Shape& out = shapes[block];
+      if (bottlenecks()) {
+        elements += in[0] * in[1] * in[2] * out[3] / 4 + out.numel() / 4;
+      } else {
+        elements += out.numel();
+      }
+    }
+    return elements * static_cast<std::int64_t>(size_of(dtype()));
+  }
+};
+
+std::string test_name(const ::testing::TestParamInfo<NetworkRecomputeTest::ParamType>& info) {
+  const auto& [device, arch, dtype] = info.param;
+  std::string name = arch.first + (device == kCpu ? "_cpu_" : "_cuda_") + name_of(dtype);
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, NetworkRecomputeTest,
+                         ::testing::Combine(::testing::ValuesIn(available_devices()),
+                                            ::testing::ValuesIn(all_archs()),
+                                            ::testing::Values(DType::kF32, DType::kBF16)),
+                         test_name);
+
+TEST_P(NetworkRecomputeTest, SavesMemoryAndChangesNoBit) {
+  const Outcome none = train(Recompute::kNone);
+  const Outcome norms = train(Recompute::kNorms);
+  const Outcome blocks = train(Recompute::kBlocks);
+  expect_same(norms, none);
+  expect_same(blocks, none);
+
+  EXPECT_EQ(none.saved - norms.saved, norm_bytes());
+  // What the stem keeps, what lies between the blocks, and a few numbers a channel.
+  EXPECT_LT(blocks.saved, norms.saved);
+  EXPECT_LE(norms.peak, none.peak);
+  EXPECT_LE(blocks.peak, norms.peak);
+  if (!cifar()) return;  // on maps so small the filters' gradients make the peak
+  EXPECT_GT(none.peak - norms.peak, 0.75 * static_cast<double>(none.saved - norms.saved));
+  EXPECT_GT(none.peak - blocks.peak, 0.5 * static_cast<double>(none.saved - blocks.saved));
+}
+
+class EvaluationRecomputeTest : public NetworkRecomputeTest {};
+INSTANTIATE_TEST_SUITE_P(
+    Networks, EvaluationRecomputeTest,
+    ::testing::Combine(::testing::ValuesIn(available_devices()),
+                       ::testing::Values(std::pair(std::string("resnet18-cifar"),
+                                                   Arch::kResNet18Cifar)),
+                       ::testing::Values(DType::kF32, DType::kBF16)),
+    test_name);
+
+TEST_P(EvaluationRecomputeTest, GradientsThroughRunningStatisticsAreTheSame) {
+  const Outcome none = train(Recompute::kNone, false);
+  expect_same(train(Recompute::kNorms, false), none);
+  expect_same(train(Recompute::kBlocks, false), none);
+}
+
+}  // namespace
+}  // namespace invp::testing
