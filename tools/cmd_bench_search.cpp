@@ -6,6 +6,7 @@
 #include "engine/autograd/node.h"
 #include "engine/core/memory.h"
 #include "engine/ops/l2_normalize.h"
+#include "engine/ops/top_similar.h"
 #include "invp/knn.h"
 #include "invp/objective.h"
 #include "tools/cmd_bench.h"
@@ -26,8 +27,10 @@ class BenchSearch : public Command {
             .arguments = "[options]",
             .summary = "one step of the objective against a bank",
             .description =
-                "Times similarities, selection, propagation, both losses, the gradient and the\n"
-                "update of bank and graph for a batch of random embeddings.\n",
+                "Times, for a batch of random embeddings, the search for the background\n"
+                "alone; search, propagation, both losses and the gradient; and all of it\n"
+                "with the update of bank and graph. Counted are the inner products\n"
+                "(2 x batch x bank x dim) and the bank, read once.\n",
             .examples = "  invp bench search --bank 1281167 --background 4096\n"};
   }
 
@@ -50,32 +53,54 @@ class BenchSearch : public Command {
     features.set_requires_grad(true);
     std::vector<std::int64_t> indices(static_cast<std::size_t>(batch_));
     std::int64_t next = 0;
-    const std::int64_t before = memory_stats(compute.device).live;
-    reset_peak_memory(compute.device);
+    const Tensor queries = l2_normalize(features).detach();
     const Repeats repeats{.device = compute.device, .warmups = 1, .measured = repeats_};
-    const Timing timing = measure(repeats, [&] {
+    const Timing search =
+        measure(repeats, [&] { top_similar(queries, bank.rows(), objective_.background); });
+    const auto gradient = [&] {
       for (std::int64_t& index : indices) index = next++ % bank_;
       features.set_grad({});
-      const ObjectiveStep step =
+      ObjectiveStep step =
           objective(l2_normalize(features), indices, bank, graph, objective_, objective_.lambda);
       backward(step.loss);
-      update(step, objective_, bank, graph);
-    });
+      return step;
+    };
+    const Timing with_gradient = measure(repeats, gradient);
+    const std::int64_t before = memory_stats(compute.device).live;
+    reset_peak_memory(compute.device);
+    const Timing whole = measure(repeats, [&] { update(gradient(), objective_, bank, graph); });
     const std::int64_t beyond = memory_stats(compute.device).peak - before;
-    const double gigabytes = 1e-6 * static_cast<double>(bank.rows().nbytes()) / timing.median;
-    Table table({"objective step", ">median ms", ">min .. max", ">bank GB/s", ">beyond the bank"});
-    table.row(
-        {message("bank ", bank_, ", dim ", dim_, ", batch ", batch_, ", M ", objective_.background),
-         format_ms(timing.median), format_spread(timing), formatted("%.1f", gigabytes),
-         format_bytes(beyond)});
-    std::cout << table.text();
-    Results results = timing_results(timing, compute.device);
-    results["queries_per_second"] = static_cast<double>(batch_) * 1000 / timing.median;
+
+    Table table({"objective step", ">median ms", ">min .. max", ">TFLOP/s", ">bank GB/s"});
+    table.row(cells("search", search, bank));
+    table.row(cells("search, losses, gradient", with_gradient, bank));
+    table.row(cells("all, with the update", whole, bank));
+    std::cout << message("bank ", bank_, ", dim ", dim_, ", batch ", batch_, ", M ",
+                         objective_.background, "; beyond the bank ", format_bytes(beyond), "\n")
+              << table.text();
+    Results results = timing_results(whole, compute.device);
+    results["queries_per_second"] = static_cast<double>(batch_) * 1000 / whole.median;
     results["beyond_bank_bytes"] = beyond;
+    results["search_ms"] = search.median;
+    results["search_and_gradient_ms"] = with_gradient.median;
+    results["flops"] = flops();
+    results["bank_bytes"] = bank.rows().nbytes();
     return results;
   }
 
  private:
+  double flops() const {
+    return 2 * static_cast<double>(batch_) * static_cast<double>(bank_) * static_cast<double>(dim_);
+  }
+
+  std::vector<std::string> cells(const char* name, const Timing& timing,
+                                 const MemoryBank& bank) const {
+    const double seconds = timing.median / 1000;
+    return {name, format_ms(timing.median), format_spread(timing),
+            formatted("%.2f", 1e-12 * flops() / seconds),
+            formatted("%.1f", 1e-9 * static_cast<double>(bank.rows().nbytes()) / seconds)};
+  }
+
   Tensor random_graph() const {
     const Tensor rows = Tensor::empty({bank_, objective_.neighbors}, DType::kI32);
     Random random(static_cast<std::uint64_t>(device_.seed), Purpose::kBenchmark, 3);
@@ -127,14 +152,15 @@ class BenchKnn : public Command {
       knn_classify(queries, truth, bank, labels, {.k = k_, .classes = classes_});
     });
     const double rate = static_cast<double>(queries_) * 1000 / timing.median;
-    const double work =
-        2e-6 * static_cast<double>(queries_) * static_cast<double>(bank_ * dim_) / timing.median;
-    Table table({"weighted kNN", ">median ms", ">min .. max", ">queries/s", ">GFLOP/s"});
+    const double flops = 2 * static_cast<double>(queries_) * static_cast<double>(bank_ * dim_);
+    Table table({"weighted kNN", ">median ms", ">min .. max", ">queries/s", ">TFLOP/s"});
     table.row({message("bank ", bank_, ", dim ", dim_, ", k ", k_), format_ms(timing.median),
-               format_spread(timing), formatted("%.0f", rate), formatted("%.0f", work)});
+               format_spread(timing), formatted("%.0f", rate),
+               formatted("%.2f", 1e-9 * flops / timing.median)});
     std::cout << table.text();
     Results results = timing_results(timing, compute.device);
     results["queries_per_second"] = rate;
+    results["flops"] = flops;
     return results;
   }
 

@@ -28,6 +28,30 @@ void choose_thresholds(const Tensor& similarities, std::int64_t rank, Cut* cuts)
 void list_rows(const Tensor& queries, const Tensor& bank, const Cut* cuts,
                const CandidateLists& lists);
 
+/// Whether the two functions below take these: D a multiple of 8 up to 256, rows aligned to 16
+/// bytes.
+bool fits_tensor_cores(const Tensor& queries, const Tensor& bank);
+
+/// Rows that may pass a query's cut, each with a lower bound of its similarity (NaN and infinities
+/// where there is none). The upper bound lies at most 2 slack longest above it.
+struct CollectedRows {
+  CandidateLists lists;
+  float* slack;  ///< (B): times the norm of a row, how far its approximate similarity may be off
+  int* longest;  ///< one: the bits of a bound of all rows' norms, starts at 0
+};
+
+/// Adds every row of the bank that passes its query's cut, and some that do not. No cut is NaN.
+void collect_rows(const Tensor& queries, const Tensor& bank, const Cut* cuts,
+                  const CollectedRows& collected);
+
+/// For each query of which `count` rows or more were collected: raises its cut to where at least
+/// `count` of them still pass, if all of them had room, and adds to its list those that pass, with
+/// their exact similarity. The cuts of queries whose rows had no room are copied to `left_over`,
+/// all others there become NaN.
+void rescore_rows(const Tensor& queries, const Tensor& bank, std::int64_t count,
+                  const CollectedRows& collected, Cut* cuts, const CandidateLists& lists,
+                  Cut* left_over);
+
 /// For each query whose list holds fewer than `count` rows or more than it has room for: empties
 /// the list and finds the cut that exactly `count` rows of the bank pass. The cuts of the others,
 /// and of those to which fewer than `count` rows compare, become NaN.

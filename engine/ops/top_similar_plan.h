@@ -15,6 +15,7 @@ struct SearchPlan {
   std::int64_t samples = 0;
   std::int64_t rank = 0;      ///< 0: no threshold, every row is listed
   std::int64_t capacity = 0;  ///< at least the count sought
+  bool tensor_cores = false;  ///< for finding rows not below the threshold, if the shapes allow it
 };
 
 /// For the `count` best of `rows`.
