@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "engine/autograd/node.h"
 #include "engine/ops/avg_pool2d.h"
 #include "engine/ops/cast.h"
@@ -44,11 +44,12 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
   const bool was_training = network.training();
   network.train(false);
   const Device device = network.parameters().front().tensor.device();
-  Loader loader(dataset, config.pipeline,
-                {.batch_size = config.batch_size,
-                 .workers = config.workers,
-                 .shuffle = false,
-                 .augment_on = config.augment_on.value_or(best_augment_on(device))});
+  BatchFeed loader(dataset, config.pipeline,
+                   {.batch_size = config.batch_size,
+                    .workers = config.workers,
+                    .shuffle = false,
+                    .augment_on = config.augment_on.value_or(best_augment_on(device))},
+                   device);
   loader.start_epoch(0);
   Features result;
   std::vector<float> values;

@@ -46,8 +46,9 @@ MemoryBank::MemoryBank(Tensor rows) : rows_(std::move(rows)) {
         "[bank] must be f32 or bf16 of shape (n, d), got ", rows_.dtype(), " ", rows_.shape());
 }
 
-void MemoryBank::update(const Tensor& indices, const Tensor& embeddings, float momentum) {
-  blend_rows(rows_, indices, embeddings, momentum);
+void MemoryBank::update(const Tensor& indices, const Tensor& embeddings, float momentum,
+                        const Tensor& halted) {
+  blend_rows(rows_, indices, embeddings, momentum, halted);
 }
 
 }  // namespace invp

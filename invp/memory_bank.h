@@ -22,8 +22,10 @@ class MemoryBank {
   std::int64_t dim() const { return rows_.dim(1); }
 
   /// row i <- normalise(momentum * row i + (1 - momentum) * v), for each of `indices` (b) i32 with
-  /// its v of `embeddings` (b, d), in this order: an image that comes twice moves twice.
-  void update(const Tensor& indices, const Tensor& embeddings, float momentum);
+  /// its v of `embeddings` (b, d), in this order: an image that comes twice moves twice. Not where
+  /// `halted`, one i32, is given and not 0.
+  void update(const Tensor& indices, const Tensor& embeddings, float momentum,
+              const Tensor& halted = {});
 
  private:
   Tensor rows_;

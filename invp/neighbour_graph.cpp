@@ -25,8 +25,8 @@ NeighbourGraph::NeighbourGraph(Tensor rows) : rows_(std::move(rows)) {
   }
 }
 
-void NeighbourGraph::update(const Tensor& indices, const Tensor& neighbors) {
-  set_neighbours(rows_, indices, neighbors);
+void NeighbourGraph::update(const Tensor& indices, const Tensor& neighbors, const Tensor& halted) {
+  set_neighbours(rows_, indices, neighbors, halted);
 }
 
 }  // namespace invp

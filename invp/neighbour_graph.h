@@ -20,8 +20,9 @@ class NeighbourGraph {
   std::int64_t size() const { return rows_.dim(0); }
   std::int64_t neighbors() const { return rows_.dim(1); }
 
-  /// Row indices[i] <- row i of `neighbors` (b, k) i32.
-  void update(const Tensor& indices, const Tensor& neighbors);
+  /// Row indices[i] <- row i of `neighbors` (b, k) i32. Not where `halted`, one i32, is given and
+  /// not 0.
+  void update(const Tensor& indices, const Tensor& neighbors, const Tensor& halted = {});
 
  private:
   Tensor rows_;

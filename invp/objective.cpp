@@ -13,17 +13,6 @@ namespace invp {
 
 namespace {
 
-Tensor rows_of_images(std::span<const std::int64_t> indices, const MemoryBank& bank) {
-  std::vector<std::int32_t> rows;
-  rows.reserve(indices.size());
-  for (const std::int64_t index : indices) {
-    CHECK(index >= 0 && index < bank.size(), "[objective] image ", index, " of a bank of ",
-          bank.size());
-    rows.push_back(static_cast<std::int32_t>(index));
-  }
-  return Tensor::from(rows, {std::ssize(rows)}, bank.rows().device());
-}
-
 /// N(i) and the chosen ones of them.
 struct Positives {
   Tensor all;
@@ -81,31 +70,47 @@ double ObjectiveConfig::invariance_weight(int epoch) const {
   return lambda * std::exp(-5 * missing * missing);
 }
 
+Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank) {
+  std::vector<std::int32_t> rows;
+  rows.reserve(indices.size());
+  for (const std::int64_t index : indices) {
+    CHECK(index >= 0 && index < bank.size(), "[objective] image ", index, " of a bank of ",
+          bank.size());
+    rows.push_back(static_cast<std::int32_t>(index));
+  }
+  return Tensor::from(rows, {std::ssize(rows)});
+}
+
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
                         const MemoryBank& bank, const NeighbourGraph& graph,
                         const ObjectiveConfig& config, double weight) {
+  const Device device = bank.rows().device();
+  return objective(embeddings, image_rows(indices, bank).to(device), bank, graph, config,
+                   Tensor::full({}, static_cast<float>(weight), device));
+}
+
+ObjectiveStep objective(const Tensor& embeddings, const Tensor& rows, const MemoryBank& bank,
+                        const NeighbourGraph& graph, const ObjectiveConfig& config,
+                        const Tensor& weight) {
   config.check();
   CHECK(embeddings.rank() == 2 && embeddings.dim(1) == bank.dim() && embeddings.dim(0) >= 1 &&
-            embeddings.dim(0) == std::ssize(indices),
-        "[objective] embeddings ", embeddings.shape(), " do not fit ", indices.size(),
-        " indices and a bank of ", bank.rows().shape());
+            embeddings.dim(0) == rows.dim(0),
+        "[objective] embeddings ", embeddings.shape(), " do not fit indices ", rows.shape(),
+        " and a bank of ", bank.rows().shape());
   CHECK(graph.size() == bank.size() && graph.neighbors() == config.neighbors,
         "[objective] the graph ", graph.rows().shape(), " does not fit a bank of ", bank.size(),
         " images with ", config.neighbors, " neighbours");
 
   const Tensor v = embeddings.detach();
-  const Tensor rows = rows_of_images(indices, bank);
   const Positives positives = discover(v, rows, bank, graph, config);
-  const ContrastInputs inputs{
-      .background = top_similar(v, bank.rows(), config.background),
-      .indices = rows,
-      .self = row_similarities(v, bank.rows(), rows.view({rows.dim(0), 1})),
-      .positives = positives.all,
-      .hard = positives.hard,
-      .hard_similarities = row_similarities(v, bank.rows(), positives.hard)};
-  const Contrast result = contrast(
-      inputs,
-      {.form = config.form, .tau = config.tau, .invariance_weight = static_cast<float>(weight)});
+  const ContrastInputs inputs{.background = top_similar(v, bank.rows(), config.background),
+                              .indices = rows,
+                              .self = row_similarities(v, bank.rows(), rows.view({rows.dim(0), 1})),
+                              .positives = positives.all,
+                              .hard = positives.hard,
+                              .hard_similarities = row_similarities(v, bank.rows(), positives.hard),
+                              .weight = weight};
+  const Contrast result = contrast(inputs, {.form = config.form, .tau = config.tau});
 
   ObjectiveStep step{.loss = {},
                      .means = result.means,
@@ -126,9 +131,9 @@ ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> 
 }
 
 void update(const ObjectiveStep& step, const ObjectiveConfig& config, MemoryBank& bank,
-            NeighbourGraph& graph) {
-  bank.update(step.indices, step.embeddings, config.bank_momentum);
-  graph.update(step.indices, step.new_neighbors);
+            NeighbourGraph& graph, const Tensor& halted) {
+  bank.update(step.indices, step.embeddings, config.bank_momentum, halted);
+  graph.update(step.indices, step.new_neighbors, halted);
 }
 
 }  // namespace invp

@@ -52,16 +52,24 @@ struct ObjectiveStep {
   Tensor new_neighbors;   ///< (b, k): the graph rows from this step's similarities
 };
 
-/// `embeddings` (b, d) f32 of unit length (l2_normalize), `indices` the images they are of,
-/// `weight` from invariance_weight. Bank and graph are used as they are and left alone: the sets
-/// and the bank are constants of the step. Throws Error for shapes that do not fit, for indices
-/// outside the bank, and for NaN; on a GPU NaN makes the loss NaN instead (top_similar.h).
+/// `embeddings` (b, d) f32 of unit length (l2_normalize), `indices` (b) i32 the images they are of
+/// (image_rows), `weight` one f32, from invariance_weight. Bank and graph are used as they are and
+/// left alone: the sets and the bank are constants of the step. Throws Error for shapes that do not
+/// fit, and for NaN; on a GPU NaN makes the loss NaN instead (top_similar.h).
+ObjectiveStep objective(const Tensor& embeddings, const Tensor& indices, const MemoryBank& bank,
+                        const NeighbourGraph& graph, const ObjectiveConfig& config,
+                        const Tensor& weight);
+/// The same for numbers of the host's.
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
                         const MemoryBank& bank, const NeighbourGraph& graph,
                         const ObjectiveConfig& config, double weight);
 
-/// After the optimiser's step: moves the bank rows and renews the graph rows of the batch.
+/// The rows of images in a bank, i32 on the host. Throws Error for indices outside the bank.
+Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank);
+
+/// After the optimiser's step: moves the bank rows and renews the graph rows of the batch, unless
+/// `halted`, one i32, is given and not 0.
 void update(const ObjectiveStep& step, const ObjectiveConfig& config, MemoryBank& bank,
-            NeighbourGraph& graph);
+            NeighbourGraph& graph, const Tensor& halted = {});
 
 }  // namespace invp

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "engine/core/memory.h"
-#include "engine/core/numerics.h"
 #include "engine/core/parallel.h"
 #include "engine/files/atomic_file.h"
 #include "engine/files/plan_file.h"
@@ -13,6 +12,7 @@
 #include "invp/data_wait.h"
 #include "invp/embed.h"
 #include "invp/knn.h"
+#include "invp/run_identity.h"
 #include "invp/trainer.h"
 #include "optim/schedule.h"
 
@@ -35,53 +35,6 @@ Schedule make_schedule(const PretrainConfig& config) {
   return WarmupSchedule{.warmup = config.warmup_epochs, .base = std::move(base)};
 }
 
-std::string describe(const AugmentConfig& a) {
-  return message(a.image_size, " px, framing ", static_cast<int>(a.framing), ", crop ",
-                 a.crop_scale.low, "-", a.crop_scale.high, " ratio ", a.crop_ratio.low, "-",
-                 a.crop_ratio.high, ", jitter ", a.jitter[0], ",", a.jitter[1], ",", a.jitter[2],
-                 ",", a.jitter[3], " p ", a.jitter_prob, ", gray ", a.gray_prob, ", blur ",
-                 a.blur_prob, " sigma ", a.blur_sigma.low, "-", a.blur_sigma.high, ", flip ",
-                 a.flip_prob);
-}
-
-const char* precision_of(const PretrainConfig& config) {
-  const bool tf32 = config.compute_type == DType::kF32 && config.device != kCpu;
-  return tf32 && numerics().allow_tf32 ? "tf32" : name_of(config.compute_type);
-}
-
-/// Everything that decides the weights, by the name of its option.
-RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
-  const ObjectiveConfig& o = config.objective;
-  return {{"arch", name_of(config.network.arch)},
-          {"width", message(config.network.width)},
-          {"dim", message(config.network.dim)},
-          {"head", config.network.head == HeadKind::kMlp ? "mlp" : "linear"},
-          {"training images", message(train.size())},
-          {"batch-size", message(config.batch_size)},
-          {"epochs", message(config.epochs)},
-          {"lr", message(config.learning_rate)},
-          {"schedule", config.schedule == ScheduleKind::kCosine ? "cosine" : "step"},
-          {"warmup-epochs", message(config.warmup_epochs)},
-          {"momentum", message(config.momentum)},
-          {"weight-decay", message(config.weight_decay)},
-          {"precision", precision_of(config)},
-          {"objective", o.form == ContrastForm::kPaper ? "paper" : "released"},
-          {"tau", message(o.tau)},
-          {"bank-momentum", message(o.bank_momentum)},
-          {"neighbors", message(o.neighbors)},
-          {"steps", message(o.steps)},
-          {"hard-positives", message(o.hard_positives)},
-          {"background", message(o.background)},
-          {"lambda", message(o.no_invariance ? 0.0F : o.lambda)},
-          {"warm-epochs", message(o.warm_epochs)},
-          {"ramp", message(static_cast<int>(o.ramp))},
-          {"positives", message(static_cast<int>(o.positives))},
-          {"bank-start", config.bank_start == BankStart::kRandom ? "random" : "features"},
-          {"center-head", config.center_head ? "yes" : "no"},
-          {"augmentation", describe(config.augment)},
-          {"seed", message(config.seed)}};
-}
-
 std::vector<std::int64_t> labels_of(const Dataset& dataset) {
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
@@ -97,6 +50,8 @@ class PretrainRun {
  private:
   bool train_epoch();
   void train_step(const Batch& batch, double lr_factor);
+  bool reports_are_due() const;
+  void report_steps();
   EpochReport finish_epoch();
   void evaluate(EpochReport& report);
   void prepare_bank();
@@ -104,6 +59,7 @@ class PretrainRun {
   void write_skipped_images();
   void count_time();
   void tell_of_wait(const EpochReport& report);
+  void tell_of_recording();
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   std::filesystem::path checkpoint(const std::string& name) const {
     return config_.out / "checkpoints" / (name + ".safetensors");
@@ -116,10 +72,13 @@ class PretrainRun {
   Schedule schedule_;
   RunIdentity identity_;
   Trainer trainer_;
-  Loader loader_;
+  BatchFeed loader_;
   RunPosition position_;
-  Clock::time_point counted_;  ///< up to here the epoch's seconds are in position_
+  Clock::time_point counted_;       ///< up to here the epoch's seconds are in position_
+  std::vector<StepReport> queued_;  ///< steps whose losses are yet to be read
+  Clock::time_point reported_ = Clock::now();
   bool told_of_wait_ = false;
+  bool told_of_recording_ = false;
   Clock::time_point last_save_ = Clock::now();
 };
 
@@ -145,7 +104,8 @@ PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
                .workers = config.workers,
                .seed = config.seed,
                .max_bad_share = config.max_bad_share,
-               .augment_on = config.augment_on.value_or(best_augment_on(config.device))}) {}
+               .augment_on = config.augment_on.value_or(best_augment_on(config.device))},
+              config.device) {}
 
 PretrainResult PretrainRun::run() {
   std::filesystem::create_directories(config_.out / "checkpoints");
@@ -216,7 +176,10 @@ bool PretrainRun::train_epoch() {
   while (true) {
     const bool stop = observer_.stop_requested() ||
                       (config_.stop_after > 0 && position_.global_step >= config_.stop_after);
-    if (stop) return false;
+    if (stop) {
+      report_steps();
+      return false;
+    }
     counted_ = Clock::now();
     const double waited = loader_.stats().wait_seconds;
     const std::optional<Batch> batch = loader_.next();
@@ -226,7 +189,10 @@ bool PretrainRun::train_epoch() {
     count_time();
     const bool due = config_.save_steps > 0 ? position_.step % config_.save_steps == 0
                                             : seconds_since(last_save_) > 60 * config_.save_minutes;
-    if (due) save("last");
+    if (due) {
+      report_steps();
+      save("last");
+    }
   }
 }
 
@@ -252,37 +218,65 @@ void PretrainRun::tell_of_wait(const EpochReport& report) {
 }
 
 void PretrainRun::train_step(const Batch& batch, double lr_factor) {
-  StepLosses losses;
-  try {
-    losses =
-        trainer_.step(images_on(batch, config_.device), batch.indices, position_.epoch, lr_factor);
-  } catch (const NotFinite& error) {
-    fail(error.what(), " at epoch ", position_.epoch, ", step ", batch.position + 1,
-         ": training stops before the weights change. Lower --lr",
-         config_.warmup_epochs == 0 ? " or add --warmup-epochs" : "",
-         "; checkpoints of before are in ", checkpoint("last").parent_path().string());
-  }
+  trainer_.enqueue(images_on(batch, config_.device), batch.indices, position_.epoch, lr_factor);
   const auto images = static_cast<std::int64_t>(batch.indices.size());
   position_.step = batch.position + 1;
   ++position_.global_step;
   position_.images += images;
-  position_.loss_sum += losses.loss * static_cast<double>(images);
-  position_.loss_ins_sum += losses.loss_ins * static_cast<double>(images);
-  position_.loss_inv_sum += losses.loss_inv * static_cast<double>(images);
+  queued_.push_back({.epoch = position_.epoch,
+                     .step = position_.step,
+                     .global_step = position_.global_step,
+                     .images = images,
+                     .learning_rate = config_.learning_rate * lr_factor});
+  if (reports_are_due()) report_steps();
+}
+
+// Reading losses waits for the device, so there it is done twice a second.
+bool PretrainRun::reports_are_due() const {
+  constexpr double kSeconds = 0.5;
+  return config_.device == kCpu || std::ssize(queued_) == Trainer::kMostQueued ||
+         seconds_since(reported_) > kSeconds;
+}
+
+void PretrainRun::report_steps() {
+  if (queued_.empty()) return;
+  const std::vector<StepLosses> losses = trainer_.finish();
   count_time();
-  observer_.step_finished({.epoch = position_.epoch,
-                           .step = position_.step,
-                           .global_step = position_.global_step,
-                           .images = images,
-                           .loss = losses.loss,
-                           .loss_ins = losses.loss_ins,
-                           .loss_inv = losses.loss_inv,
-                           .learning_rate = config_.learning_rate * lr_factor,
-                           .data_wait = data_wait()});
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    StepReport& step = queued_[i];
+    if (const std::string trouble = losses[i].trouble(); !trouble.empty()) {
+      fail(trouble, " at epoch ", step.epoch, ", step ", step.step,
+           ": training stops before the weights change. Lower --lr",
+           config_.warmup_epochs == 0 ? " or add --warmup-epochs" : "",
+           "; checkpoints of before are in ", checkpoint("last").parent_path().string());
+    }
+    const auto images = static_cast<double>(step.images);
+    position_.loss_sum += losses[i].loss * images;
+    position_.loss_ins_sum += losses[i].loss_ins * images;
+    position_.loss_inv_sum += losses[i].loss_inv * images;
+    step.loss = losses[i].loss;
+    step.loss_ins = losses[i].loss_ins;
+    step.loss_inv = losses[i].loss_inv;
+    step.data_wait = data_wait();
+    observer_.step_finished(step);
+  }
+  queued_.clear();
+  reported_ = Clock::now();
+}
+
+void PretrainRun::tell_of_recording() {
+  const std::string reason = trainer_.why_not_recorded();
+  if (told_of_recording_ || reason.empty()) return;
+  told_of_recording_ = true;
+  observer_.note(
+      "steps are queued one operation at a time instead of being replayed, which costs "
+      "speed alone: " +
+      reason);
 }
 
 // Evaluation, report and checkpoints; moves the position to the start of the next epoch.
 EpochReport PretrainRun::finish_epoch() {
+  report_steps();
   const int epoch = position_.epoch;
   const auto images = static_cast<double>(std::max<std::int64_t>(position_.images, 1));
   EpochReport report{.epoch = epoch,
@@ -309,6 +303,7 @@ EpochReport PretrainRun::finish_epoch() {
                .last_loss_inv = report.loss_inv};
   observer_.epoch_finished(report);
   tell_of_wait(report);
+  tell_of_recording();
   write_skipped_images();
   save("last");
   if (best) save("best");

@@ -1,10 +1,12 @@
 #include "invp/trainer.h"
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "engine/autograd/node.h"
 #include "engine/ops/l2_normalize.h"
+#include "engine/ops/log_step.h"
 #include "engine/ops/reduce.h"
 
 namespace invp {
@@ -25,65 +27,149 @@ NetworkConfig seeded(NetworkConfig network, std::uint64_t seed) {
   return network;
 }
 
-Tensor row_numbers(std::span<const std::int64_t> indices, Device device) {
-  const std::vector<std::int32_t> rows(indices.begin(), indices.end());
-  return Tensor::from(rows, {std::ssize(rows)}, device);
-}
-
-/// The batch means of a step, read together with a sum over the embeddings: the step's one wait for
-/// its device.
-StepLosses read_losses(const ObjectiveStep& step) {
-  const Tensor report = Tensor::empty({4}, DType::kF32, step.means.device());
-  report.slice(0, 3).copy_from(step.means);
-  report.slice(3, 4).view({}).copy_from(sum(step.embeddings));
-  const Tensor host = report.to(kCpu);
-  const std::span<const float> values = host.span<float>();
-  if (!std::isfinite(values[3])) throw NotFinite("the network's output is not finite");
-  if (!std::isfinite(values[2])) throw NotFinite(message("the loss is ", values[2]));
-  return {.loss = values[2], .loss_ins = values[0], .loss_inv = values[1]};
-}
-
 }  // namespace
+
+std::string StepLosses::trouble() const {
+  if (!std::isfinite(embeddings)) return "the network's output is not finite";
+  if (!std::isfinite(loss)) return message("the loss is ", loss);
+  return "";
+}
 
 Trainer::Trainer(const TrainerConfig& config, std::int64_t images)
     : config_(config),
       network_(seeded(config.network, config.seed)),
       optimizer_(make_optimizer(network_, config)),
       bank_(images, config.network.dim, config.seed, DType::kF32, config.device),
-      graph_(images, config.objective.neighbors, config.device) {
+      graph_(images, config.objective.neighbors, config.device),
+      settings_(Tensor::zeros({2}, DType::kF32, config.device)),
+      losses_(Tensor::zeros({kMostQueued, 4}, DType::kF32, config.device)),
+      state_(Tensor::zeros({2}, DType::kI32, config.device)),
+      pool_(make_memory_pool(config.device)) {
   network_.to(config.device);
   network_.set_compute_type(config.compute_type);
+  for (const NamedTensor& buffer : network_.buffers()) {
+    if (buffer.tensor.dtype() == DType::kI64) batch_counters_.push_back(buffer.tensor);
+  }
+}
+
+void Trainer::enqueue(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
+                      double lr_factor) {
+  CHECK(queued_ < kMostQueued, "[trainer] ", kMostQueued, " steps are queued: finish() them first");
+  if (!network_.training()) network_.train(true);
+  while (ends_.size() >= kAhead) {
+    ends_.front().wait();
+    ends_.pop_front();
+  }
+  const double weight = config_.objective.invariance_weight(epoch);
+  settings_.copy_from(
+      Tensor::from(std::vector{static_cast<float>(lr_factor), static_cast<float>(weight)}, {2}));
+  Step& step = step_for(images.shape());
+  step.indices.copy_from(image_rows(indices, bank_));
+  if (config_.device == kCpu) {
+    step.images = images.to(kCpu);  // read where it is: nothing is recorded
+  } else {
+    step.images.copy_from(images);
+  }
+  std::vector<std::int64_t> counts;
+  for (const Tensor& counter : batch_counters_) counts.push_back(*counter.data<std::int64_t>());
+  step.work.run([this, &step] { compute(step); });
+  // A batch norm's forward pass counts on the host: not when it is replayed, twice when it could
+  // not be recorded.
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    *batch_counters_[i].data<std::int64_t>() = counts[i] + 1;
+  if (config_.device == kCpu) step.images = {};
+  recorded_addresses_ = addresses();
+  ends_.emplace_back(config_.device);
+  ++queued_;
+}
+
+void Trainer::compute(const Step& step) {
+  optimizer_.zero_grad();
+  const Tensor embeddings = l2_normalize(network_.forward(step.images));
+  const Tensor halted = state_.slice(1, 2);
+  ObjectiveStep found;
+  try {
+    found = objective(embeddings, step.indices, bank_, graph_, config_.objective,
+                      settings_.slice(1, 2));
+  } catch (const Error&) {
+    // On a CPU the search refuses NaN before the losses show it.
+    if (config_.device != kCpu || std::isfinite(sum(embeddings.detach()).item())) throw;
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    return log_step(Tensor::full({3}, nan), embeddings, losses_, state_);
+  }
+  backward(found.loss);
+  log_step(found.means, embeddings, losses_, state_);
+  optimizer_.step({.lr_factor = settings_.slice(0, 1), .halted = halted});
+  optimizer_.zero_grad();  // the memory is wanted by the next forward pass
+  update(found, config_.objective, bank_, graph_, halted);
+}
+
+std::vector<StepLosses> Trainer::finish() {
+  const Tensor losses = losses_.slice(0, queued_).to(kCpu);
+  std::vector<StepLosses> steps;
+  for (int i = 0; i < queued_; ++i) {
+    const float* const row = losses.data<float>() + i * 4;
+    steps.push_back({.loss = row[2], .loss_ins = row[0], .loss_inv = row[1], .embeddings = row[3]});
+  }
+  state_.zero();
+  queued_ = 0;
+  ends_.clear();
+  return steps;
 }
 
 StepLosses Trainer::step(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
                          double lr_factor) {
-  if (!network_.training()) network_.train(true);
-  optimizer_.zero_grad();
-  const Tensor embeddings = l2_normalize(network_.forward(images));
-  const ObjectiveStep step = search(embeddings, indices, epoch);
-  backward(step.loss);
-  const StepLosses losses = read_losses(step);  // the device has had all its work before the wait
-  optimizer_.step(lr_factor);
-  optimizer_.zero_grad();  // the memory is wanted by the next forward pass
-  update(step, config_.objective, bank_, graph_);
+  enqueue(images, indices, epoch, lr_factor);
+  const StepLosses losses = finish().back();
+  if (const std::string trouble = losses.trouble(); !trouble.empty()) throw NotFinite(trouble);
   return losses;
 }
 
-ObjectiveStep Trainer::search(const Tensor& embeddings, std::span<const std::int64_t> indices,
-                              int epoch) const {
-  try {
-    return objective(embeddings, indices, bank_, graph_, config_.objective,
-                     config_.objective.invariance_weight(epoch));
-  } catch (const Error&) {
-    // The search may refuse NaN before the losses show it.
-    if (std::isfinite(sum(embeddings.detach()).item())) throw;
-    throw NotFinite("the network's output is not finite");
+std::string Trainer::why_not_recorded() const {
+  for (const auto& [shape, step] : steps_) {
+    if (!step.work.refusal().empty()) return step.work.refusal();
   }
+  return "";
+}
+
+/// The recordings hold the addresses of weights, momentum and rounded weights: whoever replaces one
+/// of these, loading a checkpoint for instance, makes them void.
+Trainer::Step& Trainer::step_for(const Shape& images) {
+  if (addresses() != recorded_addresses_) steps_.clear();
+  const std::vector<std::int64_t> key(images.dims().begin(), images.dims().end());
+  const auto found = steps_.find(key);
+  if (found != steps_.end()) return found->second;
+  const MemoryScope scope(MemoryUse::kData);
+  const Device device = config_.device;
+  return steps_
+      .emplace(key, Step{.images =
+                             device == kCpu ? Tensor() : Tensor::empty(images, DType::kF32, device),
+                         .indices = Tensor::empty({images[0]}, DType::kI32, device),
+                         .work = RecordedWork(pool_)})
+      .first->second;
+}
+
+std::uint64_t Trainer::addresses() const {
+  if (config_.device == kCpu) return 0;        // where nothing is recorded
+  std::uint64_t hash = 14695981039346656037U;  // FNV-1a, of words
+  const auto add = [&](const Tensor& tensor) {
+    const auto word = tensor.defined() ? reinterpret_cast<std::uintptr_t>(tensor.raw()) : 0;
+    hash = (hash ^ word) * 1099511628211U;
+  };
+  for (const NamedTensor& item : network_.state()) {
+    add(item.tensor);
+    add(item.tensor.rounded());
+  }
+  for (const SgdParameter& item : optimizer_.state()) add(item.tensor);
+  add(bank_.rows());
+  add(graph_.rows());
+  return hash;
 }
 
 void Trainer::fill_bank(const Tensor& images, std::span<const std::int64_t> indices) {
   const NoGrad no_grad;
-  bank_.update(row_numbers(indices, config_.device), l2_normalize(network_.forward(images)), 0.0F);
+  bank_.update(image_rows(indices, bank_).to(config_.device),
+               l2_normalize(network_.forward(images)), 0.0F);
 }
 
 void Trainer::center_head(const Tensor& images) {

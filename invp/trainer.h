@@ -1,11 +1,18 @@
 // One training step of Invariance Propagation, and the state it moves: network, optimiser, memory
-// bank, neighbour graph. The pretraining run and `invp bench step` both stand on it.
+// bank, neighbour graph. The pretraining run and `invp bench step` both stand on it. On a GPU a
+// step is queued and recorded (engine/core/recorded_work.h): the host sees its losses when it asks.
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "engine/core/dtype.h"
+#include "engine/core/recorded_work.h"
 #include "invp/objective.h"
 #include "layers/resnet.h"
 #include "optim/sgd.h"
@@ -34,6 +41,10 @@ struct StepLosses {
   double loss = 0;
   double loss_ins = 0;
   double loss_inv = 0;
+  double embeddings = 0;  ///< the sum over the batch's embeddings, which shows what a loss may hide
+
+  /// What is NaN or infinite, in words; empty if nothing is.
+  std::string trouble() const;
 };
 
 class Trainer {
@@ -41,14 +52,27 @@ class Trainer {
   /// For a training set of `images` images.
   Trainer(const TrainerConfig& config, std::int64_t images);
 
-  /// Forward pass, objective, backward pass, SGD with the learning rate times `lr_factor`, bank and
-  /// graph update.
+  /// Queues forward pass, objective, backward pass, SGD with the learning rate times `lr_factor`,
+  /// bank and graph update.
   ///   images (b, S, S, 3) f32 normalised, on any device; indices: which training images they are,
   ///   distinct, 0-based; epoch counts from 1.
-  /// Throws NotFinite when the loss is not finite, before anything but the running statistics has
-  /// changed. Waits for the device once.
+  /// A step whose loss is not finite changes nothing but the running statistics, nor do those
+  /// queued behind it until finish() was called. At most kMostQueued steps may be queued; the host
+  /// is held back so that it is never more than kAhead steps before the device.
+  void enqueue(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
+               double lr_factor);
+  static constexpr int kMostQueued = 64;
+  static constexpr std::size_t kAhead = 2;
+
+  /// Waits for the device. The losses of the steps queued since the last call, in their order.
+  std::vector<StepLosses> finish();
+
+  /// One step, queued and waited for. Throws NotFinite when the loss is not finite.
   StepLosses step(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
                   double lr_factor);
+
+  /// Why steps are not replayed although there is a GPU; empty if they are, or will be.
+  std::string why_not_recorded() const;
 
   ResNet& network() { return network_; }
   Sgd& optimizer() { return optimizer_; }
@@ -62,14 +86,31 @@ class Trainer {
   void center_head(const Tensor& images);
 
  private:
-  ObjectiveStep search(const Tensor& embeddings, std::span<const std::int64_t> indices,
-                       int epoch) const;
+  /// What a step of one shape reads, at addresses that stay, and its recording.
+  struct Step {
+    Tensor images;
+    Tensor indices;
+    RecordedWork work;
+  };
+  Step& step_for(const Shape& images);
+  void compute(const Step& step);
+  std::uint64_t addresses() const;
 
   TrainerConfig config_;
   ResNet network_;
   Sgd optimizer_;
   MemoryBank bank_;
   NeighbourGraph graph_;
+
+  Tensor settings_;  ///< (2) f32: factor of the learning rate, weight of the invariance loss
+  Tensor losses_;    ///< (kMostQueued, 4) f32 and
+  Tensor state_;     ///< (2) i32: see engine/ops/log_step.h
+  int queued_ = 0;
+  std::deque<DeviceMark> ends_;  ///< of the steps that may be under way
+  std::shared_ptr<MemoryPool> pool_;
+  std::map<std::vector<std::int64_t>, Step> steps_;  ///< by the shape of the images
+  std::uint64_t recorded_addresses_ = 0;
+  std::vector<Tensor> batch_counters_;  ///< of the batch norms, which the host counts up
 };
 
 }  // namespace invp

@@ -10,6 +10,13 @@ Sgd::Sgd(std::vector<Group> groups) : groups_(std::move(groups)) {
 }
 
 void Sgd::step(double lr_factor) {
+  step(lr_factor, {});
+}
+void Sgd::step(const SgdControl& control) {
+  step(1.0, control);
+}
+
+void Sgd::step(double lr_factor, const SgdControl& control) {
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     std::vector<SgdItem> items;
     for (std::size_t i = 0; i < groups_[g].parameters.size(); ++i) {
@@ -29,7 +36,7 @@ void Sgd::step(double lr_factor) {
     }
     SgdHyper hyper = groups_[g].hyper;
     hyper.lr *= lr_factor;
-    sgd_step(items, hyper);
+    sgd_step(items, hyper, control);
   }
 }
 

@@ -27,6 +27,8 @@ class Sgd {
   /// Updates every parameter that has a gradient, each group in one fused pass, with learning rate
   /// hyper.lr * lr_factor.
   void step(double lr_factor = 1.0);
+  /// The same with what the device's memory says (engine/ops/sgd_step.h).
+  void step(const SgdControl& control);
   /// Forgets the gradients, whose memory goes back to the allocator.
   void zero_grad();
 
@@ -40,6 +42,8 @@ class Sgd {
   struct Slot {
     Tensor momentum;  ///< undefined until the first update
   };
+  void step(double lr_factor, const SgdControl& control);
+
   std::vector<Group> groups_;
   std::vector<std::vector<Slot>> slots_;  ///< by group, by parameter
 };

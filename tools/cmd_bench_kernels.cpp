@@ -100,12 +100,11 @@ class BenchKernels : public Command {
       const NoGrad guard;
       operation(x);
     });
-    const Tensor leaf = as_input(x);
-    Tensor y = operation(leaf);
+    Tensor y = operation(as_input(x));
     const Tensor dy = random_like(y);
     time(
         name + ", backward", backward_moved, [&] { backward(y, dy); },
-        [&] { y = operation(leaf); });
+        [&] { y = operation(as_input(x)); });
   }
 
   Tensor random_like(const Tensor& y) {

@@ -2,7 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "engine/core/memory.h"
 #include "tools/augment_options.h"
 #include "tools/cmd_bench.h"
@@ -44,11 +44,12 @@ class BenchLoader : public Command {
     const auto dataset = open_dataset(data_source(data_), "train");
     const AugmentConfig augment = augment_.resolve(*options_);
     const int workers = worker_count(data_);
-    Loader loader(*dataset, augment,
-                  {.batch_size = batch_,
-                   .workers = workers,
-                   .seed = compute.seed,
-                   .augment_on = augment_on(data_).value_or(best_augment_on(compute.device))});
+    BatchFeed loader(*dataset, augment,
+                     {.batch_size = batch_,
+                      .workers = workers,
+                      .seed = compute.seed,
+                      .augment_on = augment_on(data_).value_or(best_augment_on(compute.device))},
+                     compute.device);
     reset_peak_memory(compute.device);
     std::int64_t epoch = 0;
     std::int64_t images = 0;

@@ -25,7 +25,7 @@ struct Work {
   int batch = 128;
   int image_size = 32;
   int repeats = 5;
-  int warmups = 2;
+  int warmups = 3;  ///< two called and one recorded (core/recorded_work.h)
   DeviceOptions device;
 };
 
@@ -81,6 +81,7 @@ class BenchStep : public Command {
   void declare(Options& options) override {
     declare_work(options, work_);
     options.integer("bank", bank_, {1, 2e9}, "training images in the bank");
+    declare_recompute(options, work_.network.recompute);
     declare_objective(options, objective_);
     declare_device(options, work_.device);
   }

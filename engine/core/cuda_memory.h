@@ -15,5 +15,6 @@ BlockCache::Source segments(Device device);
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
 void fill_bytes(void* to, int value, std::size_t bytes, Device device);
+void fill_words(std::uint32_t* to, std::uint32_t value, std::int64_t count, Device device);
 
 }  // namespace invp::cuda

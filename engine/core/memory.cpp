@@ -9,6 +9,8 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "engine/core/block_cache.h"
 #include "engine/core/cuda_memory.h"
@@ -17,8 +19,25 @@
 
 namespace invp {
 
+/// The cache is guarded by its DeviceMemory's mutex.
+class MemoryPool {
+ public:
+  MemoryPool(Device device, const BlockCache::Source& source) : device_(device), cache_(source) {}
+  ~MemoryPool() { cache_.trim(); }
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  Device device() const { return device_; }
+  BlockCache& cache() { return cache_; }
+
+ private:
+  Device device_;
+  BlockCache cache_;
+};
+
 namespace {
 
+thread_local std::shared_ptr<MemoryPool> current_pool;
 thread_local MemoryUse current_use = MemoryUse::kActivations;
 
 constexpr std::size_t kHugePage = 2 << 20;
@@ -51,23 +70,17 @@ void give_back_host_segment(std::byte* segment, std::size_t bytes) {
 #endif
 }
 
-/// The allocator of one device: the cache, and who holds what of it.
+/// The allocator of one device: the cache, the pools beside it, and who holds what.
 class DeviceMemory {
  public:
   explicit DeviceMemory(const BlockCache::Source& source) : source_(source), cache_(source) {}
 
-  std::byte* allocate(std::size_t bytes, MemoryUse use, Device device) {
+  /// From the pool, or from what is everybody's if that is null.
+  std::byte* allocate(std::size_t bytes, MemoryUse use, Device device, MemoryPool* pool) {
     const std::lock_guard lock(mutex_);
     const auto size = static_cast<std::int64_t>(bytes);
     std::byte* pointer = nullptr;
-    if (stats_.limit == 0 || stats_.live + size <= stats_.limit) {
-#ifdef __SANITIZE_ADDRESS__
-      // Every tensor its own block, so that overruns are seen.
-      pointer = source_.take((bytes + source_.alignment) / source_.alignment * source_.alignment);
-#else
-      pointer = cache_.allocate(bytes);
-#endif
-    }
+    if (stats_.limit == 0 || stats_.live + size <= stats_.limit) pointer = take(bytes, pool);
     if (pointer == nullptr) refuse(bytes, use, device);
     stats_.live += size;
     stats_.peak = std::max(stats_.peak, stats_.live);
@@ -75,13 +88,13 @@ class DeviceMemory {
     return pointer;
   }
 
-  void free(std::byte* pointer, std::size_t bytes, MemoryUse use) {
+  void free(std::byte* pointer, std::size_t bytes, MemoryUse use, MemoryPool* pool) {
     const std::lock_guard lock(mutex_);
-#ifdef __SANITIZE_ADDRESS__
-    source_.give_back(pointer, bytes);
-#else
-    cache_.free(pointer);
-#endif
+    if (pool != nullptr) {
+      pool->cache().free(pointer);
+    } else {
+      give_back(pointer, bytes);
+    }
     stats_.live -= static_cast<std::int64_t>(bytes);
     stats_.live_by_use[static_cast<std::size_t>(use)] -= static_cast<std::int64_t>(bytes);
   }
@@ -90,6 +103,10 @@ class DeviceMemory {
     const std::lock_guard lock(mutex_);
     MemoryStats result = stats_;
     result.reserved = static_cast<std::int64_t>(cache_.reserved());
+    for (const std::weak_ptr<MemoryPool>& pool : pools_) {
+      if (const auto held = pool.lock())
+        result.reserved += static_cast<std::int64_t>(held->cache().reserved());
+    }
     return result;
   }
   void reset_peak() {
@@ -104,8 +121,38 @@ class DeviceMemory {
     const std::lock_guard lock(mutex_);
     cache_.trim();
   }
+  std::shared_ptr<MemoryPool> make_pool(Device device) {
+    const auto pool = std::make_shared<MemoryPool>(device, source_);
+    const std::lock_guard lock(mutex_);
+    std::erase_if(pools_, [](const std::weak_ptr<MemoryPool>& other) { return other.expired(); });
+    pools_.push_back(pool);
+    return pool;
+  }
 
  private:
+  std::byte* take(std::size_t bytes, MemoryPool* pool) {
+    if (pool != nullptr) {
+      std::byte* const pointer = pool->cache().allocate(bytes);
+      if (pointer != nullptr) return pointer;
+      cache_.trim();  // what is free there is no use to the pool otherwise
+      return pool->cache().allocate(bytes);
+    }
+#ifdef __SANITIZE_ADDRESS__
+    // Every tensor its own block, so that overruns are seen.
+    return source_.take((bytes + source_.alignment) / source_.alignment * source_.alignment);
+#else
+    return cache_.allocate(bytes);
+#endif
+  }
+  void give_back(std::byte* pointer, std::size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+    source_.give_back(pointer, bytes);
+#else
+    (void)bytes;
+    cache_.free(pointer);
+#endif
+  }
+
   [[noreturn]] void refuse(std::size_t bytes, MemoryUse use, Device device) const {
     std::string held;
     for (int i = 0; i < kMemoryUses; ++i) {
@@ -126,6 +173,7 @@ class DeviceMemory {
   std::mutex mutex_;
   BlockCache::Source source_;
   BlockCache cache_;
+  std::vector<std::weak_ptr<MemoryPool>> pools_;
   MemoryStats stats_;
 };
 
@@ -170,8 +218,26 @@ MemoryScope::~MemoryScope() {
 std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device) {
   DeviceMemory& memory = device_memory(device);
   const MemoryUse use = current_use;
-  return {memory.allocate(bytes, use, device),
-          [&memory, bytes, use](std::byte* pointer) { memory.free(pointer, bytes, use); }};
+  std::shared_ptr<MemoryPool> pool;
+  if (current_pool != nullptr && current_pool->device() == device) pool = current_pool;
+  return {memory.allocate(bytes, use, device, pool.get()),
+          [&memory, bytes, use, pool](std::byte* pointer) {
+            memory.free(pointer, bytes, use, pool.get());
+          }};
+}
+
+std::shared_ptr<MemoryPool> make_memory_pool(Device device) {
+  return device_memory(device).make_pool(device);
+}
+
+Device device_of(const MemoryPool& pool) {
+  return pool.device();
+}
+
+MemoryPoolScope::MemoryPoolScope(std::shared_ptr<MemoryPool> pool)
+    : previous_(std::exchange(current_pool, std::move(pool))) {}
+MemoryPoolScope::~MemoryPoolScope() {
+  current_pool = std::move(previous_);
 }
 
 MemoryStats memory_stats(Device device) {
@@ -226,6 +292,19 @@ void fill_bytes(void* to, int value, std::size_t bytes, Device device) {
   cuda::fill_bytes(to, value, bytes, device);
 #else
   fail("[memory] cannot clear memory of ", device, " in this build");
+#endif
+}
+
+void fill_words(void* to, std::uint32_t value, std::int64_t count, Device device) {
+  if (count == 0) return;
+  if (device == kCpu) {
+    std::fill_n(static_cast<std::uint32_t*>(to), count, value);
+    return;
+  }
+#ifdef INVP_CUDA
+  cuda::fill_words(static_cast<std::uint32_t*>(to), value, count, device);
+#else
+  fail("[memory] cannot fill memory of ", device, " in this build");
 #endif
 }
 

@@ -65,12 +65,34 @@ std::int64_t peak_memory_bytes(Device device);
 /// and what to turn down.
 std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device);
 
+/// Memory of a device set apart: what is allocated in a MemoryPoolScope comes from the pool, and
+/// goes back to it alone when it is freed. So work recorded with the addresses it was given there
+/// (recorded_work.h) can be done again without overwriting what others hold. Segments stay with a
+/// pool until its last tensor and its last holder are gone.
+class MemoryPool;
+std::shared_ptr<MemoryPool> make_memory_pool(Device device);
+Device device_of(const MemoryPool& pool);
+
+/// Allocations of this thread on the pool's device come from it until the end of the scope.
+class MemoryPoolScope {
+ public:
+  explicit MemoryPoolScope(std::shared_ptr<MemoryPool> pool);
+  ~MemoryPoolScope();
+  MemoryPoolScope(const MemoryPoolScope&) = delete;
+  MemoryPoolScope& operator=(const MemoryPoolScope&) = delete;
+
+ private:
+  std::shared_ptr<MemoryPool> previous_;
+};
+
 /// Copies between any two devices. What follows on the destination's device finds the bytes there;
 /// a copy to the host returns when they are. The source may be overwritten at once.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
 /// Sets every byte to `value`.
 void fill_bytes(void* to, int value, std::size_t bytes, Device device);
+/// Sets every one of `count` words of four bytes.
+void fill_words(void* to, std::uint32_t value, std::int64_t count, Device device);
 
 /// "1.25 GB"
 std::string format_bytes(std::int64_t bytes);

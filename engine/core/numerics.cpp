@@ -20,7 +20,9 @@ const Numerics& numerics() {
 void set_numerics(const Numerics& numerics) {
   settings() = numerics;
 #ifdef INVP_CUDA
-  // Notes on a cuDNN plan do not tell whether it rounds to TF32; only this variable forbids it.
+  // A second lock: products ask cuBLASLt for f32, and of cuDNN's plans those that use tensor cores
+  // or round their inputs are deselected, which leaves the same ones as this variable does
+  // (tests/cuda/cudnn_graphs_test.cpp).
   if (!numerics.allow_tf32) setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
 #endif
 }

@@ -14,10 +14,10 @@ struct Numerics {
 /// Of the whole process; the default until set_numerics is called.
 const Numerics& numerics();
 
-/// Called once, before any work on a GPU and before threads are started: NVIDIA's libraries read
-/// from the environment whether TF32 is forbidden (NVIDIA_TF32_OVERRIDE=0), once, at their first
-/// use. What they were asked for there before stands unless it would allow TF32 against
-/// `allow_tf32`.
+/// Called once, before any work on a GPU and before threads are started: besides asking each
+/// library for f32, TF32 is forbidden in the environment (NVIDIA_TF32_OVERRIDE=0), which they read
+/// once, at their first use. What they were asked for there before stands unless it would allow
+/// TF32 against `allow_tf32`.
 void set_numerics(const Numerics& numerics);
 
 }  // namespace invp

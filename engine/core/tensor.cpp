@@ -1,6 +1,7 @@
 #include "engine/core/tensor.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "engine/core/parallel.h"
 
@@ -23,9 +24,9 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
 }
 
 Tensor Tensor::full(const Shape& shape, float value, Device device) {
-  Tensor host = empty(shape);
-  std::ranges::fill(host.span<float>(), value);
-  return host.to(device);
+  const Tensor filled = empty(shape, DType::kF32, device);
+  fill_words(filled.raw(), std::bit_cast<std::uint32_t>(value), filled.numel(), device);
+  return filled;
 }
 
 float Tensor::item() const {

@@ -53,14 +53,16 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
   DISPATCH(total.device(), add_weighted_rows, total, bank, rows, weights);
 }
 
-void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum) {
+void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
+                const Tensor& halted) {
   check_bank("blend_rows", bank);
   check_vectors("blend_rows", "values", values, bank);
   check_indices("blend_rows", indices, bank);
   CHECK(indices.dim(0) == values.dim(0), "[blend_rows] ", indices.dim(0), " indices for ",
         values.dim(0), " values");
   CHECK(momentum >= 0 && momentum <= 1, "[blend_rows] momentum must lie in [0, 1], got ", momentum);
-  DISPATCH(bank.device(), blend_rows, bank, indices, values, momentum);
+  check_scalar("blend_rows", bank, "halted", halted, DType::kI32);
+  DISPATCH(bank.device(), blend_rows, bank, indices, values, momentum, halted);
 }
 
 Tensor take_rows(const Tensor& bank, const Tensor& indices) {

@@ -19,8 +19,10 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
 
 /// bank[indices[i]] = normalise(momentum bank[indices[i]] + (1 - momentum) values[i]) for i = 0, 1,
 /// ... in this order, so that an index which comes twice is moved twice. indices (B) i32, values
-/// (B, D) f32; a row that comes out shorter than 1e-12 is divided by that.
-void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum);
+/// (B, D) f32; a row that comes out shorter than 1e-12 is divided by that. Nothing happens where
+/// `halted`, one i32, is given and not 0.
+void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
+                const Tensor& halted = {});
 
 /// bank[indices] as (B, D) f32.
 Tensor take_rows(const Tensor& bank, const Tensor& indices);
@@ -29,7 +31,8 @@ KERNEL(row_similarities, const Tensor& queries, const Tensor& bank, const Tensor
        const Tensor& similarities);
 KERNEL(add_weighted_rows, const Tensor& total, const Tensor& bank, const Tensor& rows,
        const Tensor& weights);
-KERNEL(blend_rows, const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum);
+KERNEL(blend_rows, const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
+       const Tensor& halted);
 KERNEL(take_rows, const Tensor& bank, const Tensor& indices, const Tensor& taken);
 
 }  // namespace invp

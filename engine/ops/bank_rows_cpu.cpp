@@ -80,7 +80,9 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
 }
 
 // One after another, as the contract has it: a batch is a few hundred rows.
-void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum) {
+void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
+                const Tensor& halted) {
+  if (halted.defined() && *halted.data<std::int32_t>() != 0) return;
   constexpr double kShortest = 1e-12;
   const std::int64_t dim = bank.dim(1);
   std::vector<float> blended(static_cast<std::size_t>(dim));

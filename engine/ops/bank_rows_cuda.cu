@@ -111,9 +111,10 @@ __device__ void blend_row(T* row, const float* value, std::int64_t dim, float mo
 /// their order.
 template <class T>
 __global__ void blend_all(T* bank, std::int64_t dim, const std::int32_t* indices,
-                          std::int64_t batch, const float* values, float momentum) {
+                          std::int64_t batch, const float* values, float momentum,
+                          const std::int32_t* halted) {
   const std::int64_t own = thread_in_grid() / kWarp;
-  if (own >= batch) return;
+  if (own >= batch || (halted != nullptr && *halted != 0)) return;
   const std::int32_t index = indices[own];
   for (std::int64_t first = 0; first < batch; first += kWarp) {
     const std::int64_t i = first + lane_of();
@@ -166,7 +167,8 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
          total.numel(), total.data<float>());
 }
 
-void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum) {
+void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
+                const Tensor& halted) {
   if (values.numel() == 0) return;
   const Context& gpu = context(bank.device());
   const std::int64_t batch = indices.dim(0);
@@ -174,7 +176,8 @@ void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values,
                   .threads = dim3(kThreads)};
   dispatch_floating(bank.dtype(), "blend_rows", [&]<class T>(T) {
     launch(gpu, grid, blend_all<T>, bank.data<T>(), bank.dim(1), indices.data<std::int32_t>(),
-           batch, values.data<float>(), momentum);
+           batch, values.data<float>(), momentum,
+           halted.defined() ? halted.data<std::int32_t>() : nullptr);
   });
 }
 

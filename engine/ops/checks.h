@@ -27,4 +27,13 @@ inline void check_per_channel(const char* op, const Tensor& x, const char* name,
   check_same_device(op, x, name, parameter);
 }
 
+/// Throws unless `value`, where it is defined, is one element of that dtype on x's device.
+inline void check_scalar(const char* op, const Tensor& x, const char* name, const Tensor& value,
+                         DType dtype) {
+  if (!value.defined()) return;
+  CHECK(value.numel() == 1 && value.dtype() == dtype, "[", op, "] ", name, " must be one ", dtype,
+        ", got ", value.dtype(), " ", value.shape());
+  check_same_device(op, x, name, value);
+}
+
 }  // namespace invp

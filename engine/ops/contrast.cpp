@@ -1,5 +1,7 @@
 #include "engine/ops/contrast.h"
 
+#include "engine/ops/checks.h"
+
 namespace invp {
 
 namespace {
@@ -15,7 +17,7 @@ void check_lists(const char* name, const Tensor& lists, DType dtype, const Contr
 }  // namespace
 
 Contrast contrast(const ContrastInputs& inputs, const ContrastOptions& options) {
-  const auto& [background, indices, self, positives, hard, hard_similarities] = inputs;
+  const auto& [background, indices, self, positives, hard, hard_similarities, weight] = inputs;
   CHECK(indices.rank() == 1 && indices.dim(0) >= 1 && indices.dtype() == DType::kI32,
         "[contrast] indices must be i32 of shape (B), B >= 1, got ", indices.dtype(), " ",
         indices.shape());
@@ -30,10 +32,12 @@ Contrast contrast(const ContrastInputs& inputs, const ContrastOptions& options) 
         "[contrast] rows and similarities differ in shape: background ", background.rows.shape(),
         " and ", background.similarities.shape(), ", hard ", hard.shape(), " and ",
         hard_similarities.shape(), ", self ", self.shape());
+  CHECK(weight.defined(), "[contrast] no weight is given");
+  check_scalar("contrast", indices, "weight", weight, DType::kF32);
   CHECK(options.tau >= 0.01F, "[contrast] tau must be at least 0.01, got ", options.tau);
 
-  const auto make = [&](const Shape& shape) {
-    return Tensor::empty(shape, DType::kF32, indices.device());
+  const auto make = [device = inputs.indices.device()](const Shape& shape) {
+    return Tensor::empty(shape, DType::kF32, device);
   };
   const Contrast out{.means = make({3}),
                      .losses = make({indices.dim(0), 2}),

@@ -10,8 +10,9 @@
 // on one shift, which is safe down to the least tau.
 //   background (B, M): top_similar's answer, rows ascending; indices (B) i32; self (B, 1) f32: the
 //   similarity to the image's own row; positives (B, W) i32; hard (B, P) i32 and hard_similarities
-//   (B, P) f32; -1 fills lists up, W = P = 0 leaves L_inv out. Throws for other shapes and dtypes,
-//   and for tau below 0.01.
+//   (B, P) f32; -1 fills lists up, W = P = 0 leaves L_inv out; weight, one f32: lambda times the
+//   ramp, in the device's memory because a recorded step reads it anew each time. Throws for other
+//   shapes and dtypes, and for tau below 0.01.
 #pragma once
 
 #include "engine/core/dispatch.h"
@@ -25,7 +26,6 @@ enum class ContrastForm : std::uint8_t { kPaper, kReleased };
 struct ContrastOptions {
   ContrastForm form = ContrastForm::kPaper;
   float tau = 0.07F;
-  float invariance_weight = 0.6F;  ///< of L_inv in the loss: lambda times the ramp
 };
 
 struct ContrastInputs {
@@ -35,6 +35,7 @@ struct ContrastInputs {
   Tensor positives;
   Tensor hard;
   Tensor hard_similarities;
+  Tensor weight;
 };
 
 /// d(loss)/d(query) is the sum of the bank rows times their weights: background_weights (B, M) for

@@ -52,7 +52,7 @@ class Image {
     // The sum leaves places out rather than subtracts them, so that a dominant e_i cannot cancel
     // the rest away.
     for_each_kept([&](std::size_t j) { sums_.rest += background_[j]; });
-    terms_ = contrast_terms(sums_, options.form, options.invariance_weight);
+    terms_ = contrast_terms(sums_, options.form, *inputs.weight.data<float>());
   }
 
   const ContrastTerms& terms() const { return terms_; }
@@ -126,7 +126,7 @@ void contrast(const ContrastInputs& inputs, const ContrastOptions& options, cons
   const std::span<float> means = out.means.span<float>();
   means[0] = static_cast<float>(instance);
   means[1] = static_cast<float>(invariance);
-  means[2] = static_cast<float>(instance + options.invariance_weight * invariance);
+  means[2] = static_cast<float>(instance + *inputs.weight.data<float>() * invariance);
 }
 
 }  // namespace invp::cpu

@@ -29,6 +29,7 @@ struct Lists {
   List<const std::int32_t> hard;
   List<const float> hard_similarities;
   const std::int32_t* indices;
+  const float* weight;
   List<float> losses;
   List<float> background_weights;
   List<float> self_weights;
@@ -110,7 +111,7 @@ __global__ void __launch_bounds__(kThreads)
   sums.rest = reduce_block(sums.rest, Plus{});
   sums.hard = reduce_block(sums.hard, Plus{});
 
-  const ContrastTerms terms = contrast_terms(sums, options.form, options.invariance_weight);
+  const ContrastTerms terms = contrast_terms(sums, options.form, *lists.weight);
   for_share(count, [&](std::int64_t j) {
     const double slope = weights[j] != 0 ? terms.background + terms.rest : terms.background;
     weights[j] = static_cast<float>(scale * slope * exponential(similarities[j]));
@@ -127,7 +128,7 @@ __global__ void __launch_bounds__(kThreads)
 
 /// One block.
 __global__ void __launch_bounds__(kThreads)
-    contrast_means(const float* losses, std::int64_t batch, double weight, float* means) {
+    contrast_means(const float* losses, std::int64_t batch, const float* weight, float* means) {
   double instance = 0;
   double invariance = 0;
   for_share(batch, [&](std::int64_t i) {
@@ -139,7 +140,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x != 0) return;
   means[0] = static_cast<float>(instance);
   means[1] = static_cast<float>(invariance);
-  means[2] = static_cast<float>(instance + weight * invariance);
+  means[2] = static_cast<float>(instance + *weight * invariance);
 }
 
 }  // namespace
@@ -155,6 +156,7 @@ void contrast(const ContrastInputs& inputs, const ContrastOptions& options, cons
                   .hard = lists<const std::int32_t>(inputs.hard),
                   .hard_similarities = lists<const float>(inputs.hard_similarities),
                   .indices = inputs.indices.data<std::int32_t>(),
+                  .weight = inputs.weight.data<float>(),
                   .losses = lists<float>(out.losses),
                   .background_weights = lists<float>(out.background_weights),
                   .self_weights = lists<float>(out.self_weights),
@@ -163,7 +165,7 @@ void contrast(const ContrastInputs& inputs, const ContrastOptions& options, cons
   launch(gpu, images, contrast_images, all, options, scale);
   const Grid one_block{.blocks = dim3(1), .threads = dim3(kThreads)};
   launch(gpu, one_block, contrast_means, out.losses.data<float>(), batch,
-         static_cast<double>(options.invariance_weight), out.means.data<float>());
+         inputs.weight.data<float>(), out.means.data<float>());
 }
 
 }  // namespace invp::cuda

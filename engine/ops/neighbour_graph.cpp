@@ -78,7 +78,8 @@ Tensor nearest_neighbours(const Tensor& rows, const Tensor& similarities, const 
   return nearest;
 }
 
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours) {
+void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
+                    const Tensor& halted) {
   check_matrix("set_neighbours", "the graph", graph, DType::kI32);
   check_indices("set_neighbours", indices, graph);
   CHECK((neighbours.shape() == Shape{indices.dim(0), graph.dim(1)}) &&
@@ -86,7 +87,8 @@ void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& ne
         "[set_neighbours] neighbours must be i32 of shape ", Shape{indices.dim(0), graph.dim(1)},
         ", got ", neighbours.dtype(), " ", neighbours.shape());
   check_same_device("set_neighbours", graph, "neighbours", neighbours);
-  DISPATCH(graph.device(), set_neighbours, graph, indices, neighbours);
+  check_scalar("set_neighbours", graph, "halted", halted, DType::kI32);
+  DISPATCH(graph.device(), set_neighbours, graph, indices, neighbours, halted);
 }
 
 }  // namespace invp

@@ -35,8 +35,10 @@ Tensor choose_positives(const Tensor& positives, const Tensor& similarities, std
 Tensor nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
                           std::int64_t neighbours, bool replace_in_place);
 
-/// graph[indices[i]] = neighbours[i], i = 0, 1, ... in this order.
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours);
+/// graph[indices[i]] = neighbours[i], i = 0, 1, ... in this order. Nothing happens where `halted`,
+/// one i32, is given and not 0.
+void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
+                    const Tensor& halted = {});
 
 KERNEL(propagate, const Tensor& graph, const Tensor& indices, int steps, Propagation propagation,
        const Tensor& positives);
@@ -44,6 +46,7 @@ KERNEL(choose_positives, const Tensor& positives, const Tensor& similarities, Po
        const Tensor& chosen);
 KERNEL(nearest_neighbours, const Tensor& rows, const Tensor& similarities, const Tensor& indices,
        bool replace_in_place, const Tensor& neighbours);
-KERNEL(set_neighbours, const Tensor& graph, const Tensor& indices, const Tensor& neighbours);
+KERNEL(set_neighbours, const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
+       const Tensor& halted);
 
 }  // namespace invp

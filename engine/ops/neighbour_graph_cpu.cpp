@@ -118,7 +118,9 @@ void nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Te
   });
 }
 
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours) {
+void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
+                    const Tensor& halted) {
+  if (halted.defined() && *halted.data<std::int32_t>() != 0) return;
   for (std::int64_t i = 0; i < indices.dim(0); ++i) {
     std::ranges::copy(row_of<Row>(neighbours, i),
                       row_of<Row>(graph, indices.data<Row>()[i]).begin());

@@ -198,9 +198,9 @@ __global__ void __launch_bounds__(kWideThreads)
 /// A warp an index; of repeats the last has its way.
 __global__ void __launch_bounds__(kThreads)
     set_rows(std::int32_t* graph, std::int64_t neighbours, const std::int32_t* indices,
-             std::int64_t batch, const std::int32_t* from) {
+             std::int64_t batch, const std::int32_t* from, const std::int32_t* halted) {
   const std::int64_t own = thread_in_grid() / kWarp;
-  if (own >= batch) return;
+  if (own >= batch || (halted != nullptr && *halted != 0)) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int32_t index = indices[own];
   for (std::int64_t first = own + 1; first < batch; first += kWarp) {
@@ -257,12 +257,13 @@ void nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Te
          neighbours.data<std::int32_t>());
 }
 
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours) {
+void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
+                    const Tensor& halted) {
   if (neighbours.numel() == 0) return;
   const std::int64_t batch = indices.dim(0);
   launch(context(graph.device()), block_a_list((batch * kWarp + kThreads - 1) / kThreads), set_rows,
          graph.data<std::int32_t>(), graph.dim(1), indices.data<std::int32_t>(), batch,
-         neighbours.data<std::int32_t>());
+         neighbours.data<std::int32_t>(), halted.defined() ? halted.data<std::int32_t>() : nullptr);
 }
 
 }  // namespace invp::cuda

@@ -1,8 +1,10 @@
 #include "engine/ops/sgd_step.h"
 
+#include "engine/ops/checks.h"
+
 namespace invp {
 
-void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
+void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper, const SgdControl& control) {
   for (const SgdItem& item : items) {
     for (const Tensor& other : {item.gradient, item.momentum}) {
       CHECK(other.shape() == item.weight.shape() && other.dtype() == DType::kF32 &&
@@ -20,7 +22,11 @@ void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
           item.copy.dtype(), item.copy.shape(), " on ", item.copy.device(), " for ",
           item.weight.shape(), " on ", item.weight.device());
   }
-  if (!items.empty()) DISPATCH(items.front().weight.device(), sgd_step, items, hyper);
+  if (items.empty()) return;
+  const Tensor& first = items.front().weight;
+  check_scalar("sgd_step", first, "lr_factor", control.lr_factor, DType::kF32);
+  check_scalar("sgd_step", first, "halted", control.halted, DType::kI32);
+  DISPATCH(first.device(), sgd_step, items, hyper, control);
 }
 
 }  // namespace invp

@@ -7,6 +7,8 @@
 //   copy = w                        rounded to bf16, for the next forward pass
 // All tensors f32 but the copy, a parameter's tensors of one shape, all of one device. Throws Error
 // otherwise. With momentum 0, v stays unread.
+// What may change from step to step can be given in the device's memory, so that a recorded step
+// takes it from there (core/recorded_work.h).
 #pragma once
 
 #include <span>
@@ -29,7 +31,13 @@ struct SgdItem {
   Tensor copy = {};    ///< bf16; undefined: none wanted
 };
 
-void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper);
+struct SgdControl {
+  Tensor lr_factor = {};  ///< one f32: times hyper.lr; undefined: 1
+  Tensor halted = {};     ///< one i32: unless it is 0, nothing changes; undefined: 0
+};
+
+void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper,
+              const SgdControl& control = {});
 
 /// The arithmetic of one element, in the precision it is done in.
 struct SgdRule {
@@ -47,6 +55,6 @@ struct SgdRule {
   HOST_DEVICE float weight(float w, float v) const { return w - lr * v; }
 };
 
-KERNEL(sgd_step, std::span<const SgdItem> items, const SgdHyper& hyper);
+KERNEL(sgd_step, std::span<const SgdItem> items, const SgdHyper& hyper, const SgdControl& control);
 
 }  // namespace invp

@@ -50,8 +50,10 @@ void update_and_copy(const Pointers& p, std::int64_t begin, std::int64_t end, co
 
 // All parameters together are one range of elements, split evenly over the threads whatever the
 // sizes of the tensors.
-void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
-  const SgdRule rule(hyper);
+void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper, const SgdControl& control) {
+  if (control.halted.defined() && *control.halted.data<std::int32_t>() != 0) return;
+  SgdRule rule(hyper);
+  if (control.lr_factor.defined()) rule.lr *= *control.lr_factor.data<float>();
   std::vector<std::int64_t> starts = {0};
   std::vector<Pointers> pointers;
   for (const SgdItem& item : items) {

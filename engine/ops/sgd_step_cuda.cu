@@ -26,6 +26,8 @@ struct Parameter {
 constexpr int kMost = 192;
 struct Table {
   SgdRule rule;
+  const float* lr_factor;      ///< or null
+  const std::int32_t* halted;  ///< or null
   int parameters;
   Parameter parameter[kMost];
 };
@@ -79,20 +81,31 @@ __device__ bool is_aligned(const Parameter& p) {
 
 __global__ void update_chunks(const __grid_constant__ Table table) {
   constexpr int kLanes = kPackLanes<float>;
+  if (table.halted != nullptr && *table.halted != 0) return;
+  SgdRule rule = table.rule;
+  if (table.lr_factor != nullptr) rule.lr *= *table.lr_factor;
   const int chunk = static_cast<int>(blockIdx.x);
   const Parameter p = owner(table, chunk);  // a reference would be read again after each store
   const std::int64_t begin = (chunk - p.first_chunk) * kChunk;
   const std::int64_t end = begin + kChunk < p.count ? begin + kChunk : p.count;
   const std::int64_t packed = is_aligned(p) ? (end - begin) / kLanes * kLanes : 0;
-  update<kLanes>(p, table.rule, begin, begin + packed);
-  update<1>(p, table.rule, begin + packed, end);
+  update<kLanes>(p, rule, begin, begin + packed);
+  update<1>(p, rule, begin + packed, end);
 }
 
 }  // namespace
 
-void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper) {
+void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper, const SgdControl& control) {
   const Context& gpu = context(items.front().weight.device());
-  Table table{.rule = SgdRule(hyper), .parameters = 0, .parameter = {}};
+  const auto* const lr_factor =
+      control.lr_factor.defined() ? control.lr_factor.data<float>() : nullptr;
+  const auto* const halted =
+      control.halted.defined() ? control.halted.data<std::int32_t>() : nullptr;
+  Table table{.rule = SgdRule(hyper),
+              .lr_factor = lr_factor,
+              .halted = halted,
+              .parameters = 0,
+              .parameter = {}};
   int chunks = 0;
   const auto flush = [&] {
     if (chunks > 0) {

@@ -4,6 +4,7 @@
 // had, and some problems have no plan at all, so that what the engine does then is tested as well.
 #include <cstring>
 
+#include "emulator.h"
 #include "engine/ops/conv2d_cudnn_cuda.h"
 
 namespace invp::cuda {
@@ -78,8 +79,12 @@ std::int64_t ConvolutionGraph::workspace_bytes() const {
   return impl_->taken == "large" ? kWorkspace : 0;
 }
 
-void ConvolutionGraph::run(cudnnContext*, const ConvolutionOperands& operands,
+void ConvolutionGraph::run(cudnnContext* handle, const ConvolutionOperands& operands,
                            void* workspace) const {
+  if (emulator::capturing()) {
+    emulator::record([this, handle, operands, workspace] { run(handle, operands, workspace); });
+    return;
+  }
   for (const void* address : {operands.images, operands.filters, operands.outputs, operands.bias}) {
     CHECK(reinterpret_cast<std::uintptr_t>(address) % 16 == 0, "[emulated cuDNN] misaligned");
   }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "emulator.h"
+
 namespace {
 
 constexpr std::uint64_t kSplitFrom = 256;  // inner extents that are summed in two parts
@@ -259,8 +261,18 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
                               cublasLtMatrixLayout_t c_layout, void* d,
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t* algo,
-                              void* workspace, std::size_t workspace_bytes, cudaStream_t) {
+                              void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (emulator::capturing()) {
+    emulator::record([=, alpha = *static_cast<const float*>(alpha),
+                      beta = *static_cast<const float*>(beta), desc = *desc, a_layout = *a_layout,
+                      b_layout = *b_layout, c_layout = *c_layout, d_layout = *d_layout,
+                      algo = *algo]() mutable {
+      cublasLtMatmul(handle, &desc, &alpha, a, &a_layout, b, &b_layout, &beta, c, &c_layout, d,
+                     &d_layout, &algo, workspace, workspace_bytes, stream);
+    });
+    return CUBLAS_STATUS_SUCCESS;
+  }
   const auto [m, n, k] = extents_of(*desc, *a_layout, *b_layout, *c_layout, *d_layout);
   const cublasStatus_t types =
       check_types(*desc, a_layout->type, b_layout->type, c_layout->type, d_layout->type);

@@ -148,6 +148,13 @@ struct cudaLaunchConfig_t {
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
+  if (emulator::capturing()) {
+    emulator::record([config = *config, kernel, ... copies = Parameters(arguments)] {
+      emulator::run(config.gridDim, config.blockDim, config.dynamicSmemBytes,
+                    [&] { kernel(copies...); });
+    });
+    return cudaSuccess;
+  }
   return emulator::run(config->gridDim, config->blockDim, config->dynamicSmemBytes,
                        [&] { kernel(arguments...); });
 }

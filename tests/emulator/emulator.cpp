@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "tensor_cores.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -81,11 +82,46 @@ struct Warp {
   unsigned votes = 0;
 };
 
+/// Asynchronous copies that a thread has not waited for.
+struct Copies {
+  struct Copy {
+    void* to;
+    const void* from;  ///< nullptr: zeros
+    std::size_t group;
+  };
+  std::vector<Copy> open;
+  std::size_t groups = 0;  ///< committed
+
+  static constexpr std::size_t kBytes = 16;
+
+  void start(void* to, const void* from) {
+    std::memset(to, 0xFF, kBytes);  // NaN
+    open.push_back({to, from, groups});
+  }
+
+  void finish(std::size_t before_group) {
+    const auto done = [&](const Copy& copy) {
+      if (copy.group >= before_group) return false;
+      if (copy.from == nullptr) {
+        std::memset(copy.to, 0, kBytes);
+      } else {
+        std::memcpy(copy.to, copy.from, kBytes);
+      }
+      return true;
+    };
+    std::erase_if(open, done);
+  }
+};
+
 /// The block that runs now.
 class Block {
  public:
   Block(dim3 threads, const std::function<void()>& body)
-      : count_(threads.x * threads.y * threads.z), body_(body), states_(count_), on_(count_) {
+      : count_(threads.x * threads.y * threads.z),
+        body_(body),
+        states_(count_),
+        on_(count_),
+        copies_(count_) {
     warps_.resize((count_ + kWarp - 1) / kWarp);
     blockDim = threads;
     const char* order = std::getenv("INVP_EMULATOR_ORDER");
@@ -98,6 +134,7 @@ class Block {
     shared_.assign(shared_bytes, std::byte{0xCD});
     std::ranges::fill(states_, State::kIdle);
     for (Warp& warp : warps_) warp.arrived = 0;
+    for (Copies& copies : copies_) copies.open.clear();
     started_ = 0;
     waiting_ = 0;
     done_ = 0;
@@ -108,6 +145,7 @@ class Block {
   unsigned running() const { return running_; }
   std::byte* shared() { return shared_.data(); }
   Warp& warp() { return warps_[running_ / kWarp]; }
+  Copies& copies() { return copies_[running_]; }
 
   void wait_for_block() {
     states_[running_] = State::kAtBlockBarrier;
@@ -277,6 +315,7 @@ class Block {
   std::vector<State> states_;
   std::vector<Fiber*> on_;  ///< by thread
   std::vector<Warp> warps_;
+  std::vector<Copies> copies_;  ///< by thread
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> free_;
   std::vector<std::byte> shared_;
@@ -328,6 +367,17 @@ Word& slot_of(int lane) {
 }
 std::byte* dynamic_shared() {
   return current->shared();
+}
+
+void copy_async(void* to, const void* from, bool wanted) {
+  current->copies().start(to, wanted ? from : nullptr);
+}
+void commit_copies() {
+  ++current->copies().groups;
+}
+void wait_for_copies(std::size_t pending) {
+  Copies& copies = current->copies();
+  if (copies.groups > pending) copies.finish(copies.groups - pending);
 }
 
 unsigned ballot(unsigned lanes, bool predicate) {
@@ -386,6 +436,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorNotReady: return "device not ready";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
     case cudaErrorInvalidValue: break;
   }
   return "invalid argument";
@@ -398,6 +450,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorNotReady: return "cudaErrorNotReady";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
     case cudaErrorInvalidValue: break;
   }
   return "cudaErrorInvalidValue";
@@ -441,44 +494,6 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-  return cudaSuccess;
-}
-cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
-  *status = cudaStreamCaptureStatusNone;
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  return cudaEventCreateWithFlags(event, 0);
-}
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventQuery(cudaEvent_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  *milliseconds = 1;  // whatever it was
-  return cudaSuccess;
-}
-
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   if (emulator::allocated + bytes > emulator::capacity) return cudaErrorMemoryAllocation;
   auto* block = static_cast<std::byte*>(
@@ -504,20 +519,6 @@ cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
 }
 cudaError_t cudaFreeHost(void* pointer) {
   std::free(pointer);
-  return cudaSuccess;
-}
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, std::size_t bytes,
-                                cudaStream_t) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
-  if (bytes > 0) std::memset(to, value, bytes);
   return cudaSuccess;
 }
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {

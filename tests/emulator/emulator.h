@@ -36,7 +36,7 @@ unsigned ballot(unsigned lanes, bool predicate);
 std::byte* dynamic_shared();
 
 /// A word each lane of the warp may write for the others to read between two barriers.
-using Word = std::array<std::byte, 16>;
+using Word = std::array<std::byte, 32>;
 Word& slot_of(int lane);
 
 /// The value of lane `source`.
@@ -70,6 +70,15 @@ unsigned match(unsigned lanes, const T& value) {
 /// never come.
 cudaError_t run(dim3 blocks, dim3 threads, std::size_t shared_bytes,
                 const std::function<void()>& body);
+
+/// Is the stream's work recorded for a graph instead of done?
+bool capturing();
+/// Keeps a piece of it. What it needs of the caller's memory it must have copied.
+void record(std::function<void()> work);
+
+/// Copies of a stream wait until it is let go, or until the host waits for anything: so tests see
+/// who waits for whom.
+void hold(cudaStream_t stream, bool on);
 
 /// cudaMalloc serves this much in all (default 16 GiB), for tests of running out.
 void set_memory(std::size_t bytes);

@@ -108,6 +108,14 @@ TEST_P(MemoryBankTest, BlendsManyDuplicates) {
   testing::expect_close(moved.rows(), blend_all(start, v, rows, kDim, 0.5), kDim);
 }
 
+TEST_P(MemoryBankTest, StaysAsItIsWhileHalted) {
+  MemoryBank kept = bank({1, 0, 0, 1}, {2, 2});
+  kept.update(indices({0}), vectors({0, 1}, {1, 2}), 0.0F, indices({1}));
+  EXPECT_EQ(testing::values_of(kept.rows()), (Values{1, 0, 0, 1}));
+  kept.update(indices({0}), vectors({0, 1}, {1, 2}), 0.0F, indices({0}));
+  EXPECT_EQ(testing::values_of(kept.rows()), (Values{0, 1, 0, 1}));
+}
+
 TEST_P(MemoryBankTest, KeepsAVanishingRowFinite) {
   MemoryBank moved = bank({0.5, 0.5}, {1, 2});
   moved.update(indices({0}), vectors({-0.5, -0.5}, {1, 2}), 0.5F);

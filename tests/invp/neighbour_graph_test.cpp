@@ -95,6 +95,14 @@ TEST_P(NeighbourGraphTest, StartsUnsetAndIsUpdatedInOrder) {
   EXPECT_THROW(graph.update(index(0), lists({1, 2, 3}, 1)), Error);
 }
 
+TEST_P(NeighbourGraphTest, StaysAsItIsWhileHalted) {
+  NeighbourGraph graph(2, 2, device());
+  graph.update(index(0), lists({1, 1}, 1), Tensor::from(List{1}, {1}, device()));
+  EXPECT_EQ(list_of(graph.rows()), List(4, -1));
+  graph.update(index(0), lists({1, 1}, 1), Tensor::from(List{0}, {1}, device()));
+  EXPECT_EQ(list_of(graph.rows()), (List{1, 1, -1, -1}));
+}
+
 List random_rows(std::uint64_t seed, std::int64_t count, std::int64_t low, std::int64_t high) {
   Random random(seed, Purpose::kSynthetic);
   List rows(static_cast<std::size_t>(count));

@@ -117,6 +117,13 @@ TEST_P(OnEachDevice, BenchmarksRun) {
   }
 }
 
+TEST(Device, TheBenchmarkOfKernelsRuns) {
+  const nlohmann::json results =
+      results_of("bench kernels --batch-size 1 --repeats 1 --device cpu");
+  EXPECT_GT(results.at("kernels").size(), 15u);
+  EXPECT_GT(results.at("copy_gigabytes_per_second").get<double>(), 0);
+}
+
 TEST(Device, TheFirstLineSaysWhereAndWhy) {
   const Outcome automatic = run_invp("bench knn --bank 8 --dim 2 --queries 1 --k 1 --repeats 1");
   EXPECT_THAT(first_line(automatic.err), StartsWith("device   "));

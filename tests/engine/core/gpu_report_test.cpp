@@ -116,7 +116,7 @@ TEST(GpuReport, DescribesThisMachineWhateverItIs) {
   for (const GpuInfo& gpu : cuda.gpus) EXPECT_TRUE(gpu.free_bytes >= 0 || !gpu.problem.empty());
 }
 
-// The variable is what forbids TF32 to NVIDIA's libraries.
+// Where NVIDIA's libraries look before their first use.
 TEST(Numerics, StrictF32IsInTheEnvironmentBeforeTheLibraries) {
   const Numerics before = numerics();
   set_numerics({.allow_tf32 = false, .deterministic = true});

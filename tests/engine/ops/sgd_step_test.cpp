@@ -44,6 +44,24 @@ TEST_P(SgdStepTest, DoesNotReadMomentumThatCountsForNothing) {
   }
 }
 
+// A factor of the rate and a halt that lie in the device's memory.
+TEST_P(SgdStepTest, TakesFactorAndHaltFromTheDevice) {
+  const Tensor factor = make({0.5});
+  const auto flag = [](std::int32_t value) {
+    return Tensor::from(std::vector{value}, {1}, device());
+  };
+  const SgdItem item{make({1}), make({2}), make({4}), false};
+  const SgdHyper hyper{.lr = 0.5, .momentum = 0.5};
+  sgd_step(std::vector{item}, hyper, {.lr_factor = factor, .halted = flag(1)});
+  EXPECT_THAT(values_of(item.weight), ElementsAre(1));
+  EXPECT_THAT(values_of(item.momentum), ElementsAre(4));
+  sgd_step(std::vector{item}, hyper, {.lr_factor = factor, .halted = flag(0)});
+  EXPECT_THAT(values_of(item.momentum), ElementsAre(4));  // 0.5 * 4 + 2
+  EXPECT_THAT(values_of(item.weight), ElementsAre(0));    // 1 - 0.25 * 4
+  EXPECT_THROW(sgd_step(std::vector{item}, hyper, {.lr_factor = make({1, 2})}), Error);
+  EXPECT_THROW(sgd_step(std::vector{item}, hyper, {.halted = factor}), Error);
+}
+
 /// What sgd_step must make of an item: weight and momentum.
 std::pair<Values, Values> reference(const SgdItem& item, const SgdHyper& hyper) {
   Values w = values_of(item.weight);
