@@ -103,6 +103,19 @@ void normalize(benchmark::State& state) {
 }
 BENCHMARK(normalize)->Arg(0)->Arg(1)->ArgName("flip")->Unit(benchmark::kMicrosecond);
 
+/// What a loader's thread does where a GPU augments.
+void crop_only(benchmark::State& state) {
+  Augmenter augmenter(augment_preset("imagenet"));
+  std::uint64_t sample = 0;
+  for (auto _ : state) {
+    Random random(1, Purpose::kAugmentation, 0, sample++);
+    benchmark::DoNotOptimize(augmenter.take_crop(jpeg(), "picture", random));
+  }
+  state.counters["images/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+BENCHMARK(crop_only)->Unit(benchmark::kMillisecond);
+
 void whole_pipeline(benchmark::State& state) {
   Augmenter augmenter(augment_preset("imagenet"));
   std::vector<float> out(3 * kSize * kSize);
