@@ -67,18 +67,14 @@ DeviceMark::DeviceMark(Device device) : device_(device) {
   const cuda::Context& gpu = cuda::context(device);
   cudaEvent_t event = nullptr;
   CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-  event_ = event;
+  event_.reset(event, cudaEventDestroy);
   CUDA_CHECK(cudaEventRecord(event, gpu.stream()));
-}
-
-DeviceMark::~DeviceMark() {
-  if (event_ != nullptr) cudaEventDestroy(static_cast<cudaEvent_t>(event_));
 }
 
 void DeviceMark::wait() const {
   if (event_ == nullptr) return;
   cuda::enter(device_, "wait");
-  CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+  CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_.get())));
 }
 
 }  // namespace invp

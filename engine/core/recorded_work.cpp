@@ -54,15 +54,7 @@ bool RecordedWork::run(const std::function<void()>& work) {
 
 #ifndef INVP_CUDA
 DeviceMark::DeviceMark(Device device) : device_(device) {}
-DeviceMark::~DeviceMark() = default;
 void DeviceMark::wait() const {}
 #endif
-DeviceMark::DeviceMark(DeviceMark&& other) noexcept
-    : device_(other.device_), event_(std::exchange(other.event_, nullptr)) {}
-DeviceMark& DeviceMark::operator=(DeviceMark&& other) noexcept {
-  std::swap(device_, other.device_);
-  std::swap(event_, other.event_);
-  return *this;
-}
 
 }  // namespace invp

@@ -40,23 +40,20 @@ class RecordedWork {
   std::shared_ptr<MemoryPool> pool_;
   std::unique_ptr<cuda::Graph> graph_;
   std::string refusal_;
-  int calls_ = 0;
+  [[maybe_unused]] int calls_ = 0;  ///< without a GPU nobody asks
 };
 
 /// A place in a device's work: everything queued on it before. On a CPU, always reached.
 class DeviceMark {
  public:
   explicit DeviceMark(Device device);
-  ~DeviceMark();
-  DeviceMark(DeviceMark&& other) noexcept;
-  DeviceMark& operator=(DeviceMark&& other) noexcept;
 
   /// Waits until the device has come by.
   void wait() const;
 
  private:
-  Device device_;
-  void* event_ = nullptr;
+  [[maybe_unused]] Device device_;
+  std::shared_ptr<void> event_;
 };
 
 }  // namespace invp

@@ -51,8 +51,10 @@ TEST_P(RecordedWorkTest, LeavesAloneWhatOthersHoldBetweenItsRuns) {
     others.push_back(Tensor::full({4096}, static_cast<float>(run), device()));
     others.push_back(Tensor::full({4096}, static_cast<float>(run), device()));
   }
-  for (std::size_t i = 0; i < others.size(); ++i)
-    EXPECT_EQ(values_of(others[i]), Values(4096, static_cast<double>(i / 2))) << i;
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const std::size_t run = i / 2;
+    EXPECT_EQ(values_of(others[i]), Values(4096, static_cast<double>(run))) << i;
+  }
 }
 
 TEST_P(RecordedWorkTest, IsCalledEveryTimeAndSaysWhyWhereItCannotBeRecorded) {
