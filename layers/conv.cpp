@@ -17,6 +17,10 @@ Tensor Conv2d::forward(const Tensor& x) const {
   return conv2d(x, as_operand(weight_, x.dtype()), {}, config_.params);
 }
 
+Conv2dWithSums Conv2d::forward_with_sums(const Tensor& x) const {
+  return conv2d_with_sums(x, as_operand(weight_, x.dtype()), config_.params);
+}
+
 BatchNorm2d::BatchNorm2d(std::int64_t channels) {
   const MemoryScope scope(MemoryUse::kParameters);
   weight_ = add_parameter("weight", Tensor::full({channels}, 1.0F));
@@ -34,17 +38,17 @@ BatchNormParams BatchNorm2d::next_params() {
   return {.training = training(), .momentum = kMomentum, .eps = kEps};
 }
 
-Tensor BatchNorm2d::forward(const Tensor& x) {
-  return batch_norm(x, weight_, bias_, running_mean_, running_var_, next_params());
+Tensor BatchNorm2d::forward(const Tensor& x, const Tensor& sums) {
+  return batch_norm(x, weight_, bias_, running_mean_, running_var_, next_params(), sums);
 }
 
-Tensor BatchNorm2d::forward_relu(const Tensor& x) {
-  return batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, next_params());
+Tensor BatchNorm2d::forward_relu(const Tensor& x, const Tensor& sums) {
+  return batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, next_params(), sums);
 }
 
-Tensor BatchNorm2d::forward_add_relu(const Tensor& x, const Tensor& residual) {
+Tensor BatchNorm2d::forward_add_relu(const Tensor& x, const Tensor& residual, const Tensor& sums) {
   return batch_norm_add_relu(x, residual, weight_, bias_, running_mean_, running_var_,
-                             next_params());
+                             next_params(), sums);
 }
 
 void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_weight,
@@ -84,17 +88,27 @@ Tensor ConvNorm::fused(const Tensor& x, Tensor residual, bool relu) {
                       conv_.params());
 }
 
+Conv2dWithSums ConvNorm::convolved(const Tensor& x) const {
+  if (norm_.training()) return conv_.forward_with_sums(x);
+  return {.y = conv_.forward(x), .sums = {}};
+}
+
 Tensor ConvNorm::forward(const Tensor& x) {
-  return can_fold() ? fused(x, {}, false) : norm_.forward(conv_.forward(x));
+  if (can_fold()) return fused(x, {}, false);
+  const auto [y, sums] = convolved(x);
+  return norm_.forward(y, sums);
 }
 
 Tensor ConvNorm::forward_relu(const Tensor& x) {
-  return can_fold() ? fused(x, {}, true) : norm_.forward_relu(conv_.forward(x));
+  if (can_fold()) return fused(x, {}, true);
+  const auto [y, sums] = convolved(x);
+  return norm_.forward_relu(y, sums);
 }
 
 Tensor ConvNorm::forward_add_relu(const Tensor& x, Tensor residual) {
-  return can_fold() ? fused(x, std::move(residual), true)
-                    : norm_.forward_add_relu(conv_.forward(x), residual);
+  if (can_fold()) return fused(x, std::move(residual), true);
+  const auto [y, sums] = convolved(x);
+  return norm_.forward_add_relu(y, residual, sums);
 }
 
 }  // namespace invp

@@ -22,6 +22,8 @@ class Conv2d : public Module {
   Conv2d(const Conv2dConfig& config, Initializer& init);
   /// x (N,H,W,in) f32 or bf16: the f32 weights are rounded to bf16 for the product when x is.
   Tensor forward(const Tensor& x) const;
+  /// For a batch norm in training behind it.
+  Conv2dWithSums forward_with_sums(const Tensor& x) const;
   const Tensor& weight() const { return weight_; }
   const Conv2dParams& params() const { return config_.params; }
 
@@ -35,10 +37,11 @@ class Conv2d : public Module {
 class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(std::int64_t channels);
-  Tensor forward(const Tensor& x);
-  Tensor forward_relu(const Tensor& x);
+  /// sums: of x, as conv2d_with_sums makes them, or undefined.
+  Tensor forward(const Tensor& x, const Tensor& sums = {});
+  Tensor forward_relu(const Tensor& x, const Tensor& sums = {});
   /// relu(batch_norm(x) + residual)
-  Tensor forward_add_relu(const Tensor& x, const Tensor& residual);
+  Tensor forward_add_relu(const Tensor& x, const Tensor& residual, const Tensor& sums = {});
 
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
@@ -74,6 +77,7 @@ class ConvNorm {
 
  private:
   bool can_fold() const;
+  Conv2dWithSums convolved(const Tensor& x) const;
   Tensor fused(const Tensor& x, Tensor residual, bool relu);
 
   Conv2d conv_;

@@ -1,9 +1,11 @@
 #include "engine/autograd/node.h"
 
+#include <algorithm>
 #include <atomic>
 #include <queue>
 #include <utility>
 
+#include "engine/autograd/join.h"
 #include "engine/ops/accumulate.h"
 
 namespace invp {
@@ -40,7 +42,37 @@ void add_gradient(Tensor& total, Tensor gradient) {
   }
 }
 
-void send(Edge& edge, Tensor gradient, ReadyQueue& ready) {
+/// The operation whose closure runs: where its gradients go, and whose gathered gradient it took
+/// over, though they wait in the queue. Closures may call backward() themselves.
+class Running {
+ public:
+  explicit Running(const Node& node) : node_(node), outer_(std::exchange(innermost, this)) {}
+  ~Running() { innermost = outer_; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  static Tensor take_gathered(std::size_t input) {
+    CHECK(innermost != nullptr, "[take_gathered] no backward pass runs here");
+    return innermost->take(input);
+  }
+
+  bool took_from(const Node* node) const { return std::ranges::count(taken_, node) > 0; }
+
+ private:
+  Tensor take(std::size_t input) {
+    Node* const maker = node_.inputs.at(input).node.get();
+    if (maker == nullptr || !maker->pending.defined()) return {};
+    taken_.push_back(maker);
+    return std::exchange(maker->pending, {});
+  }
+
+  inline static thread_local Running* innermost = nullptr;
+  const Node& node_;
+  std::vector<const Node*> taken_;
+  Running* outer_;
+};
+
+void send(Edge& edge, Tensor gradient, const Running* from, ReadyQueue& ready) {
   if (edge.node == nullptr) {
     Tensor total = edge.leaf.grad();
     edge.leaf.set_grad({});  // so that `total` is the only handle and can be added to in place
@@ -48,9 +80,10 @@ void send(Edge& edge, Tensor gradient, ReadyQueue& ready) {
     edge.leaf.set_grad(total);
     return;
   }
-  const bool first = !edge.node->pending.defined();
+  const bool waits =
+      edge.node->pending.defined() || (from != nullptr && from->took_from(edge.node.get()));
   add_gradient(edge.node->pending, std::move(gradient));
-  if (first) ready.push(edge.node);
+  if (!waits) ready.push(edge.node);
 }
 
 }  // namespace
@@ -100,6 +133,10 @@ Tensor graph_input(const Tensor& x, const std::function<void(Tensor gradient)>& 
   return start;
 }
 
+Tensor take_gathered(std::size_t input) {
+  return Running::take_gathered(input);
+}
+
 void backward(Tensor loss, Tensor seed) {
   CHECK(loss.node() != nullptr,
         "[backward] the loss was not computed from anything that requires a gradient");
@@ -112,7 +149,7 @@ void backward(Tensor loss, Tensor seed) {
   if (!seed.defined()) seed = Tensor::full(loss.shape(), 1.0F, loss.device());
   Edge root{.node = loss.node()};
   loss = {};
-  send(root, std::move(seed), ready);
+  send(root, std::move(seed), nullptr, ready);
   root = {};
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();
@@ -121,13 +158,14 @@ void backward(Tensor loss, Tensor seed) {
           "' was already used and freed");
     node->recipe = nullptr;  // all who would ask for the output again have run
     Grads gradients;
+    const Running running(*node);
     {
       const BackwardFunction run = std::exchange(node->backward, nullptr);
       gradients = run(std::exchange(node->pending, {}), node->needs);
     }  // what the operation saved is dropped here
     std::vector<Edge> inputs = std::exchange(node->inputs, {});
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (node->needs[i]) send(inputs[i], std::exchange(gradients.at(i), {}), ready);
+      if (node->needs[i]) send(inputs[i], std::exchange(gradients.at(i), {}), &running, ready);
     }
   }
 }

@@ -2,6 +2,9 @@
 #ifndef INVP_CUDA_EMULATED
 #include <cublasLt.h>
 #include <cudnn.h>
+#ifdef INVP_NVJPEG
+#include <nvjpeg.h>
+#endif
 #endif
 
 #include "engine/core/cuda_info.h"
@@ -28,14 +31,28 @@ std::string version(std::size_t number, std::size_t unit) {
 }
 
 std::vector<CudaLibrary> libraries() {
-  return {{.name = "cuBLASLt",
-           .built = message(CUBLAS_VER_MAJOR, '.', CUBLAS_VER_MINOR, '.', CUBLAS_VER_PATCH),
-           .loaded = version(cublasLtGetVersion(), 100),
-           .use = "matrix products on GPUs"},
-          {.name = "cuDNN",
-           .built = message(CUDNN_MAJOR, '.', CUDNN_MINOR, '.', CUDNN_PATCHLEVEL),
-           .loaded = version(cudnnGetVersion(), 100),
-           .use = "convolutions on GPUs"}};
+  std::vector<CudaLibrary> all{
+      {.name = "cuBLASLt",
+       .built = message(CUBLAS_VER_MAJOR, '.', CUBLAS_VER_MINOR, '.', CUBLAS_VER_PATCH),
+       .loaded = version(cublasLtGetVersion(), 100),
+       .use = "matrix products on GPUs"},
+      {.name = "cuDNN",
+       .built = message(CUDNN_MAJOR, '.', CUDNN_MINOR, '.', CUDNN_PATCHLEVEL),
+       .loaded = version(cudnnGetVersion(), 100),
+       .use = "convolutions on GPUs"}};
+#ifdef INVP_NVJPEG
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  nvjpegGetProperty(MAJOR_VERSION, &major);
+  nvjpegGetProperty(MINOR_VERSION, &minor);
+  nvjpegGetProperty(PATCH_LEVEL, &patch);
+  all.push_back({.name = "nvJPEG",
+                 .built = message(NVJPEG_VER_MAJOR, '.', NVJPEG_VER_MINOR, '.', NVJPEG_VER_PATCH),
+                 .loaded = message(major, '.', minor, '.', patch),
+                 .use = "JPEG on GPUs"});
+#endif
+  return all;
 }
 
 #endif

@@ -34,10 +34,10 @@ void check(const char* op, const Tensor& x, const Tensor& gamma, const Tensor& b
 /// Mean and 1 / sqrt(var + eps), computed once: the running statistics move once.
 BatchNormScaling scaling_of(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                             const Tensor& running_mean, const Tensor& running_var,
-                            const BatchNormParams& params) {
+                            const BatchNormParams& params, const Tensor& sums) {
   const std::vector<Tensor> statistics = once([&] {
     std::vector<Tensor> fresh{Tensor::empty_like(gamma), Tensor::empty_like(gamma)};
-    DISPATCH(x.device(), batch_norm_statistics, x, params, fresh[0], fresh[1], running_mean,
+    DISPATCH(x.device(), batch_norm_statistics, x, sums, params, fresh[0], fresh[1], running_mean,
              running_var);
     return fresh;
   });
@@ -83,7 +83,7 @@ struct Kept {
 
 Tensor run(BatchNormFusion fusion, const Tensor& x, const Tensor& residual, const Tensor& gamma,
            const Tensor& beta, const Tensor& running_mean, const Tensor& running_var,
-           const BatchNormParams& params) {
+           const BatchNormParams& params, const Tensor& sums) {
   const char* const op = name_of(fusion);
   check(op, x, gamma, beta, running_mean, running_var, params);
   const bool adds = fusion == BatchNormFusion::kAddRelu;
@@ -94,7 +94,15 @@ Tensor run(BatchNormFusion fusion, const Tensor& x, const Tensor& residual, cons
     check_same_device(op, x, "the residual", residual);
   }
 
-  const BatchNormScaling scaling = scaling_of(x, gamma, beta, running_mean, running_var, params);
+  if (sums.defined()) {
+    CHECK(sums.shape() == (Shape{2, x.dim(-1)}) && sums.dtype() == DType::kF32, "[", op,
+          "] the sums must be f32 of shape ", Shape{2, x.dim(-1)}, ", got ", sums.dtype(), " ",
+          sums.shape());
+    check_same_device(op, x, "the sums", sums);
+  }
+
+  const BatchNormScaling scaling =
+      scaling_of(x, gamma, beta, running_mean, running_var, params, sums);
   const Tensor y = normalized(fusion, x, scaling, residual);
   record(op, y, {x, gamma, beta, residual}, [&] {
     return [kept = Kept{.fusion = fusion,
@@ -116,21 +124,22 @@ Tensor run(BatchNormFusion fusion, const Tensor& x, const Tensor& residual, cons
 
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_var,
-                  const BatchNormParams& params) {
-  return run(BatchNormFusion::kNone, x, {}, gamma, beta, running_mean, running_var, params);
+                  const BatchNormParams& params, const Tensor& sums) {
+  return run(BatchNormFusion::kNone, x, {}, gamma, beta, running_mean, running_var, params, sums);
 }
 
 Tensor batch_norm_relu(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                        const Tensor& running_mean, const Tensor& running_var,
-                       const BatchNormParams& params) {
-  return run(BatchNormFusion::kRelu, x, {}, gamma, beta, running_mean, running_var, params);
+                       const BatchNormParams& params, const Tensor& sums) {
+  return run(BatchNormFusion::kRelu, x, {}, gamma, beta, running_mean, running_var, params, sums);
 }
 
 Tensor batch_norm_add_relu(const Tensor& x, const Tensor& residual, const Tensor& gamma,
                            const Tensor& beta, const Tensor& running_mean,
-                           const Tensor& running_var, const BatchNormParams& params) {
-  return run(BatchNormFusion::kAddRelu, x, residual, gamma, beta, running_mean, running_var,
-             params);
+                           const Tensor& running_var, const BatchNormParams& params,
+                           const Tensor& sums) {
+  return run(BatchNormFusion::kAddRelu, x, residual, gamma, beta, running_mean, running_var, params,
+             sums);
 }
 
 }  // namespace invp

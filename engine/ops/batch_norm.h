@@ -35,15 +35,21 @@ struct BatchNormParams {
   float eps = 1e-5F;
 };
 
+/// sums: what conv2d_with_sums made beside x, or undefined. In training on a GPU the statistics
+/// then come from it, and x is not read for them: var = sum x² / M - mean². If sums of M values are
+/// off by e of the sum of their magnitudes, var is off by at most 200 e of itself: where the mean
+/// is further than eight deviations from zero (and so wherever rounding leaves no variance, or a
+/// negative one), x is read after all.
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_var,
-                  const BatchNormParams& params = {});
+                  const BatchNormParams& params = {}, const Tensor& sums = {});
 Tensor batch_norm_relu(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                        const Tensor& running_mean, const Tensor& running_var,
-                       const BatchNormParams& params = {});
+                       const BatchNormParams& params = {}, const Tensor& sums = {});
 Tensor batch_norm_add_relu(const Tensor& x, const Tensor& residual, const Tensor& gamma,
                            const Tensor& beta, const Tensor& running_mean,
-                           const Tensor& running_var, const BatchNormParams& params = {});
+                           const Tensor& running_var, const BatchNormParams& params = {},
+                           const Tensor& sums = {});
 
 enum class BatchNormFusion : std::uint8_t { kNone, kRelu, kAddRelu };
 
@@ -75,9 +81,10 @@ struct BatchNormGradients {
 };
 
 // Writes mean and inverse_std of the batch and updates the running statistics, or takes them from
-// the running ones.
-KERNEL(batch_norm_statistics, const Tensor& x, const BatchNormParams& params, const Tensor& mean,
-       const Tensor& inverse_std, const Tensor& running_mean, const Tensor& running_var);
+// the running ones. sums may be undefined; the CPU always reads x.
+KERNEL(batch_norm_statistics, const Tensor& x, const Tensor& sums, const BatchNormParams& params,
+       const Tensor& mean, const Tensor& inverse_std, const Tensor& running_mean,
+       const Tensor& running_var);
 // residual is undefined but for kAddRelu.
 KERNEL(batch_norm_forward, BatchNormFusion fusion, const Tensor& x, const BatchNormScaling& scaling,
        const Tensor& residual, const Tensor& y);

@@ -99,9 +99,9 @@ Moments join(const ChannelTiles& tiles, const Partials& partials, std::int64_t c
 
 }  // namespace
 
-void batch_norm_statistics(const Tensor& x, const BatchNormParams& params, const Tensor& mean,
-                           const Tensor& inverse_std, const Tensor& running_mean,
-                           const Tensor& running_var) {
+void batch_norm_statistics(const Tensor& x, const Tensor&, const BatchNormParams& params,
+                           const Tensor& mean, const Tensor& inverse_std,
+                           const Tensor& running_mean, const Tensor& running_var) {
   float* const mean_out = mean.data<float>();
   float* const inverse_out = inverse_std.data<float>();
   float* const running_m = running_mean.data<float>();

@@ -10,7 +10,7 @@
 #include <cmath>
 
 #include "engine/core/cuda_reduce.cuh"
-#include "engine/ops/batch_norm.h"
+#include "engine/ops/batch_norm_cuda.cuh"
 #include "engine/ops/channel_tiles_cuda.cuh"
 
 namespace invp::cuda {
@@ -105,14 +105,9 @@ __global__ void __launch_bounds__(kThreads, 4)
   });
 }
 
-__device__ float inverse_std_of(double var, const BatchNormParams& params) {
-  return static_cast<float>(1 / sqrt(var + static_cast<double>(params.eps)));
-}
-
 /// One warp a channel.
 __global__ void join_moments(ChannelTiles tiles, BatchNormParams params, const Moments* partials,
-                             float* mean, float* inverse_std, float* running_mean,
-                             float* running_var) {
+                             StatisticsOut out) {
   const std::int64_t channel = channel_of_warp();
   if (channel >= tiles.channels) return;
   const Moments* const parts = partials + channel * tiles.stripes;
@@ -127,14 +122,7 @@ __global__ void join_moments(ChannelTiles tiles, BatchNormParams params, const M
     squares += parts[s].squares + parts[s].count * away * away;
   }
   squares = reduce_warp(squares, Plus());
-  if (lane != 0) return;
-  const double momentum = params.momentum;
-  mean[channel] = static_cast<float>(whole_mean);
-  inverse_std[channel] = inverse_std_of(squares / count, params);
-  running_mean[channel] =
-      static_cast<float>((1 - momentum) * running_mean[channel] + momentum * whole_mean);
-  running_var[channel] =
-      static_cast<float>((1 - momentum) * running_var[channel] + momentum * squares / (count - 1));
+  if (lane == 0) out.write(channel, params, whole_mean, squares, count);
 }
 
 __global__ void take_running(std::int64_t channels, BatchNormParams params,
@@ -148,9 +136,9 @@ __global__ void take_running(std::int64_t channels, BatchNormParams params,
 
 }  // namespace
 
-void batch_norm_statistics(const Tensor& x, const BatchNormParams& params, const Tensor& mean,
-                           const Tensor& inverse_std, const Tensor& running_mean,
-                           const Tensor& running_var) {
+void batch_norm_statistics(const Tensor& x, const Tensor& sums, const BatchNormParams& params,
+                           const Tensor& mean, const Tensor& inverse_std,
+                           const Tensor& running_mean, const Tensor& running_var) {
   const std::int64_t channels = mean.numel();
   if (channels == 0) return;
   const Context& gpu = context(x.device());
@@ -161,15 +149,18 @@ void batch_norm_statistics(const Tensor& x, const BatchNormParams& params, const
            inverse_std.data<float>());
     return;
   }
+  const StatisticsOut out{.mean = mean.data<float>(),
+                          .inverse_std = inverse_std.data<float>(),
+                          .running_mean = running_mean.data<float>(),
+                          .running_var = running_var.data<float>()};
+  if (sums.defined()) return statistics_from_sums(x, sums, params, out);
   dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(T) {
     dispatch_lanes<T>(channels, {x}, [&](auto lanes) {
       const ChannelTiles tiles(x, lanes);
       const Tensor scratch = make_partials<Moments>(tiles, x.device());
       auto* const partials = static_cast<Moments*>(scratch.raw());
       launch(gpu, tiles.grid(), sum_moments<T, lanes>, tiles, x.data<T>(), partials);
-      launch(gpu, warp_per_channel(channels), join_moments, tiles, params, partials,
-             mean.data<float>(), inverse_std.data<float>(), running_mean.data<float>(),
-             running_var.data<float>());
+      launch(gpu, warp_per_channel(channels), join_moments, tiles, params, partials, out);
     });
   });
 }

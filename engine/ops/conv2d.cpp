@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/autograd/join.h"
 #include "engine/autograd/recompute.h"
 
 namespace invp {
@@ -48,13 +49,18 @@ void check_operands(const Tensor& x, const Tensor& w, const Tensor& b, std::int6
         b.shape());
 }
 
-}  // namespace
+Tensor input_gradient(const Conv2dShape& s, const Tensor& dy, const Tensor& w) {
+  const Tensor dx = Tensor::empty({s.N, s.H, s.W, s.C}, dy.dtype(), dy.device());
+  if (const Tensor gathered = take_gathered(0); gathered.defined()) {
+    DISPATCH(w.device(), conv2d_backward_input_join, s, dy, w, gathered, dx);
+  } else {
+    DISPATCH(w.device(), conv2d_backward_input, s, dy, w, dx);
+  }
+  return dx;
+}
 
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dParams& params) {
-  const Conv2dShape s = conv2d_shape(x.shape(), w.shape(), params);
-  check_operands(x, w, b, s.K);
-  const Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
-  DISPATCH(x.device(), conv2d_forward, s, x, w, b, y, Conv2dFusion{});
+Tensor recorded(const Conv2dShape& s, const Tensor& x, const Tensor& w, const Tensor& b,
+                const Tensor& y) {
   return record("conv2d", y, {x, w, b}, [&] {
     const bool for_filters = wants_gradient(w) || wants_gradient(b);
     return [s, saved = for_filters ? Saved(x) : Saved(), w = w.detach(),
@@ -68,13 +74,29 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dPar
         if (needs[2]) grads[2] = Tensor::empty({s.K}, b_dtype, w.device());
         DISPATCH(w.device(), conv2d_backward_weight, s, dy, images, grads[1], grads[2]);
       }
-      if (needs[0]) {
-        grads[0] = Tensor::empty({s.N, s.H, s.W, s.C}, dy.dtype(), dy.device());
-        DISPATCH(w.device(), conv2d_backward_input, s, dy, w, grads[0]);
-      }
+      if (needs[0]) grads[0] = input_gradient(s, dy, w);
       return grads;
     };
   });
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dParams& params) {
+  const Conv2dShape s = conv2d_shape(x.shape(), w.shape(), params);
+  check_operands(x, w, b, s.K);
+  const Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
+  DISPATCH(x.device(), conv2d_forward, s, x, w, b, y, Conv2dFusion{});
+  return recorded(s, x, w, b, y);
+}
+
+Conv2dWithSums conv2d_with_sums(const Tensor& x, const Tensor& w, const Conv2dParams& params) {
+  const Conv2dShape s = conv2d_shape(x.shape(), w.shape(), params);
+  check_operands(x, w, {}, s.K);
+  const Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
+  Tensor sums;
+  DISPATCH(x.device(), conv2d_forward_with_sums, s, x, w, y, sums);
+  return {.y = recorded(s, x, w, {}, y), .sums = sums};
 }
 
 Tensor conv2d_fused(const Tensor& x, const Tensor& w, Conv2dEpilogue epilogue,

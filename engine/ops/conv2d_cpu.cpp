@@ -4,6 +4,7 @@
 // CPU time on a machine that also did other work: read them as ratios.
 #include <cstring>
 
+#include "engine/ops/accumulate.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/conv2d_direct_cpu.h"
 #include "engine/ops/conv2d_matmul_cpu.h"
@@ -93,6 +94,11 @@ void conv2d_forward(const Conv2dShape& s, const Tensor& x, const Tensor& w, cons
   direct_forward(s, x, w, b, y, fusion);
 }
 
+void conv2d_forward_with_sums(const Conv2dShape& s, const Tensor& x, const Tensor& w,
+                              const Tensor& y, Tensor&) {
+  conv2d_forward(s, x, w, {}, y, {});
+}
+
 void conv2d_backward_input(const Conv2dShape& s, const Tensor& dy, const Tensor& w,
                            const Tensor& dx) {
   if (dx.numel() == 0) return;
@@ -103,6 +109,12 @@ void conv2d_backward_input(const Conv2dShape& s, const Tensor& dy, const Tensor&
                 as_matrix(dx, s.C));
   }
   direct_backward_input(s, dy, w, dx);
+}
+
+void conv2d_backward_input_join(const Conv2dShape& s, const Tensor& dy, const Tensor& w,
+                                const Tensor& gathered, const Tensor& dx) {
+  conv2d_backward_input(s, dy, w, dx);
+  invp::accumulate(dx, gathered);
 }
 
 void conv2d_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor& x,

@@ -9,18 +9,18 @@
 #include <unordered_map>
 
 #include "engine/core/cuda_context.h"
+#include "engine/ops/conv2d_sums_cudnn_cuda.h"
 
 namespace invp::cuda {
 
 namespace {
 
 namespace fe = cudnn_frontend;
-using fe::graph::Graph;
-using TensorHandle = std::shared_ptr<fe::graph::Tensor_attributes>;
+using Graph = GraphWithSums;
 using Extents = std::vector<std::int64_t>;
 
 /// What tensors are called when a graph runs.
-enum Uid : std::int64_t { kImages = 1, kFilters, kOutputs, kBias };
+enum Uid : std::int64_t { kImages = 1, kFilters, kOutputs, kBias, kSums, kSquares, kAddend };
 
 fe::DataType_t type_of(DType dtype) {
   return dtype == DType::kBF16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::FLOAT;
@@ -55,8 +55,9 @@ class Builder {
                kOutputs, outputs);
         break;
       case ConvolutionPass::kBackwardInput:
-        result(graph_.conv_dgrad(input(kOutputs, outputs), input(kFilters, filters),
-                                 window<fe::graph::Conv_dgrad_attributes>()),
+        result(joined(graph_.conv_dgrad(input(kOutputs, outputs), input(kFilters, filters),
+                                        window<fe::graph::Conv_dgrad_attributes>()),
+                      images),
                kImages, images);
         break;
       case ConvolutionPass::kBackwardWeight:
@@ -78,11 +79,15 @@ class Builder {
   }
 
   TensorHandle input(Uid uid, const Extents& extents) {
+    return tensor(uid, extents, type_of(problem_.dtype));
+  }
+
+  TensorHandle tensor(Uid uid, const Extents& extents, fe::DataType_t type) {
     return graph_.tensor(fe::graph::Tensor_attributes()
                              .set_uid(uid)
                              .set_dim(extents)
                              .set_stride(strides(extents))
-                             .set_data_type(type_of(problem_.dtype)));
+                             .set_data_type(type));
   }
 
   static void result_shape(const TensorHandle& tensor, const Extents& extents) {
@@ -92,13 +97,24 @@ class Builder {
   void result(const TensorHandle& tensor, Uid uid, const Extents& extents) {
     result_shape(tensor, extents);
     tensor->set_uid(uid).set_output(true).set_data_type(type_of(problem_.dtype));
+    if (!problem_.sums) return;
+    const Extents channels = {1, extents[1], 1, 1};
+    graph_.sums(tensor, this->tensor(kSums, channels, fe::DataType_t::FLOAT),
+                this->tensor(kSquares, channels, fe::DataType_t::FLOAT));
+  }
+
+  static fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
+    return fe::graph::Pointwise_attributes().set_mode(mode);
+  }
+
+  TensorHandle joined(TensorHandle dx, const Extents& images) {
+    if (!problem_.addend) return dx;
+    result_shape(dx, images);
+    return graph_.pointwise(dx, input(kAddend, images), pointwise(fe::PointwiseMode_t::ADD));
   }
 
   TensorHandle epilogue(TensorHandle y) {
     const auto& s = problem_.shape;
-    const auto pointwise = [](fe::PointwiseMode_t mode) {
-      return fe::graph::Pointwise_attributes().set_mode(mode);
-    };
     result_shape(y, extents(s.N, s.P, s.Q, s.K));
     if (problem_.bias) {
       y = graph_.pointwise(y, input(kBias, extents(1, 1, 1, s.K)),
@@ -138,6 +154,7 @@ struct ConvolutionGraph::Impl {
     const auto status = device->deserialize(bytes);
     CHECK(status.is_good(), "[conv2d] cuDNN cannot read the device properties: ", words(status));
     graph.set_device_properties(device);
+    graph.set_sm_version(80);  // else the frontend asks a driver; only its norms look at it
     Builder(problem, graph).build();
     understood = graph.validate().is_good() && graph.build_operation_graph().is_good();
   }
@@ -155,7 +172,9 @@ struct ConvolutionGraph::Impl {
     }
     using Note = fe::NumericalNote_t;
     graph.deselect_numeric_notes({Note::NONDETERMINISTIC});
-    graph.deselect_behavior_notes({fe::BehaviorNote_t::RUNTIME_COMPILATION});
+    if (!problem.joins_passes()) {
+      graph.deselect_behavior_notes({fe::BehaviorNote_t::RUNTIME_COMPILATION});
+    }
     if (problem.dtype == DType::kF32 && !problem.allow_tf32) {
       graph.deselect_numeric_notes({Note::TENSOR_CORE, Note::DOWN_CONVERT_INPUTS});
     }
@@ -172,6 +191,11 @@ ConvolutionGraph::~ConvolutionGraph() = default;
 std::vector<std::string> ConvolutionGraph::plans() {
   impl_->find_plans();
   return impl_->plans;
+}
+
+bool ConvolutionGraph::is_supported() {
+  impl_->find_plans();
+  return !impl_->plans.empty() && impl_->graph.check_support().is_good();
 }
 
 bool ConvolutionGraph::take(const std::string& plan) {
@@ -194,10 +218,10 @@ std::int64_t ConvolutionGraph::workspace_bytes() const {
 
 void ConvolutionGraph::run(cudnnContext* handle, const ConvolutionOperands& operands,
                            void* workspace) const {
-  std::unordered_map<std::int64_t, void*> addresses = {{kImages, operands.images},
-                                                       {kFilters, operands.filters},
-                                                       {kOutputs, operands.outputs},
-                                                       {kBias, operands.bias}};
+  std::unordered_map<std::int64_t, void*> addresses = {
+      {kImages, operands.images}, {kFilters, operands.filters}, {kOutputs, operands.outputs},
+      {kBias, operands.bias},     {kSums, operands.sums},       {kSquares, operands.squares},
+      {kAddend, operands.addend}};
   const auto status =
       impl_->graph.execute_plan_at_index(handle, addresses, workspace, impl_->taken);
   if (status.is_bad()) fail_call("cuDNN's convolution", words(status));

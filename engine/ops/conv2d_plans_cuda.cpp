@@ -44,6 +44,24 @@ void* address(const Tensor& workspace) {
   return workspace.numel() == 0 ? nullptr : workspace.raw();
 }
 
+bool says(const char* variable, std::string_view word) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && value == word;
+}
+
+bool autotune_is_off() {
+  return says("INVP_AUTOTUNE", "0");
+}
+bool measures_joins() {
+  return says("INVP_JOIN_PASSES", "measure");
+}
+bool always_joins() {
+  return says("INVP_JOIN_PASSES", "always");
+}
+bool never_joins() {
+  return numerics().deterministic || says("INVP_JOIN_PASSES", "never");
+}
+
 class Timer {
  public:
   Timer() {
@@ -70,26 +88,58 @@ class Timer {
   std::array<cudaEvent_t, 2> events_{};
 };
 
-/// Measures plans on the caller's inputs, into memory of its own.
+/// The plan of a problem that joins passes which leaves them to the operations they belong to.
+constexpr const char* kApart = "apart";
+
+/// Measures plans on the caller's inputs, into memory of its own but for sums.
 class MeasuredPlans : public PlanOffers {
  public:
   MeasuredPlans(Context& gpu, cudnnContext* handle, const ConvolutionProblem& problem,
-                const ConvolutionOperands& operands, ConvolutionGraph& graph)
-      : gpu_(gpu), handle_(handle), problem_(problem), operands_(operands), graph_(graph) {}
+                const ConvolutionOperands& operands, ConvolutionGraph& graph,
+                const ConvolutionPlans::Alternative* alternative)
+      : gpu_(gpu),
+        handle_(handle),
+        problem_(problem),
+        operands_(operands),
+        graph_(graph),
+        alternative_(alternative) {}
 
-  std::vector<std::string> list() override { return graph_.plans(); }
-  bool take(const std::string& plan) override { return graph_.take(plan); }
+  /// Joining must be worth its while: `apart` is first, and what is compiled at run time costs a
+  /// second and more to try.
+  std::vector<std::string> list() override {
+    if (alternative_ == nullptr) return graph_.plans();
+    if (!measures_joins() && !always_joins()) return {kApart};
+    std::vector<std::string> plans = graph_.plans();
+    constexpr std::size_t kTried = 2;
+    plans.resize(std::min(plans.size(), kTried));
+    plans.insert(always_joins() ? plans.end() : plans.begin(), kApart);
+    return plans;
+  }
+  bool take(const std::string& plan) override {
+    apart_ = alternative_ != nullptr && plan == kApart;
+    return apart_ || graph_.take(plan);
+  }
+  bool apart() const { return apart_; }
 
   double microseconds() override {
-    constexpr int kRuns = 3;
+    if (apart_) return fastest_of(alternative_->apart);
     const Tensor result = scratch(result_bytes(), gpu_.device());
     const Tensor workspace = scratch(graph_.workspace_bytes(), gpu_.device());
+    ConvolutionOperands operands = operands_;
+    written(operands) = result.raw();
+    return fastest_of([&] {
+      graph_.run(handle_, operands, address(workspace));
+      if (alternative_ != nullptr) alternative_->remainder();
+    });
+  }
+
+ private:
+  template <class Run>
+  double fastest_of(const Run& run) {
+    constexpr int kRuns = 3;
     // Twice the second-level cache, written before each run, so that no plan finds there what the
     // one before it left.
     const Tensor flood = scratch(2L * gpu_.properties().l2CacheSize, gpu_.device());
-    ConvolutionOperands operands = operands_;
-    written(operands) = result.raw();
-    const auto run = [&] { graph_.run(handle_, operands, address(workspace)); };
     run();  // loads its kernels
     double fastest = std::numeric_limits<double>::infinity();
     for (int i = 0; i < kRuns; ++i) {
@@ -99,7 +149,6 @@ class MeasuredPlans : public PlanOffers {
     return fastest;
   }
 
- private:
   std::int64_t result_bytes() const {
     const Conv2dShape& s = problem_.shape;
     const auto size = static_cast<std::int64_t>(size_of(problem_.dtype));
@@ -125,13 +174,10 @@ class MeasuredPlans : public PlanOffers {
   const ConvolutionProblem& problem_;
   const ConvolutionOperands& operands_;
   ConvolutionGraph& graph_;
+  const ConvolutionPlans::Alternative* alternative_;  ///< null: the problem joins no passes
+  bool apart_ = false;
   Timer timer_;
 };
-
-bool autotune_is_off() {
-  const char* const value = std::getenv("INVP_AUTOTUNE");
-  return value != nullptr && std::string_view(value) == "0";
-}
 
 }  // namespace
 
@@ -157,27 +203,42 @@ bool ConvolutionPlans::capturing() const {
 }
 
 std::unique_ptr<ConvolutionGraph> ConvolutionPlans::choose(const ConvolutionProblem& problem,
-                                                           const ConvolutionOperands& operands) {
+                                                           const ConvolutionOperands& operands,
+                                                           const Alternative* alternative) {
   auto graph = std::make_unique<ConvolutionGraph>(problem, handle_);
-  MeasuredPlans offers(gpu_, handle_, problem, operands, *graph);
+  MeasuredPlans offers(gpu_, handle_, problem, operands, *graph, alternative);
+  const bool joins = alternative != nullptr;
   const PlanPolicy policy{
       .run = run_file_ ? &*run_file_ : nullptr,
-      .shared = shared_file_ ? &*shared_file_ : nullptr,
-      .measure = !numerics().deterministic && !autotune_is_off() && !capturing(),
+      .shared = shared_file_ && !(joins && always_joins()) ? &*shared_file_ : nullptr,
+      .measure = !numerics().deterministic && !autotune_is_off() && !capturing() &&
+                 (!joins || measures_joins()),
   };
-  if (!choose_plan(name_of(problem), offers, policy).exists()) return nullptr;
+  if (!choose_plan(name_of(problem), offers, policy).exists() || offers.apart()) return nullptr;
   return graph;
 }
 
 ConvolutionGraph* ConvolutionPlans::graph_of(const ConvolutionProblem& problem,
-                                             const ConvolutionOperands& operands) {
+                                             const ConvolutionOperands& operands,
+                                             const Alternative* alternative) {
   const auto found = graphs_.find(problem);
   if (found != graphs_.end()) return found->second.get();
-  return (graphs_[problem] = choose(problem, operands)).get();
+  return (graphs_[problem] = choose(problem, operands, alternative)).get();
 }
 
 bool ConvolutionPlans::run(const ConvolutionProblem& problem, const ConvolutionOperands& operands) {
-  const ConvolutionGraph* const graph = graph_of(problem, operands);
+  return run(problem, operands, nullptr);
+}
+
+bool ConvolutionPlans::run_joined(const ConvolutionProblem& problem,
+                                  const ConvolutionOperands& operands,
+                                  const Alternative& alternative) {
+  return !never_joins() && run(problem, operands, &alternative);
+}
+
+bool ConvolutionPlans::run(const ConvolutionProblem& problem, const ConvolutionOperands& operands,
+                           const Alternative* alternative) {
+  const ConvolutionGraph* const graph = graph_of(problem, operands, alternative);
   if (graph == nullptr) return false;
   const Tensor workspace = scratch(graph->workspace_bytes(), gpu_.device());
   graph->run(handle_, operands, address(workspace));

@@ -101,16 +101,17 @@ struct Inputs {
         running_mean(tensor(p.running_mean, {p.shape[-1]}, device)),
         running_var(tensor(p.running_var, {p.shape[-1]}, device)) {}
 
-  Tensor run(const Problem& p, DType dtype) const {
+  Tensor run(const Problem& p, DType dtype, const Tensor& sums = {}) const {
     const BatchNormParams params{.training = p.training, .eps = static_cast<float>(p.eps)};
     const Tensor in = cast(x, dtype);
     switch (p.fusion) {
-      case Fusion::kNone: return batch_norm(in, gamma, beta, running_mean, running_var, params);
+      case Fusion::kNone:
+        return batch_norm(in, gamma, beta, running_mean, running_var, params, sums);
       case Fusion::kRelu:
-        return batch_norm_relu(in, gamma, beta, running_mean, running_var, params);
+        return batch_norm_relu(in, gamma, beta, running_mean, running_var, params, sums);
       case Fusion::kAddRelu:
         return batch_norm_add_relu(in, cast(residual, dtype), gamma, beta, running_mean,
-                                   running_var, params);
+                                   running_var, params, sums);
     }
     return {};
   }
@@ -300,6 +301,70 @@ TEST_P(BatchNormTest, LargeMeanSmallDeviation) {
   }
 }
 
+/// What a convolution would have summed on its way out.
+Tensor sums_of(const Problem& p) {
+  Values sums(2 * p.channels());
+  for (std::size_t i = 0; i < p.x.size(); ++i) {
+    sums[i % p.channels()] += p.x[i];
+    sums[p.channels() + i % p.channels()] += p.x[i] * p.x[i];
+  }
+  return tensor(sums, {2, p.shape[-1]});
+}
+
+TEST_P(BatchNormTest, TakesSumsInPlaceOfStatistics) {
+  for (const Shape& shape :
+       {Shape{3, 3}, Shape{1, 9, 5, 19}, Shape{130, 33}, Shape{37, 3, 5, 24}}) {
+    SCOPED_TRACE(message(shape));
+    const Problem p = make_problem(shape, Fusion::kAddRelu, true);
+    const Result r = reference(p);
+    const std::int64_t rows = shape.numel() / shape[-1];
+    const Inputs in(p, device());
+    const Tensor y = in.run(p, dtype(), sums_of(p).to(device()));
+    expect_close(y, r.y, rows);
+    backward(y, constant(p.dy, shape));
+    expect_close(in.x.grad(), r.dx, rows, dtype(), r.dx_terms);
+    const Inputs plain(p, device());
+    plain.run(p, dtype());
+    expect_close(in.running_mean, values_of(plain.running_mean), rows);
+    expect_close(in.running_var, values_of(plain.running_var), rows);
+  }
+}
+
+// Means of 0 to 4000 deviations. Left to the sums, a variance would be off by 194 times what they
+// are off by, and no more; from eight deviations on it is that of x itself.
+TEST_P(BatchNormTest, SumsOfLargeMeansAreNotTrusted) {
+  const Shape shape{16, 9, 9, 24};
+  Problem p = make_problem(shape, Fusion::kNone, true);
+  Random random(8, Purpose::kSynthetic);
+  for (std::size_t i = 0; i < p.x.size(); ++i) {
+    const auto channel = static_cast<double>(i % p.channels());
+    const auto drawn = static_cast<float>(channel * channel * channel / 3 + random.normal());
+    p.x[i] = dtype() == DType::kF32 ? drawn : static_cast<float>(BFloat16(drawn));
+  }
+  const Result r = reference(p);
+  const Inputs in(p, device());
+  in.run(p, dtype(), sums_of(p).to(device()));
+  const Values var = values_of(in.running_var);
+  const auto rows = static_cast<double>(p.rows());
+  for (std::size_t c = 0; c < p.channels(); ++c) {
+    const double unbiased = r.var[c] * rows / (rows - 1);
+    EXPECT_NEAR(var[c], 0.9 * p.running_var[c] + 0.1 * unbiased, 3e-5 * unbiased + 1e-6) << c;
+  }
+}
+
+// All elements of a channel are the same: in f32 the sums leave a variance below zero, or above.
+TEST_P(BatchNormTest, SumsOfConstantChannelsLeaveNoVariance) {
+  Problem p = make_problem({7, 5, 3, 16}, Fusion::kNone, true);
+  for (std::size_t i = 0; i < p.x.size(); ++i) p.x[i] = p.x[i % p.channels()];
+  const Inputs in(p, device());
+  const Values y = values_of(in.run(p, dtype(), sums_of(p).to(device())));
+  const Values var = values_of(in.running_var);
+  for (std::size_t c = 0; c < p.channels(); ++c) {
+    EXPECT_NEAR(y[c], p.beta[c], 0.01) << c;
+    EXPECT_NEAR(var[c], 0.9 * p.running_var[c], 1e-6) << c;
+  }
+}
+
 TEST_P(BatchNormTest, DoesNotDependOnThreads) {
   const Problem p = make_problem({9, 20, 21, 48}, Fusion::kAddRelu, true);
   std::vector<Inputs> runs;
@@ -349,6 +414,11 @@ TEST(BatchNorm, RefusesWhatItCannotNormalise) {
       },
       ThrowsMessage<Error>(
           "[batch_norm_relu] gamma must be f32 of shape (4) for x (4, 4), got f32 (3)"));
+  EXPECT_THAT(
+      [&] {
+        batch_norm(Tensor::zeros({4, 3}), three, three, three, three, {}, Tensor::zeros({3, 2}));
+      },
+      ThrowsMessage<Error>("[batch_norm] the sums must be f32 of shape (2, 3), got f32 (3, 2)"));
   EXPECT_THAT(
       [&] {
         batch_norm(Tensor::zeros({4, 2, 3}), three, three, three, three);

@@ -206,6 +206,18 @@ TEST_P(LossTest, BceWithLogitsOfHugeLogitsIsExact) {
   EXPECT_EQ(bce_with_logits(x, tensor({0, 1}, {2}, device())).item(), 1024);
 }
 
+TEST_P(LossTest, BceWithLogitsCountsIgnoredTargetsButAddsNothing) {
+  const Values values = {3, -2, 0.5, 40};
+  const Tensor x = make_leaf(values, {2, 2});
+  const Tensor loss =
+      bce_with_logits(input(x), tensor({1, kIgnoredTarget, 0, kIgnoredTarget}, {2, 2}, device()));
+  const BceResult first = reference_bce({3}, {1});
+  const BceResult third = reference_bce({0.5}, {0});
+  expect_close(loss, {(first.loss + third.loss) / 4}, 4);
+  backward(loss);
+  expect_close(x.grad(), {first.dx[0] / 4, 0, third.dx[0] / 4, 0}, 1, dtype(), 0.25);
+}
+
 TEST_P(LossTest, DoNotDependOnThreads) {
   const Tensor x = constant(random_values(8, 100 * 50), {100, 50});
   const Tensor labels = Tensor::from(std::vector<std::int64_t>(100, 3), {100}, device());
