@@ -60,7 +60,8 @@ struct AugmentConfig {
 };
 
 /// Named settings: imagenet, imagenet-noblur, cifar, none for pretraining; eval-224, eval-cifar,
-/// train-224 and finetune-224 for the protocols. Throws for another name, with the nearest.
+/// train-224, linear-cj, linear-cifar, linear-svhn, voc-train, finetune-224 and
+/// finetune-cars for the protocols. Throws for another name, with the nearest.
 AugmentConfig augment_preset(std::string_view name);
 /// The names augment_preset knows.
 std::span<const std::string_view> augment_presets();

@@ -16,8 +16,8 @@ struct Preset {
 
 constexpr double kHalf = 0.5;  // as likely as not
 
-const std::array<Preset, 8>& presets() {
-  static const std::array<Preset, 8> all{{
+const std::array<Preset, 13>& presets() {
+  static const std::array<Preset, 13> all{{
       {"imagenet",
        {.framing = Framing::kRandomResizedCrop,
         .jitter = {0.4, 0.4, 0.4, 0.1},
@@ -46,8 +46,27 @@ const std::array<Preset, 8>& presets() {
       {"eval-cifar", {.image_size = 32, .normalization = kCifarNormalization}},
       {"train-224",
        {.framing = Framing::kRandomResizedCrop, .crop_scale = {0.08, 1.0}, .flip_prob = kHalf}},
+      // The released code's second script for linear classifiers.
+      {"linear-cj",
+       {.framing = Framing::kRandomResizedCrop,
+        .crop_scale = {0.08, 1.0},
+        .jitter = {0.4, 0.4, 0.4, 0.4},
+        .jitter_prob = 1,
+        .gray_prob = 0.2,
+        .gray_before_jitter = true,
+        .flip_prob = kHalf}},
+      {"linear-cifar",
+       {.image_size = 32, .flip_prob = kHalf, .normalization = kCifarNormalization}},
+      {"linear-svhn",
+       {.image_size = 32,
+        .jitter = {0.4, 0.4, 0.4, 0.4},
+        .jitter_prob = 1,
+        .gray_prob = 0.2,
+        .normalization = kCifarNormalization}},
+      {"voc-train", {.framing = Framing::kRandomResizedCrop, .flip_prob = kHalf}},
       {"finetune-224",
        {.framing = Framing::kRandomCrop, .resize_shorter = 256, .flip_prob = kHalf}},
+      {"finetune-cars", {.framing = Framing::kRandomResizedCrop, .flip_prob = kHalf}},
   }};
   return all;
 }

@@ -21,50 +21,53 @@ struct BatchMaker {
   Sample sample;
 };
 
-/// Crops one behind the other in one buffer, put there by many threads. The buffer grows to what
-/// batches turn out to need.
-class CropBuffer {
+/// Byte strings one behind the other in one buffer, put there by many threads. The buffer grows to
+/// what batches turn out to need.
+class ByteBuffer {
  public:
-  /// Forgets the crops of before. `rows` of them come; the first time, room is made for so many
+  /// Forgets what was there before. `rows` strings come; the first time, room is made for so many
   /// bytes.
   void begin(std::int64_t rows, std::int64_t bytes);
-  /// Copies a crop and notes its place in the record. By any thread, a row by one.
-  void put(std::int64_t row, ImageView crop, AugmentRecord& record);
+  /// Room for a row's bytes, and its place. By any thread, a row by one.
+  struct Room {
+    std::int64_t begin;
+    std::uint8_t* to;
+  };
+  Room take(std::int64_t row, std::int64_t bytes);
   /// All of them, whole.
   Tensor finish();
 
  private:
-  std::int64_t capacity() const { return pixels_.numel(); }
+  std::int64_t capacity() const { return bytes_.numel(); }
 
-  Tensor pixels_;
+  Tensor bytes_;
   std::atomic<std::int64_t> used_ = 0;
   struct Late {
     std::int64_t begin = 0;
     std::vector<std::uint8_t> bytes;
   };
-  std::vector<Late> late_;  ///< a row's crop, where there was no room
+  std::vector<Late> late_;  ///< a row's bytes, where there was no room
 };
 
 /// Rows are filled by any thread, each by one; begin() and finish() belong to the consumer.
 class BatchSlot {
  public:
-  struct Failure {
-    std::int64_t index;
-    BadImage image;
-  };
+  using Failure = Loader::Failure;
 
   /// Takes up a new batch of the pictures at `indices`.
   void begin(std::int64_t position, std::span<const std::int64_t> indices,
-             const AugmentConfig& augment, std::int64_t batch_size, AugmentOn augment_on);
+             const AugmentConfig& augment, const LoaderOptions& options);
   /// Makes rows [first, last). A picture that cannot be read is noted; anything worse throws.
-  void fill(std::int64_t first, std::int64_t last, const Dataset& dataset, std::uint64_t seed,
-            std::int64_t epoch, const DecodeOptions& decode, BatchMaker& maker);
+  void fill(std::int64_t first, std::int64_t last, const Dataset& dataset,
+            const LoaderOptions& options, std::int64_t epoch, BatchMaker& maker);
   /// The batch without the rows that failed, and those failures in the order of the rows.
   Batch finish(const Dataset& dataset, std::vector<Failure>& failures);
 
   std::int64_t size() const { return std::ssize(indices_); }
 
  private:
+  bool pass_file(std::int64_t row, std::span<const std::uint8_t> bytes, const std::string& name,
+                 const LoaderOptions& options, const AugmentConfig& augment, Random& random);
   void make_row(std::int64_t row, const Augmenter::Crop& crop, Augmenter& augmenter);
 
   std::int64_t position_ = 0;
@@ -74,7 +77,9 @@ class BatchSlot {
   Tensor images_;  ///< on the CPU
   AugmentOutput output_;
   std::vector<AugmentRecord> records_;  ///< on the device, of each row
-  CropBuffer crops_;
+  ByteBuffer crops_;
+  std::vector<JpegFile> jpegs_;  ///< that the device decodes, of each row; else empty
+  ByteBuffer files_;
 };
 
 }  // namespace invp

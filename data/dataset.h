@@ -30,6 +30,13 @@ struct BadImage {
   std::string reason;
 };
 
+/// Whether a picture of a multi-label set shows a class.
+enum class Presence : std::uint8_t {
+  kAbsent,
+  kPresent,
+  kUnclear,  ///< neither trained on nor counted
+};
+
 /// Immutable once made: every method may be called from many threads at once.
 class Dataset {
  public:
@@ -43,6 +50,8 @@ class Dataset {
   /// In [0, classes().size()).
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
   const std::vector<std::string>& classes() const { return classes_; }
+  /// Of multi-label sets, one entry a class, and label() is the first class present; else empty.
+  virtual std::span<const Presence> presences(std::int64_t /*index*/) const { return {}; }
 
   /// What to call the picture in errors and lists: its path, or "test.bin[17]".
   virtual std::string name(std::int64_t index) const = 0;

@@ -41,6 +41,9 @@ struct ImageInfo {
   int width = 0, height = 0;
   /// Of the stored picture: 1 grey, 2 grey + alpha, 3 RGB or palette, 4 RGB + alpha or CMYK.
   int channels = 0;
+  /// A JPEG as cameras write them, which every decoder takes: baseline, in luma and chroma, chroma
+  /// at full or half resolution, nothing behind its end.
+  bool plain_jpeg = false;
 };
 
 /// Reads only the header. Throws where decode_image would throw for the header's sake.

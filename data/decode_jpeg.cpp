@@ -61,9 +61,11 @@ class Decoder : private Handle {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  ImageInfo info() const {
+  ImageInfo info(Bytes bytes) {
+    const bool ends =
+        bytes.size() > 2 && bytes[bytes.size() - 2] == 0xff && bytes.back() == JPEG_EOI;
     return {ImageFormat::kJpeg, static_cast<int>(jpeg_.image_width),
-            static_cast<int>(jpeg_.image_height), jpeg_.num_components};
+            static_cast<int>(jpeg_.image_height), jpeg_.num_components, ends && is_plain()};
   }
 
   void decode(const Box* wanted, Image& out) {
@@ -117,6 +119,16 @@ class Decoder : private Handle {
   void guarded(Calls calls) {
     if (setjmp(jump_) != 0) refuse(name_, std::string("JPEG: ") + message_);
     calls();
+  }
+
+  bool is_plain() {
+    if (jpeg_.jpeg_color_space != JCS_YCbCr || jpeg_.arith_code || jpeg_.data_precision != 8 ||
+        jpeg_has_multiple_scans(&jpeg_)) {
+      return false;
+    }
+    const jpeg_component_info *luma = jpeg_.comp_info, *blue = luma + 1, *red = luma + 2;
+    return luma->h_samp_factor <= 2 && luma->v_samp_factor <= 2 && blue->h_samp_factor == 1 &&
+           blue->v_samp_factor == 1 && red->h_samp_factor == 1 && red->v_samp_factor == 1;
   }
 
   /// Reads from memory; past the end it hands out an end-of-image marker and remembers that it did.
@@ -199,7 +211,7 @@ class Decoder : private Handle {
 }  // namespace
 
 ImageInfo jpeg_info(Bytes bytes, const std::string& name, const DecodeOptions& options) {
-  return Decoder(bytes, name, options).info();
+  return Decoder(bytes, name, options).info(bytes);
 }
 
 void decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& out,

@@ -23,11 +23,9 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_file_list(const std::filesystem::path& list,
-                                        const std::filesystem::path& root) {
+FileList read_file_list(const std::filesystem::path& list, const std::filesystem::path& root) {
   const std::string text = read_text_file(list);
-  std::vector<std::string> paths;
-  std::vector<std::int32_t> labels;
+  FileList result;
   std::int64_t number = 0;
   for (std::string_view rest = text; !rest.empty();) {
     const auto end = std::min(rest.find('\n'), rest.size());
@@ -46,16 +44,22 @@ std::unique_ptr<Dataset> open_file_list(const std::filesystem::path& list,
       fail(list.string(), ": line ", number, " is \"", line.substr(0, 80),
            "\"; \"PATH,LABEL\" or \"PATH LABEL\" with a label from 0 was expected");
     }
-    paths.emplace_back(path);
-    labels.push_back(label);
+    result.paths.emplace_back(path);
+    result.labels.push_back(label);
   }
-  CHECK(!paths.empty(), list.string(), ": the list is empty");
-  CHECK(std::filesystem::exists(root / paths[0]), (root / paths[0]).string(),
-        ": no such file, but ", list.string(),
-        " names it first; paths count from the folder of the list");
-  const std::int32_t last = *std::ranges::max_element(labels);
-  return std::make_unique<FileDataset>("list", root, std::move(paths), std::move(labels),
-                                       numbered_classes(last + 1));
+  CHECK(!result.paths.empty(), list.string(), ": the list is empty");
+  const std::filesystem::path first = root / result.paths[0];
+  CHECK(std::filesystem::exists(first), first.string(), ": no such file, but ", list.string(),
+        " names it first; paths count from ", root.string());
+  return result;
+}
+
+std::unique_ptr<Dataset> open_file_list(const std::filesystem::path& list,
+                                        const std::filesystem::path& root) {
+  FileList files = read_file_list(list, root);
+  const std::int32_t last = *std::ranges::max_element(files.labels);
+  return std::make_unique<FileDataset>("list", root, std::move(files.paths),
+                                       std::move(files.labels), numbered_classes(last + 1));
 }
 
 }  // namespace invp

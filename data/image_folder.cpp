@@ -63,11 +63,15 @@ bool has_image_extension(const fs::path& file) {
   return std::ranges::find(kExtensions, extension) != kExtensions.end();
 }
 
-std::unique_ptr<Dataset> open_image_folder(const fs::path& root) {
+std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::string& kind,
+                                           const std::vector<std::string>& leave_out) {
   CHECK(fs::exists(root), root.string(), ": no such folder; check the path");
   CHECK(fs::is_directory(root), root.string(),
         ": is a file, a folder of class folders was expected");
-  const Folder top = list_folder(root);
+  Folder top = list_folder(root);
+  std::erase_if(top.folders, [&](const std::string& name) {
+    return std::ranges::find(leave_out, name) != leave_out.end();
+  });
   if (top.folders.empty()) {
     CHECK(top.images.empty(), root.string(), ": holds ", top.images.size(),
           " pictures but no class folders; put them into ", root.string(), "/CLASS/");
@@ -92,7 +96,7 @@ std::unique_ptr<Dataset> open_image_folder(const fs::path& root) {
   CHECK(empty.empty(), (root / empty.front()).string(), ": the class folder has no picture in it",
         empty.size() > 1 ? message(" (nor have ", empty.size() - 1, " others)") : "",
         "; remove it, or add files that end in .jpg, .png, ...");
-  return std::make_unique<FileDataset>("imagefolder", root, std::move(paths), std::move(labels),
+  return std::make_unique<FileDataset>(kind, root, std::move(paths), std::move(labels),
                                        top.folders);
 }
 

@@ -33,6 +33,8 @@ class Loader::Impl {
   void start_epoch(std::int64_t epoch, std::int64_t first_batch);
   std::optional<Batch> next();
 
+  void note_failures(const std::vector<Failure>& failures);
+
   std::vector<BadImage> bad_images;
   LoaderStats stats;
 
@@ -49,7 +51,6 @@ class Loader::Impl {
   void fill(Slot& slot, std::int64_t first, std::int64_t last, BatchMaker& maker);
   void stop_workers();
   void work();
-  void note_failures(const std::vector<BatchSlot::Failure>& failures);
 
   const Dataset& dataset_;
   const AugmentConfig augment_;
@@ -87,6 +88,10 @@ Loader::Impl::Impl(const Dataset& dataset, const AugmentConfig& augment,
         options.prefetch);
   CHECK(options.max_bad_share >= 0 && options.max_bad_share <= 1,
         "[loader] the share of bad images is between 0 and 1, got ", options.max_bad_share);
+  CHECK(options.decode_on == DecodeOn::kWorkers ||
+            (options.augment_on == AugmentOn::kDevice && !options.decode.apply_orientation &&
+             !augment.dct_scaling),
+        "[loader] what a device decodes it augments too, neither turned nor at a reduced size");
   slots_ =
       std::vector<Slot>(options.workers == 0 ? 1 : static_cast<std::size_t>(options.prefetch) + 1);
   order_.resize(static_cast<std::size_t>(dataset.size()));
@@ -150,13 +155,13 @@ void Loader::Impl::begin_batch(std::int64_t batch) {
   slot.batch.begin(
       batch,
       std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
-      augment_, options_.batch_size, options_.augment_on);
+      augment_, options_);
   slot.rows_left = count;
   begun_ = batch + 1;
 }
 
 void Loader::Impl::fill(Slot& slot, std::int64_t first, std::int64_t last, BatchMaker& maker) {
-  slot.batch.fill(first, last, dataset_, options_.seed, epoch_, options_.decode, maker);
+  slot.batch.fill(first, last, dataset_, options_, epoch_, maker);
 }
 
 void Loader::Impl::work() {
@@ -212,7 +217,7 @@ std::optional<Batch> Loader::Impl::next() {
       }
     }
     ++next_batch_;
-    std::vector<BatchSlot::Failure> failures;
+    std::vector<Failure> failures;
     Batch batch = slot.batch.finish(dataset_, failures);
     note_failures(failures);
     if (batch.indices.empty()) continue;
@@ -227,8 +232,8 @@ std::optional<Batch> Loader::Impl::next() {
 
 /// Here and not where they happen: batches are handed out in order, so the list, and the batch at
 /// which there are too many, do not depend on the workers.
-void Loader::Impl::note_failures(const std::vector<BatchSlot::Failure>& failures) {
-  for (const BatchSlot::Failure& failure : failures) {
+void Loader::Impl::note_failures(const std::vector<Failure>& failures) {
+  for (const Failure& failure : failures) {
     if (bad_indices_.insert(failure.index).second) bad_images.push_back(failure.image);
   }
   const double allowed = options_.max_bad_share * static_cast<double>(dataset_.size());
@@ -247,6 +252,7 @@ AugmentOn best_augment_on(Device device) {
 }
 
 Tensor images_on(const Batch& batch, Device device) {
+  CHECK(batch.jpegs.empty(), "[loader] the batch's files are yet to be decoded");
   if (batch.images.defined()) return batch.images.to(device);
   return augment_images(batch.pixels.to(device), batch.records, batch.output);
 }
@@ -260,6 +266,9 @@ std::int64_t Loader::batches_per_epoch() const {
 }
 void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   impl_->start_epoch(epoch, first_batch);
+}
+void Loader::note_failures(const std::vector<Failure>& failures) {
+  impl_->note_failures(failures);
 }
 std::optional<Batch> Loader::next() {
   return impl_->next();

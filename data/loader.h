@@ -12,6 +12,7 @@
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "engine/core/tensor.h"
+#include "engine/ops/decode_jpegs.h"
 
 namespace invp {
 
@@ -19,6 +20,14 @@ namespace invp {
 enum class AugmentOn : std::uint8_t {
   kWorkers,  ///< in the loader's threads
   kDevice,   ///< where the images are wanted (images_on): the threads decode, and little is copied
+};
+
+/// Where JPEG files become pixels.
+enum class DecodeOn : std::uint8_t {
+  kWorkers,  ///< in the loader's threads
+  /// A GPU with nvJPEG (engine/ops/decode_jpegs.h), whose pixels differ by two grey levels or so:
+  /// the threads pass on the files that suit it (ImageInfo::plain_jpeg), and decode the others.
+  kDevice,
 };
 
 /// What suits images that are wanted on this device: a GPU makes them itself.
@@ -34,6 +43,7 @@ struct LoaderOptions {
   double max_bad_share = 0.01;  ///< of the data set; see Loader
   DecodeOptions decode;
   AugmentOn augment_on = AugmentOn::kWorkers;
+  DecodeOn decode_on = DecodeOn::kWorkers;  ///< kDevice wants AugmentOn::kDevice
 };
 
 struct Batch {
@@ -41,6 +51,11 @@ struct Batch {
   Tensor pixels;  ///< u8, the crops
   std::vector<AugmentRecord> records;  ///< n
   AugmentOutput output;
+  // With DecodeOn::kDevice, before BatchFeed has them decoded:
+  Tensor files;  ///< u8, on the host
+  /// One a record; of 0 bytes: its crop is among the pixels. Otherwise the record's crop begins at
+  /// that byte of the picture.
+  std::vector<JpegFile> jpegs;
 
   std::vector<std::int64_t> indices;  ///< n positions in the data set
   std::vector<std::int64_t> labels;
@@ -48,6 +63,7 @@ struct Batch {
 };
 
 /// The images of a batch on `device`: brought there, or made there. Both are the same to the bit.
+/// Throws for a batch with files yet to be decoded.
 Tensor images_on(const Batch& batch, Device device);
 
 struct LoaderStats {
@@ -61,6 +77,11 @@ struct LoaderStats {
 /// pictures number more than max_bad_share of the data set, next() throws an Error that lists some.
 class Loader {
  public:
+  struct Failure {
+    std::int64_t index;
+    BadImage image;
+  };
+
   /// `dataset` must outlive the loader. Throws for settings out of range.
   Loader(const Dataset& dataset, const AugmentConfig& augment, const LoaderOptions& options);
   ~Loader();
@@ -75,6 +96,10 @@ class Loader {
   /// Nothing at the end of the epoch. The buffer behind `images` or `pixels` is used again as soon
   /// as nobody holds it any more.
   std::optional<Batch> next();
+
+  /// Counts pictures of a batch that was handed out as bad, as if the loader had found them so; for
+  /// who decodes them. Throws as next() does.
+  void note_failures(const std::vector<Failure>& failures);
 
   /// In the order in which they were met; each picture once.
   const std::vector<BadImage>& bad_images() const;

@@ -6,10 +6,13 @@
 
 #include "data/cifar.h"
 #include "data/file_list.h"
+#include "data/fine_grained.h"
 #include "data/image_folder.h"
 #include "data/pack_dataset.h"
+#include "data/places205.h"
 #include "data/svhn.h"
 #include "data/synthetic/synthetic_dataset.h"
+#include "data/voc.h"
 #include "engine/core/error.h"
 
 namespace invp {
@@ -73,6 +76,39 @@ std::optional<fs::path> svhn_of(const fs::path& path, std::string_view split) {
   return std::nullopt;
 }
 
+/// Trained on is trainval, where there is a test split to judge by; else train, judged by val.
+std::optional<std::string> voc_split_of(const fs::path& path, std::string_view split) {
+  const auto year = find_voc(path);
+  if (!year) return std::nullopt;
+  if (split == "train" && has_voc_split(*year, "trainval") && has_voc_split(*year, "test"))
+    return "trainval";
+  if (split == "val" && has_voc_split(*year, "test")) return "test";
+  if (has_voc_split(*year, split)) return std::string(split);
+  if (split == "test" && has_voc_split(*year, "val")) return "val";
+  return std::nullopt;
+}
+
+bool is_fine_grained(std::string_view format) {
+  constexpr std::array<std::string_view, 5> kFormats = {"flowers102", "cars", "pets", "cub200",
+                                                        "caltech101"};
+  return std::ranges::find(kFormats, format) != kFormats.end();
+}
+
+std::unique_ptr<Dataset> open_fine_grained(const std::string& format, const fs::path& path,
+                                           bool train) {
+  if (fs::is_directory(path / "train"))
+    return open_image_folder(
+        image_folder_of(path, train ? "train" : "test").value_or(path / "test"), format);
+  if (format == "pets") return open_pets(path, train);
+  if (format == "cub200") return open_cub200(path, train);
+  if (format == "caltech101") return open_caltech101(path, train);
+#ifdef INVP_SVHN
+  return format == "cars" ? open_cars(path, train) : open_flowers102(path, train);
+#else
+  fail(path.string(), ": this program was built without matio, which reads MATLAB's files");
+#endif
+}
+
 [[noreturn]] void no_split(const DataSource& source, std::string_view split,
                            std::string_view expected) {
   fail(source.path.string(), ": no split \"", split, "\" of this ", resolve_format(source),
@@ -82,8 +118,9 @@ std::optional<fs::path> svhn_of(const fs::path& path, std::string_view split) {
 }  // namespace
 
 const std::vector<std::string>& dataset_formats() {
-  static const std::vector<std::string> formats = {"auto", "imagefolder", "cifar10", "cifar100",
-                                                   "svhn", "list",        "pack",    "synthetic"};
+  static const std::vector<std::string> formats = {
+      "auto", "imagefolder", "cifar10", "cifar100", "svhn",   "list",       "pack",     "places205",
+      "voc",  "flowers102",  "cars",    "pets",     "cub200", "caltech101", "synthetic"};
   return formats;
 }
 
@@ -117,9 +154,12 @@ std::string resolve_format(const DataSource& source) {
   for (const std::string_view split : kSplits) {
     if (svhn_of(path, split)) return "svhn";
   }
+  if (const auto kind = recognise_fine_grained(path)) return *kind;
   const bool folders =
       std::ranges::any_of(fs::directory_iterator(path),
                           [](const fs::directory_entry& entry) { return entry.is_directory(); });
+  if (find_voc(path)) return "voc";
+  if (find_places205(path, "train") || find_places205(path, "val")) return "places205";
   if (list_of(path, "train") && !fs::is_directory(path / "train")) return "list";
   CHECK(folders || !fs::is_empty(path), path.string(), ": the folder is empty");
   return "imagefolder";
@@ -144,11 +184,24 @@ std::vector<std::string> dataset_splits(const DataSource& source) {
       add_if(svhn_of(path, split).has_value(), split);
     return there;
   }
+  if (is_fine_grained(format)) return {"train", "test"};
   if (format == "pack") {
     add_if(find_pack(path, "train").has_value(), "train");
     add_if(find_pack(path, "val") || find_pack(path, "validation"), "val");
     add_if(find_pack(path, "test").has_value(), "test");
     add_if(find_pack(path, "extra").has_value(), "extra");
+    return there;
+  }
+  if (format == "voc") {
+    add_if(voc_split_of(path, "train").has_value(), "train");
+    const auto judged = voc_split_of(path, "val");
+    add_if(judged == "val", "val");
+    add_if(judged == "test", "test");
+    return there;
+  }
+  if (format == "places205") {
+    for (const char* split : {"train", "val"})
+      add_if(find_places205(path, split).has_value(), split);
     return there;
   }
   const auto find = format == "list" ? list_of : image_folder_of;
@@ -180,6 +233,19 @@ std::unique_ptr<Dataset> open_dataset(const DataSource& source, std::string_view
     fail(file->string(), ": this program was built without matio, which reads MATLAB's files");
 #endif
   }
+  if (is_fine_grained(format)) {
+    return open_fine_grained(format, source.path, train);
+  }
+  if (format == "voc") {
+    const auto part = voc_split_of(source.path, split);
+    if (!part) {
+      no_split(source, split,
+               "a VOCdevkit or its folder VOC2007, with ImageSets/Main/trainval.txt and test.txt, "
+               "or train.txt and val.txt");
+    }
+    return open_voc(*find_voc(source.path), *part);
+  }
+  if (format == "places205") return open_places205(source.path, split == "test" ? "val" : split);
   if (format == "list") {
     const auto file = list_of(source.path, split);
     if (!file)

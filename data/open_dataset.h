@@ -32,12 +32,16 @@ std::string resolve_format(const DataSource& source);
 std::vector<std::string> dataset_splits(const DataSource& source);
 
 /// Opens a split. A set that has only one of val and test gives it for either.
-///   imagefolder  PATH/train and PATH/val (or validation, test); a folder of classes itself is
-///   "train" cifar10, cifar100, svhn  train and test list         PATH/train.txt and val.txt or
-///   test.txt (or .csv); or one list, in whose name "train"
-///                is replaced to find the others
+///   imagefolder  PATH/train and PATH/val (or validation, test); of a folder of classes, train
+///   cifar10, cifar100, svhn      train and test
+///   list         PATH/train.txt and val.txt or test.txt (or .csv); or one list, in whose name
+///                "train" is replaced to find the others
 ///   pack         PATH/train.pack and PATH/val.pack or test.pack; or one of such files, in whose
 ///                name the split is replaced to find the others
+///   places205    train and val, by train_places205.csv and val_places205.csv
+///   voc          train is trainval, judged by test; without both of them, train, judged by val
+///   flowers102, cars, pets, cub200, caltech101   train and test, as fine_grained.h says; asked for
+///                by name they may also be folders as of imagefolder
 ///   synthetic    train and val, drawn
 /// Throws an Error that says what was expected where.
 std::unique_ptr<Dataset> open_dataset(const DataSource& source, std::string_view split);

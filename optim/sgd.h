@@ -24,6 +24,10 @@ class Sgd {
   };
   explicit Sgd(std::vector<Group> groups);
 
+  std::size_t groups() const { return groups_.size(); }
+  /// From the next step on.
+  void set_learning_rate(std::size_t group, double rate) { groups_.at(group).hyper.lr = rate; }
+
   /// Updates every parameter that has a gradient, each group in one fused pass, with learning rate
   /// hyper.lr * lr_factor.
   void step(double lr_factor = 1.0);

@@ -1,0 +1,40 @@
+#include "data/ten_crops.h"
+
+#include "data/transform.h"
+#include "engine/core/error.h"
+
+namespace invp {
+
+namespace {
+
+std::vector<std::int32_t> repeated_labels(const Dataset& dataset) {
+  std::vector<std::int32_t> labels;
+  labels.reserve(static_cast<std::size_t>(dataset.size() * TenCrops::kCrops));
+  for (std::int64_t i = 0; i < dataset.size(); ++i)
+    labels.insert(labels.end(), TenCrops::kCrops, static_cast<std::int32_t>(dataset.label(i)));
+  return labels;
+}
+
+}  // namespace
+
+TenCrops::TenCrops(const Dataset& dataset, int resize_shorter, int size)
+    : Dataset(dataset.kind(), repeated_labels(dataset), dataset.classes()),
+      dataset_(dataset),
+      resize_shorter_(resize_shorter),
+      size_(size) {
+  CHECK(size > 0 && resize_shorter >= size, "[ten crops] of ", size,
+        " pixels want a shorter side of at least that, got ", resize_shorter);
+}
+
+void TenCrops::fetch(std::int64_t index, Sample& sample) const {
+  const bool mirrored = index % kCrops >= 5;
+  Image image = resize_shorter(dataset_.load(index / kCrops), resize_shorter_);
+  if (mirrored) image = hflip(image);
+  const Box box =
+      five_boxes(image.width, image.height, size_).at(static_cast<std::size_t>(index % kCrops % 5));
+  sample.drawn = crop(image, box);
+  sample.encoded = {};
+  sample.pixels = sample.drawn;
+}
+
+}  // namespace invp
