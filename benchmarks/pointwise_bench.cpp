@@ -91,7 +91,7 @@ void BM_BatchNormStatistics(benchmark::State& state) {
   const Tensor mean = Tensor::empty_like(norm.gamma);
   const Tensor inverse_std = Tensor::empty_like(norm.gamma);
   time(state, [&] {
-    cpu::batch_norm_statistics(x, {}, mean, inverse_std, norm.running_mean, norm.running_var);
+    cpu::batch_norm_statistics(x, {}, {}, mean, inverse_std, norm.running_mean, norm.running_var);
   });
   set_bytes(state, 1, x);
 }

@@ -1,8 +1,5 @@
 #include "invp/checkpoint.h"
 
-#include <bit>
-#include <charconv>
-
 #include "engine/files/safetensors.h"
 #include "engine/files/weights.h"
 #include "layers/exchange.h"
@@ -15,51 +12,8 @@ constexpr const char* kKind = "invp-pretraining-checkpoint-1";
 constexpr std::string_view kModel = "model.";
 constexpr std::string_view kOptimizer = "optimizer.";
 
-// Doubles travel as the hexadecimal digits of their bits: exact, and independent of locale.
-std::string encode(double value) {
-  std::array<char, 17> text{};
-  std::to_chars(text.data(), text.data() + text.size(), std::bit_cast<std::uint64_t>(value), 16);
-  return text.data();
-}
-
-class PositionReader {
- public:
-  PositionReader(const std::map<std::string, std::string>& metadata, std::string origin)
-      : metadata_(metadata), origin_(std::move(origin)) {}
-
-  std::int64_t integer(const std::string& key) const {
-    std::int64_t value = 0;
-    parse(key, value, 10);
-    return value;
-  }
-  double real(const std::string& key) const {
-    std::uint64_t bits = 0;
-    parse(key, bits, 16);
-    return std::bit_cast<double>(bits);
-  }
-  /// Of keys that files of earlier versions lack.
-  double real_or_zero(const std::string& key) const {
-    return metadata_.contains("position." + key) ? real(key) : 0;
-  }
-
- private:
-  template <class T>
-  void parse(const std::string& key, T& value, int base) const {
-    const auto found = metadata_.find("position." + key);
-    CHECK(found != metadata_.end(), origin_, ": no '", key,
-          "' in the checkpoint; was it written by another version?");
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    CHECK(error == std::errc() && end == text.data() + text.size(), origin_, ": '", key, "' is '",
-          text, "', not a number");
-  }
-
-  const std::map<std::string, std::string>& metadata_;
-  std::string origin_;
-};
-
 RunPosition read_position(const TensorFile& file, const std::string& origin) {
-  const PositionReader read(file.metadata, origin);
+  const MetadataReader read(file.metadata, "position.", origin);
   return {.epoch = static_cast<int>(read.integer("epoch")),
           .step = read.integer("step"),
           .global_step = read.integer("global_step"),
@@ -81,30 +35,16 @@ void write_position(const RunPosition& position, std::map<std::string, std::stri
   metadata["position.step"] = std::to_string(position.step);
   metadata["position.global_step"] = std::to_string(position.global_step);
   metadata["position.images"] = std::to_string(position.images);
-  metadata["position.loss_sum"] = encode(position.loss_sum);
-  metadata["position.loss_ins_sum"] = encode(position.loss_ins_sum);
-  metadata["position.loss_inv_sum"] = encode(position.loss_inv_sum);
-  metadata["position.seconds"] = encode(position.seconds);
-  metadata["position.wait_seconds"] = encode(position.wait_seconds);
-  metadata["position.best_knn_top1"] = encode(position.best_knn_top1);
+  metadata["position.loss_sum"] = exact_text(position.loss_sum);
+  metadata["position.loss_ins_sum"] = exact_text(position.loss_ins_sum);
+  metadata["position.loss_inv_sum"] = exact_text(position.loss_inv_sum);
+  metadata["position.seconds"] = exact_text(position.seconds);
+  metadata["position.wait_seconds"] = exact_text(position.wait_seconds);
+  metadata["position.best_knn_top1"] = exact_text(position.best_knn_top1);
   metadata["position.best_epoch"] = std::to_string(position.best_epoch);
-  metadata["position.last_loss"] = encode(position.last_loss);
-  metadata["position.last_loss_ins"] = encode(position.last_loss_ins);
-  metadata["position.last_loss_inv"] = encode(position.last_loss_inv);
-}
-
-/// The tensors whose names begin with the prefix, without it.
-TensorFile with_prefix(const TensorFile& file, std::string_view prefix) {
-  TensorFile part;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix)) part.tensors.emplace_back(name.substr(prefix.size()), tensor);
-  }
-  return part;
-}
-
-bool is_checkpoint(const TensorFile& file) {
-  const auto kind = file.metadata.find("kind");
-  return kind != file.metadata.end() && kind->second == kKind;
+  metadata["position.last_loss"] = exact_text(position.last_loss);
+  metadata["position.last_loss_ins"] = exact_text(position.last_loss_ins);
+  metadata["position.last_loss_inv"] = exact_text(position.last_loss_inv);
 }
 
 const Tensor& require(const TensorFile& file, const std::string& name, const Tensor& like,
@@ -131,7 +71,7 @@ void save_checkpoint(const std::filesystem::path& path, const RunState& state,
   file.tensors.emplace_back("bank", state.bank);
   file.tensors.emplace_back("neighbors", state.neighbors);
   file.metadata["kind"] = kKind;
-  for (const auto& [key, value] : identity) file.metadata["run." + key] = value;
+  write_identity(identity, file.metadata);
   write_position(state.position, file.metadata);
   write_safetensors(path, file);
 }
@@ -140,14 +80,9 @@ void load_checkpoint(const std::filesystem::path& path, RunState& state,
                      const RunIdentity& identity) {
   const std::string origin = path.string();
   const TensorFile file = read_safetensors(path);
-  CHECK(is_checkpoint(file), origin,
+  CHECK(checkpoint_kind(file.metadata) == kKind, origin,
         ": not a checkpoint of invp pretrain, so a run cannot go on from it");
-  for (const auto& [key, value] : identity) {
-    const auto found = file.metadata.find("run." + key);
-    const std::string stored = found == file.metadata.end() ? "nothing" : found->second;
-    CHECK(stored == value, origin, ": was trained with ", key, " ", stored, ", this run has ", key,
-          " ", value, "; give the same options, or another --out");
-  }
+  check_identity(file.metadata, identity, origin);
   const RunPosition position = read_position(file, origin);
   const Tensor& bank = require(file, "bank", state.bank, origin);
   const Tensor& neighbors = require(file, "neighbors", state.neighbors, origin);
@@ -163,10 +98,8 @@ void load_checkpoint(const std::filesystem::path& path, RunState& state,
 
 bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason) {
   try {
-    const SafetensorsHeader header = read_safetensors_header(path);
-    const auto kind = header.metadata.find("kind");
-    if (kind != header.metadata.end() && kind->second == kKind) return true;
-    reason = path.string() + ": not a checkpoint of invp pretrain";
+    if (!checkpoint_kind(read_safetensors_header(path).metadata).empty()) return true;
+    reason = path.string() + ": not a checkpoint of invp";
   } catch (const Error& error) {
     reason = error.what();
   }
@@ -175,7 +108,7 @@ bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason)
 
 TensorFile load_network_weights(const std::filesystem::path& path) {
   TensorFile file = load_weights(path);
-  if (is_checkpoint(file)) return with_prefix(file, kModel);
+  if (!checkpoint_kind(file.metadata).empty()) return with_prefix(file, kModel);
   strip_prefixes(file);
   return file;
 }

@@ -10,11 +10,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 
 #include "engine/core/tensor.h"
 #include "engine/files/tensor_file.h"
+#include "invp/run_metadata.h"
 #include "layers/resnet.h"
 #include "optim/sgd.h"
 
@@ -49,10 +49,6 @@ struct RunState {
   RunPosition position;
 };
 
-/// What must agree between a checkpoint and the run that goes on from it: "seed" -> "0", "arch" ->
-/// "resnet50", ...
-using RunIdentity = std::map<std::string, std::string>;
-
 /// Atomic: PATH holds the old checkpoint or the new one, whatever happens meanwhile. Throws Error
 /// when it cannot be written.
 void save_checkpoint(const std::filesystem::path& path, const RunState& state,
@@ -63,7 +59,7 @@ void save_checkpoint(const std::filesystem::path& path, const RunState& state,
 void load_checkpoint(const std::filesystem::path& path, RunState& state,
                      const RunIdentity& identity);
 
-/// Is the file a whole checkpoint? Says why not in `reason`.
+/// Is the file a whole checkpoint, of whichever command? Says why not in `reason`.
 bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason);
 
 /// The network's weights of a file, whatever it is: a checkpoint of ours, a safetensors file or a

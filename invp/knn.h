@@ -38,4 +38,13 @@ std::vector<KnnAccuracy> knn_classify(const Tensor& queries,
                                       const Tensor& bank, std::span<const std::int64_t> labels,
                                       const KnnConfig& config);
 
+/// The same for several k from one search for the largest: a row of accuracies, one a tau, for each
+/// of `ks`; config.k does not count.
+std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
+                                                        std::span<const std::int64_t> query_labels,
+                                                        const Tensor& bank,
+                                                        std::span<const std::int64_t> labels,
+                                                        std::span<const std::int64_t> ks,
+                                                        const KnnConfig& config);
+
 }  // namespace invp

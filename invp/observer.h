@@ -6,8 +6,21 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace invp {
+
+/// A number with the name it has in metrics.jsonl: "top1", "loss_tap17".
+struct Measure {
+  std::string name;
+  double value = 0;
+};
+
+/// A measure, in per cent, that stands in the table of epochs and among the curves.
+struct ShownMeasure {
+  std::string name;     ///< of the Measure
+  std::string heading;  ///< at most 7 columns: "top-1"
+};
 
 /// Known before the first step. Epochs and steps count from 1.
 struct RunPlan {
@@ -16,6 +29,7 @@ struct RunPlan {
   std::int64_t first_step = 1;   ///< within the first epoch; later than 1 when resumed inside one
   std::int64_t steps_per_epoch = 0;
   std::int64_t images_per_epoch = 0;
+  std::vector<ShownMeasure> shown;  ///< empty: pretraining, with its losses and kNN
 };
 
 struct StepReport {
@@ -24,28 +38,41 @@ struct StepReport {
   std::int64_t global_step = 0;  ///< since the start of the run, resumed parts included
   std::int64_t images = 0;       ///< in this step's batch
   double loss = 0;
-  double loss_ins = 0;
-  double loss_inv = 0;
+  std::optional<double> loss_ins;  ///< of pretraining, like loss_inv
+  std::optional<double> loss_inv;
   double learning_rate = 0;
   double data_wait = 0;  ///< share of the epoch's time so far spent waiting for images, 0..1
+  std::vector<Measure> measures;  ///< whatever else there is to tell
 };
 
 struct EpochReport {
   std::int64_t epoch = 0;
   std::int64_t global_step = 0;
   double loss = 0;  ///< means over the epoch's images
-  double loss_ins = 0;
-  double loss_inv = 0;
+  std::optional<double> loss_ins;
+  std::optional<double> loss_inv;
   double learning_rate = 0;
   std::optional<double>
       knn_top1;  ///< per cent; absent where the data has no labelled validation split
   std::optional<double> knn_top5;
-  double seconds = 0;            ///< training alone, without the kNN evaluation
-  double images_per_second = 0;  ///< training alone
-  double data_wait = 0;          ///< share of that time spent waiting for images, 0..1
+  std::optional<double> positive_purity;       ///< per cent of N(i) of i's class (purity.h); absent
+                                               ///< where labels are
+  std::optional<double> hard_positive_purity;  ///< the same of N^h(i)
+  double seconds = 0;                          ///< training alone, without the kNN evaluation
+  double images_per_second = 0;                ///< training alone
+  double data_wait = 0;  ///< share of that time spent waiting for images, 0..1
   std::int64_t peak_memory_bytes = 0;
   std::int64_t skipped_images = 0;  ///< unreadable images met so far
+  std::vector<Measure> measures;    ///< whatever else there is to tell: further losses, accuracies
 };
+
+/// Null when there is none of that name.
+inline const double* find_measure(const std::vector<Measure>& measures, const std::string& name) {
+  for (const Measure& measure : measures) {
+    if (measure.name == name) return &measure.value;
+  }
+  return nullptr;
+}
 
 class RunObserver {
  public:

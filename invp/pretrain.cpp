@@ -12,6 +12,7 @@
 #include "invp/data_wait.h"
 #include "invp/embed.h"
 #include "invp/knn.h"
+#include "invp/purity.h"
 #include "invp/run_identity.h"
 #include "invp/trainer.h"
 #include "optim/schedule.h"
@@ -54,6 +55,7 @@ class PretrainRun {
   void report_steps();
   EpochReport finish_epoch();
   void evaluate(EpochReport& report);
+  void measure_purity(EpochReport& report);
   void prepare_bank();
   void save(const std::string& name);
   void write_skipped_images();
@@ -104,7 +106,8 @@ PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
                .workers = config.workers,
                .seed = config.seed,
                .max_bad_share = config.max_bad_share,
-               .augment_on = config.augment_on.value_or(best_augment_on(config.device))},
+               .augment_on = config.augment_on.value_or(best_augment_on(config.device)),
+               .decode_on = config.decode_on},
               config.device) {}
 
 PretrainResult PretrainRun::run() {
@@ -290,6 +293,7 @@ EpochReport PretrainRun::finish_epoch() {
                      .data_wait = data_wait()};
   const bool last = epoch == config_.epochs;
   if (config_.knn_every > 0 && (epoch % config_.knn_every == 0 || last)) evaluate(report);
+  measure_purity(report);
   report.peak_memory_bytes = peak_memory_bytes(config_.device);
   report.skipped_images = std::ssize(loader_.bad_images());
   const bool best = report.knn_top1 && *report.knn_top1 > position_.best_knn_top1;
@@ -299,8 +303,8 @@ EpochReport PretrainRun::finish_epoch() {
                .best_knn_top1 = best ? *report.knn_top1 : position_.best_knn_top1,
                .best_epoch = best ? epoch : position_.best_epoch,
                .last_loss = report.loss,
-               .last_loss_ins = report.loss_ins,
-               .last_loss_inv = report.loss_inv};
+               .last_loss_ins = report.loss_ins.value_or(0),
+               .last_loss_inv = report.loss_inv.value_or(0)};
   observer_.epoch_finished(report);
   tell_of_wait(report);
   tell_of_recording();
@@ -334,6 +338,14 @@ void PretrainRun::evaluate(EpochReport& report) {
           .front();
   report.knn_top1 = accuracy.top1;
   report.knn_top5 = accuracy.top5;
+}
+
+void PretrainRun::measure_purity(EpochReport& report) {
+  const std::optional<Purity> purity =
+      positive_purity(trainer_.bank(), trainer_.graph(), config_.objective, labels_of(train_));
+  if (!purity) return;
+  report.positive_purity = purity->positives;
+  report.hard_positive_purity = purity->hard_positives;
 }
 
 void PretrainRun::save(const std::string& name) {

@@ -58,7 +58,8 @@ struct PretrainConfig {
   std::uint64_t seed = 0;
   int workers = 1;
   std::optional<AugmentOn> augment_on;  ///< unset: as suits the device
-  double max_bad_share = 0.01;          ///< of the training images, before the run stops
+  DecodeOn decode_on = DecodeOn::kWorkers;
+  double max_bad_share = 0.01;  ///< of the training images, before the run stops
 
   std::filesystem::path out;  ///< the run folder; checkpoints go to out/checkpoints
   int save_every = 0;         ///< keep epoch-NNNN every so many epochs; 0: only last and best

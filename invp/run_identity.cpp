@@ -4,8 +4,6 @@
 
 namespace invp {
 
-namespace {
-
 std::string describe(const AugmentConfig& a) {
   return message(a.image_size, " px, framing ", static_cast<int>(a.framing), ", crop ",
                  a.crop_scale.low, "-", a.crop_scale.high, " ratio ", a.crop_ratio.low, "-",
@@ -15,12 +13,10 @@ std::string describe(const AugmentConfig& a) {
                  a.flip_prob);
 }
 
-const char* precision_of(const PretrainConfig& config) {
-  const bool tf32 = config.compute_type == DType::kF32 && config.device != kCpu;
-  return tf32 && numerics().allow_tf32 ? "tf32" : name_of(config.compute_type);
+std::string describe_precision(DType compute_type, Device device) {
+  const bool tf32 = compute_type == DType::kF32 && device != kCpu;
+  return tf32 && numerics().allow_tf32 ? "tf32" : name_of(compute_type);
 }
-
-}  // namespace
 
 RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
   const ObjectiveConfig& o = config.objective;
@@ -36,7 +32,7 @@ RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
           {"warmup-epochs", message(config.warmup_epochs)},
           {"momentum", message(config.momentum)},
           {"weight-decay", message(config.weight_decay)},
-          {"precision", precision_of(config)},
+          {"precision", describe_precision(config.compute_type, config.device)},
           {"objective", o.form == ContrastForm::kPaper ? "paper" : "released"},
           {"tau", message(o.tau)},
           {"bank-momentum", message(o.bank_momentum)},
@@ -50,7 +46,9 @@ RunIdentity identity_of(const PretrainConfig& config, const Dataset& train) {
           {"positives", message(static_cast<int>(o.positives))},
           {"bank-start", config.bank_start == BankStart::kRandom ? "random" : "features"},
           {"center-head", config.center_head ? "yes" : "no"},
-          {"augmentation", describe(config.augment)},
+          {"augmentation",
+           describe(config.augment) +
+               (config.decode_on == DecodeOn::kDevice ? ", decoded on the device" : "")},
           {"seed", message(config.seed)}};
 }
 

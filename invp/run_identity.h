@@ -7,6 +7,11 @@
 
 namespace invp {
 
+/// All of a pipeline, in words.
+std::string describe(const AugmentConfig& augment);
+/// "fp32", "tf32" or "bf16".
+std::string describe_precision(DType compute_type, Device device);
+
 /// Values by the names of their options.
 RunIdentity identity_of(const PretrainConfig& config, const Dataset& train);
 

@@ -8,6 +8,11 @@ namespace {
 
 constexpr const char* kPresets = "the preset's";
 
+/// Photographs: the shorter side to 256 for a crop of 224, and so in proportion.
+int shorter_side(int image_size) {
+  return (image_size * 256 + 112) / 224;
+}
+
 std::vector<double> pair_of(Range range) {
   return {range.low, range.high};
 }
@@ -16,8 +21,7 @@ std::vector<double> pair_of(Range range) {
 
 void AugmentOptions::declare(Options& options) {
   options.group("Augmentation");
-  options.choice("augment", preset_, {"imagenet", "imagenet-noblur", "cifar", "none"},
-                 "named settings");
+  options.choice("augment", preset_, presets_, "named settings");
   options.integer("image-size", image_size_, {8, 4096}, "pixels a side of what the network sees")
       .shown_default(kPresets);
   options
@@ -44,8 +48,14 @@ void AugmentOptions::declare(Options& options) {
 }
 
 AugmentConfig AugmentOptions::resolve(const Options& options) {
-  AugmentConfig config = augment_preset(preset_);
-  if (options.given("image-size")) config.image_size = image_size_;
+  return resolve(options, augment_preset(preset_));
+}
+
+AugmentConfig AugmentOptions::resolve(const Options& options, AugmentConfig config) {
+  if (options.given("image-size")) {
+    config.image_size = image_size_;
+    if (config.resize_shorter > 0) config.resize_shorter = shorter_side(image_size_);
+  }
   if (options.given("crop-scale")) config.crop_scale = {crop_scale_[0], crop_scale_[1]};
   if (options.given("crop-ratio")) config.crop_ratio = {crop_ratio_[0], crop_ratio_[1]};
   if (options.given("jitter")) config.jitter = {jitter_[0], jitter_[1], jitter_[2], jitter_[3]};
@@ -79,9 +89,9 @@ AugmentConfig AugmentOptions::evaluation(const AugmentConfig& training) {
   AugmentConfig config;
   config.image_size = training.image_size;
   config.normalization = training.normalization;
-  // Photographs: the shorter side to 256 for a crop of 224, and so in proportion. Small pictures
-  // are taken whole.
-  if (training.image_size >= 96) config.resize_shorter = (training.image_size * 256 + 112) / 224;
+  // Small pictures are taken whole, unless training cut them out of larger ones.
+  if (training.image_size >= 96) config.resize_shorter = shorter_side(training.image_size);
+  if (training.resize_shorter > 0) config.resize_shorter = training.resize_shorter;
   return config;
 }
 

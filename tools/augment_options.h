@@ -11,18 +11,25 @@ namespace invp {
 
 class AugmentOptions {
  public:
-  explicit AugmentOptions(std::string preset = "imagenet") : preset_(std::move(preset)) {}
+  explicit AugmentOptions(std::string preset = "imagenet",
+                          std::vector<std::string> presets = {"imagenet", "imagenet-noblur",
+                                                              "cifar", "none"})
+      : preset_(std::move(preset)), presets_(std::move(presets)) {}
 
   void declare(Options& options);
   /// The preset with what was given by itself in its place; from then on the options hold what came
   /// of it, for config.toml. Throws UsageError for settings that do not go together.
   AugmentConfig resolve(const Options& options);
+  /// The same over other settings, for those who know better than a name; "auto" asks for that.
+  AugmentConfig resolve(const Options& options, AugmentConfig config);
+  const std::string& preset() const { return preset_; }
   /// The deterministic pipeline that evaluates what this one trained: same size, same
   /// normalisation.
   static AugmentConfig evaluation(const AugmentConfig& training);
 
  private:
   std::string preset_;
+  std::vector<std::string> presets_;
   int image_size_ = 0;
   std::vector<double> crop_scale_;
   std::vector<double> crop_ratio_;

@@ -12,6 +12,10 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
       .text("checkpoint", checkpoint.checkpoint, "FILE",
             "a run's checkpoint, or weights in .safetensors or .pth")
       .required();
+  declare_evaluation(options, checkpoint);
+}
+
+void declare_evaluation(Options& options, CheckpointOptions& checkpoint) {
   std::vector<std::string> archs = {"auto"};
   for (const auto& [name, arch] : all_archs()) archs.push_back(name);
   options.choice("arch", checkpoint.arch, archs, "backbone; auto: what the weights say");

@@ -19,6 +19,8 @@ struct CheckpointOptions {
 };
 
 void declare_checkpoint(Options& options, CheckpointOptions& checkpoint);
+/// Without --checkpoint itself, for commands that take several.
+void declare_evaluation(Options& options, CheckpointOptions& checkpoint);
 
 /// The network of a checkpoint of ours or of torchvision-named weights in safetensors or .pth, in
 /// evaluation mode. Without `with_head` the file's head, whatever it is, is left aside. Throws

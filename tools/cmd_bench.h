@@ -12,5 +12,6 @@ void add_bench_infer(Commands& commands);
 void add_bench_search(Commands& commands);
 void add_bench_knn(Commands& commands);
 void add_bench_loader(Commands& commands);
+void add_bench_tsne(Commands& commands);
 
 }  // namespace invp

@@ -36,6 +36,7 @@ class BenchLoader : public Command {
     declare_data(options, data_);
     augment_.declare(options);
     declare_augment_on(options, data_);
+    declare_decode_on(options, data_);
     declare_device(options, device_);
   }
 
@@ -48,7 +49,8 @@ class BenchLoader : public Command {
                      {.batch_size = batch_,
                       .workers = workers,
                       .seed = compute.seed,
-                      .augment_on = augment_on(data_).value_or(best_augment_on(compute.device))},
+                      .augment_on = augment_on(data_).value_or(best_augment_on(compute.device)),
+                      .decode_on = decode_on(data_, augment, compute.device)},
                      compute.device);
     reset_peak_memory(compute.device);
     std::int64_t epoch = 0;
@@ -100,6 +102,7 @@ void add_bench(Commands& commands) {
   add_bench_search(commands);
   add_bench_knn(commands);
   add_bench_loader(commands);
+  add_bench_tsne(commands);
 }
 
 }  // namespace invp

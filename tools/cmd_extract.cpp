@@ -78,7 +78,9 @@ class ExtractCommand : public Command {
                       TensorFile{.tensors = {{"features", features.features},
                                              {"labels", Tensor::from(features.labels, {images})},
                                              {"indices", Tensor::from(features.indices, {images})}},
-                                 .metadata = {{"layer", layer_}, {"split", split_}}});
+                                 .metadata = {{"layer", layer_},
+                                              {"split", split_},
+                                              {"classes", lines(dataset->classes())}}});
     const std::int64_t dim = features.features.dim(1);
     std::cout << to_ << ": " << images << " images, " << dim << " values each, "
               << format_rate(rate) << " images/s\n";
@@ -88,6 +90,12 @@ class ExtractCommand : public Command {
   }
 
  private:
+  static std::string lines(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : "\n") + name;
+    return text;
+  }
+
   FeatureLayer parsed_layer(const ResNet& network) const {
     try {
       return parse_feature_layer(layer_, network);

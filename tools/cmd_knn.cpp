@@ -23,25 +23,26 @@ enum class BankSource { kAuto, kCheckpoint, kFeatures };
 class KnnCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "knn",
-        .arguments = "--checkpoint FILE --data PATH [options]",
-        .summary = "weighted kNN of the validation split",
-        .description =
-            "Classifies the validation split by the k most similar training images, each\n"
-            "voting with exp(similarity / tau). They are compared in the memory bank of the\n"
-            "checkpoint or, where it has none, in features of the training split.\n",
-        .examples = "  invp knn --checkpoint runs/a/checkpoints/best.safetensors --data photos\n"};
+    return {.name = "knn",
+            .arguments = "--checkpoint FILE --data PATH [options]",
+            .summary = "weighted kNN of the validation split",
+            .description =
+                "Classifies the validation split by the k most similar training images, each\n"
+                "voting with exp(similarity / tau). They are compared in the memory bank of the\n"
+                "checkpoint or, where it has none and with --bank features, in features of the\n"
+                "training split. Several k and tau cost one search.\n",
+            .examples =
+                "  invp knn --checkpoint runs/a/checkpoints/best.safetensors --data photos\n"
+                "  invp knn --checkpoint resnet50.pth --data imagenet --k 20,200 --tau 0.07,0.1\n"};
   }
 
   void declare(Options& options) override {
     declare_checkpoint(options, network_);
     options.group("kNN");
-    options.integer("k", knn_.k, {1, 1e6}, "neighbours that vote; knn-k in TOML files")
-        .key("knn-k");
+    options.integers("k", ks_, {1, 1e6}, "neighbours that vote; knn-k in TOML files").key("knn-k");
     options
-        .number("tau", knn_.taus.front(), {0, 100, true},
-                "temperature of their votes; knn-tau in TOML files, where tau is the objective's")
+        .numbers("tau", knn_.taus, 0, {0, 100, true},
+                 "temperature of their votes; knn-tau in TOML files, where tau is the objective's")
         .key("knn-tau");
     options.choice<BankSource>("bank", bank_source_,
                                {{"auto", BankSource::kAuto},
@@ -70,21 +71,48 @@ class KnnCommand : public Command {
 
     knn_.classes = static_cast<std::int64_t>(train->classes().size());
     const auto start = std::chrono::steady_clock::now();
-    const KnnAccuracy accuracy =
-        knn_classify(queries.features, queries.labels, bank, known.labels, knn_).front();
+    const std::vector<std::vector<KnnAccuracy>> accuracy =
+        knn_classify_each(queries.features, queries.labels, bank, known.labels, ks_, knn_);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double rate = static_cast<double>(queries.labels.size()) / seconds;
     std::cout << queries.labels.size() << " queries against " << known.labels.size()
-              << (from_bank ? " rows of the bank" : " features of the training split") << ", k "
-              << knn_.k << ", tau " << format_number(knn_.taus.front()) << '\n'
-              << "top-1 " << formatted("%.2f", accuracy.top1) << " %  top-5 "
-              << formatted("%.2f", accuracy.top5) << " %  (" << format_rate(rate)
-              << " queries/s)\n";
-    return {{"top1", accuracy.top1}, {"top5", accuracy.top5}, {"queries_per_second", rate}};
+              << (from_bank ? " rows of the bank, " : " features of the training split, ")
+              << format_rate(rate) << " queries/s\n"
+              << table_of(accuracy);
+    Results results = {
+        {"top1", accuracy[0][0].top1}, {"top5", accuracy[0][0].top5}, {"queries_per_second", rate}};
+    if (ks_.size() * knn_.taus.size() > 1) results["each"] = each(accuracy);
+    return results;
   }
 
  private:
+  using Accuracies = std::vector<std::vector<KnnAccuracy>>;
+
+  std::string table_of(const Accuracies& accuracy) const {
+    Table table({">k", ">tau", ">top-1 %", ">top-5 %"});
+    for (std::size_t i = 0; i < ks_.size(); ++i) {
+      for (std::size_t t = 0; t < knn_.taus.size(); ++t) {
+        table.row({std::to_string(ks_[i]), format_number(knn_.taus[t]),
+                   formatted("%.2f", accuracy[i][t].top1), formatted("%.2f", accuracy[i][t].top5)});
+      }
+    }
+    return table.text();
+  }
+
+  Results each(const Accuracies& accuracy) const {
+    Results all = Results::array();
+    for (std::size_t i = 0; i < ks_.size(); ++i) {
+      for (std::size_t t = 0; t < knn_.taus.size(); ++t) {
+        all.push_back({{"k", ks_[i]},
+                       {"tau", knn_.taus[t]},
+                       {"top1", accuracy[i][t].top1},
+                       {"top5", accuracy[i][t].top5}});
+      }
+    }
+    return all;
+  }
+
   static Tensor on_device(const Tensor& bank, Device device) {
     const MemoryScope scope(MemoryUse::kBank);
     return bank.to(device);
@@ -121,6 +149,7 @@ class KnnCommand : public Command {
   }
 
   CheckpointOptions network_;
+  std::vector<std::int64_t> ks_ = {200};
   KnnConfig knn_;
   BankSource bank_source_ = BankSource::kAuto;
   DataOptions data_;

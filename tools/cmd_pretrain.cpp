@@ -4,29 +4,15 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/memory.h"
-#include "invp/report/run_reporter.h"
 #include "tools/command.h"
 #include "tools/pretrain_options.h"
+#include "tools/report_run.h"
+#include "tools/run_options.h"
 #include "tools/stop_signal.h"
 
 namespace invp {
 
 namespace {
-
-/// The usual reporter, which also listens for signals and remembers the last step.
-class Reporter : public RunReporter {
- public:
-  using RunReporter::RunReporter;
-  void step_finished(const StepReport& report) override {
-    last_step_ = report;
-    RunReporter::step_finished(report);
-  }
-  bool stop_requested() const override { return StopSignal::received() != 0; }
-  const StepReport& last_step() const { return last_step_; }
-
- private:
-  StepReport last_step_;
-};
 
 Results number_or_null(double value) {
   return std::isfinite(value) ? Results(value) : Results(nullptr);
@@ -45,8 +31,9 @@ class PretrainCommand : public Command {
                 "Trains a network without labels by Invariance Propagation. After each epoch the\n"
                 "validation split, if there is one with labels, is classified by weighted kNN\n"
                 "against the memory bank. The run folder gets config.toml, log.txt,\n"
-                "metrics.jsonl, TensorBoard events, curves.svg and checkpoints/. SIGINT and\n"
-                "SIGTERM write a checkpoint first; --resume auto goes on from it.\n",
+                "metrics.jsonl, TensorBoard events, curves.svg, checkpoints/ and at its end\n"
+                "report.html. SIGINT and SIGTERM write a checkpoint first; --resume auto goes on\n"
+                "from it.\n",
             .examples =
                 "  invp pretrain --preset cifar10 --data cifar-10-batches-bin --out runs/cifar10\n"
                 "  invp pretrain --format synthetic --arch resnet18-cifar --width 16 \\\n"
@@ -63,13 +50,14 @@ class PretrainCommand : public Command {
     PretrainConfig config = settings_.resolve(*options_);
     const auto train = open_dataset(source, "train");
     const auto validation = open_validation(source);
-    refuse_to_overwrite();
+    refuse_to_overwrite(settings_.out(), settings_.resume());
     const StopSignal signals;
-    Reporter reporter(config.out, title(config, *train), options_->to_toml());
+    StoppableReporter reporter(config.out, title(config, *train), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
-    config.resume = checkpoint_to_resume(reporter);
+    config.resume = checkpoint_to_resume(settings_.out(), settings_.resume(), reporter);
     greet(reporter, config, *train, validation.get());
     const PretrainResult result = pretrain(config, *train, validation.get(), reporter);
+    if (result.finished) leave_report(reporter, config.out, *train);
     return conclude(reporter, result);
   }
 
@@ -77,24 +65,6 @@ class PretrainCommand : public Command {
   static std::string title(const PretrainConfig& config, const Dataset& train) {
     return message("InvP on ", train.kind(), ": ", name_of(config.network.arch), ", width ",
                    config.network.width);
-  }
-
-  // A second run in the folder of a first would mix their files and lose the checkpoints of the
-  // first.
-  void refuse_to_overwrite() const {
-    const std::filesystem::path last =
-        std::filesystem::path(settings_.out()) / "checkpoints" / "last.safetensors";
-    CHECK(
-        !settings_.resume().empty() || !std::filesystem::exists(last), settings_.out(),
-        ": holds a run already; --resume auto goes on with it, --out DIR starts another elsewhere");
-  }
-
-  std::optional<std::filesystem::path> checkpoint_to_resume(RunObserver& observer) const {
-    if (settings_.resume().empty()) return std::nullopt;
-    if (settings_.resume() == "auto") return find_checkpoint(settings_.out(), observer);
-    CHECK(std::filesystem::exists(settings_.resume()), settings_.resume(),
-          ": no such checkpoint to resume from");
-    return settings_.resume();
   }
 
   static void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
@@ -106,7 +76,8 @@ class PretrainCommand : public Command {
                 ", ", config.workers, " loader threads, augmentation ",
                 config.augment_on.value_or(best_augment_on(config.device)) == AugmentOn::kWorkers
                     ? "in them"
-                    : message("on ", config.device)));
+                    : message(config.decode_on == DecodeOn::kDevice ? "and decoding on " : "on ",
+                              config.device)));
     observer.note(message("network  ", name_of(config.network.arch), ", width ",
                           config.network.width, ", embedding ", config.network.dim, ", images of ",
                           config.augment.image_size, " px"));
@@ -115,7 +86,17 @@ class PretrainCommand : public Command {
                 config.resume ? ", resumed from " + config.resume->filename().string() : ""));
   }
 
-  Results conclude(Reporter& reporter, const PretrainResult& result) const {
+  // A run that is finished has not failed because a page about it could not be written.
+  static void leave_report(RunObserver& observer, const std::filesystem::path& out,
+                           const Dataset& train) {
+    try {
+      observer.note("report   " + write_run_report(out, train).string());
+    } catch (const Error& error) {
+      observer.note(message("no report: ", error.what()));
+    }
+  }
+
+  Results conclude(StoppableReporter& reporter, const PretrainResult& result) const {
     EpochReport last = result.last;
     const StepReport& step = reporter.last_step();
     // A smoke run that stopped within its first epoch has its last step to show.

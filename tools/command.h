@@ -42,11 +42,15 @@ using Commands = std::vector<std::unique_ptr<Command>>;
 void add_pretrain(Commands& commands);
 void add_extract(Commands& commands);
 void add_knn(Commands& commands);
+void add_linear(Commands& commands);
+void add_finetune(Commands& commands);
+void add_tsne(Commands& commands);
 void add_convert(Commands& commands);
 void add_data(Commands& commands);
 void add_op(Commands& commands);
 void add_objective(Commands& commands);
 void add_bench(Commands& commands);
+void add_report(Commands& commands);
 void add_doctor(Commands& commands);
 
 /// Names of the settings of a pretraining run: a run's config.toml also serves the commands that

@@ -33,6 +33,24 @@ std::optional<AugmentOn> augment_on(const DataOptions& data) {
   return data.augment_on == "cpu" ? AugmentOn::kWorkers : AugmentOn::kDevice;
 }
 
+void declare_decode_on(Options& options, DataOptions& data) {
+  options.choice("decode-on", data.decode_on, {"workers", "device"},
+                 "where JPEG files become pixels; device: baseline ones on the GPU, by nvJPEG. "
+                 "Pixels differ by a grey level or two");
+}
+
+DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device) {
+  if (data.decode_on == "workers") return DecodeOn::kWorkers;
+  const std::string obstacle = data.augment_on == "cpu"
+                                   ? "--augment-on cpu wants pixels in the workers"
+                               : augment.dct_scaling ? "--dct-scaling is for the workers"
+                                                     : jpeg_obstacle(device);
+  if (!obstacle.empty())
+    throw UsageError(
+        message("--decode-on device: ", obstacle, "; --decode-on workers does without"));
+  return DecodeOn::kDevice;
+}
+
 DataSource data_source(const DataOptions& data) {
   if (data.path.empty() && data.format != "synthetic") {
     throw UsageError("--data PATH is missing: where the images are; --format synthetic needs none");

@@ -21,6 +21,7 @@ struct DataOptions {
   std::int64_t synthetic_seed = 0;
   int workers = 0;  ///< 0: one for every thread
   std::string augment_on = "auto";
+  std::string decode_on = "workers";
 };
 
 void declare_data(Options& options, DataOptions& data);
@@ -29,6 +30,11 @@ void declare_data(Options& options, DataOptions& data);
 void declare_augment_on(Options& options, DataOptions& data);
 /// Unset for "auto".
 std::optional<AugmentOn> augment_on(const DataOptions& data);
+
+/// --decode-on, beside --augment-on.
+void declare_decode_on(Options& options, DataOptions& data);
+/// Throws UsageError, with the way out, where the device cannot or other options are against it.
+DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device);
 
 /// Throws UsageError when neither a path nor the synthetic set was asked for.
 DataSource data_source(const DataOptions& data);

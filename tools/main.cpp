@@ -145,6 +145,10 @@ int run_program(std::vector<std::string> arguments) {
   add_pretrain(commands);
   add_extract(commands);
   add_knn(commands);
+  add_linear(commands);
+  add_report(commands);
+  add_finetune(commands);
+  add_tsne(commands);
   add_convert(commands);
   add_data(commands);
   add_op(commands);

@@ -211,13 +211,13 @@ Options& Options::choice(std::string name, std::string& value, std::vector<std::
 
 Options& Options::numbers(std::string name, std::vector<double>& value, std::size_t count,
                           Bounds bounds, std::string help) {
-  std::string value_name = "X";
+  std::string value_name = count == 0 ? "X,X" : "X";
   for (std::size_t i = 1; i < count; ++i) value_name += ",X";
   Spec& spec = add(std::move(name), value_name, std::move(help));
   spec.default_text = join(value);
   spec.set = [&value, count, bounds](const std::string& text) {
     const std::vector<std::string> parts = split(text, ',');
-    if (parts.size() != count)
+    if (count > 0 && parts.size() != count)
       throw UsageError(message("wants ", count, " numbers between commas, got '", text, "'"));
     std::vector<double> parsed;
     for (const std::string& part : parts) {
@@ -265,6 +265,17 @@ Options& Options::positional(std::string name, std::string& value, std::string h
   spec.name = std::move(name);
   spec.help = std::move(help);
   spec.set = [&value](const std::string& text) { value = text; };
+  return *this;
+}
+
+Options& Options::positionals(std::string name, std::vector<std::string>& values,
+                              std::string help) {
+  positionals_.push_back({});
+  Spec& spec = positionals_.back();
+  spec.name = std::move(name);
+  spec.help = std::move(help);
+  spec.repeats = true;
+  spec.set = [&values](const std::string& text) { values.push_back(text); };
   return *this;
 }
 

@@ -134,7 +134,8 @@ void Options::tokenize(const std::vector<std::string>& arguments) {
   for (const std::string& argument : app.remaining()) {
     if (argument == "--") continue;
     if (argument.starts_with("-") && argument.size() > 1) unknown(argument);
-    if (positional_values_.size() == positionals_.size()) unknown(argument);
+    const bool any_number = !positionals_.empty() && positionals_.back().repeats;
+    if (positional_values_.size() == positionals_.size() && !any_number) unknown(argument);
     positional_values_.push_back(argument);
   }
 }
@@ -159,6 +160,8 @@ void Options::finish() {
     }
     positionals_[i].set(positional_values_[i]);
   }
+  for (std::size_t i = positionals_.size(); i < positional_values_.size(); ++i)
+    positionals_.back().set(positional_values_[i]);
   for (const Spec& spec : specs_) {
     if (spec.required && !spec.given)
       throw UsageError(message("--", spec.name, ' ', spec.value_name, " is missing: ", spec.help));

@@ -66,7 +66,7 @@ class Options {
   Options& text(std::string name, std::string& value, std::string value_name, std::string help);
   Options& choice(std::string name, std::string& value, std::vector<std::string> choices,
                   std::string help);
-  /// Exactly `count` numbers between commas.
+  /// Exactly `count` numbers between commas; with 0 any number of them.
   Options& numbers(std::string name, std::vector<double>& value, std::size_t count, Bounds bounds,
                    std::string help);
   /// Any number of whole numbers between commas.
@@ -76,6 +76,8 @@ class Options {
                     std::string help);
   /// An argument without a name; "[NAME]" may be left out.
   Options& positional(std::string name, std::string& value, std::string help);
+  /// One argument or more, the last of a command line.
+  Options& positionals(std::string name, std::vector<std::string>& values, std::string help);
 
   /// A choice bound to an enumerator: {{"cosine", Schedule::kCosine}, ...}.
   template <class Enum>

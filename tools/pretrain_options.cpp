@@ -36,6 +36,7 @@ void PretrainOptions::declare(Options& options) {
   declare_recompute(options, config_.network.recompute);
   augment_.declare(options);
   declare_augment_on(options, data_);
+  declare_decode_on(options, data_);
 
   options.group("Evaluation");
   options.integer("knn-k", config_.knn_k, {1, 1e6},
@@ -79,6 +80,7 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   config_.network.seed = compute_.seed;
   config_.workers = worker_count(data_);
   config_.augment_on = augment_on(data_);
+  config_.decode_on = decode_on(data_, config_.augment, config_.device);
   config_.out = out_;
   try {
     config_.objective.check();

@@ -1,4 +1,4 @@
-// The picture of a pretraining run: losses, kNN accuracy, learning rate and speed over the epochs.
+// The picture of a run: losses, accuracy, learning rate and speed over the epochs.
 #pragma once
 
 #include <filesystem>
@@ -9,8 +9,10 @@
 
 namespace invp {
 
-/// SVG of the run's curves. Charts without any data (no kNN evaluation) are left out.
-std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs);
+/// SVG of the run's curves. Charts without any data (no kNN evaluation) are left out. `shown` are
+/// the measures of a run that has such.
+std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs,
+                       const std::vector<ShownMeasure>& shown = {});
 
 /// Writes `text` so that a reader of `file` sees the old content or the new, never a part. Throws
 /// Error naming the file.

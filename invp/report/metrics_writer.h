@@ -1,7 +1,9 @@
 // metrics.jsonl: one JSON object a line, one line an epoch, readable while the run goes on. The
 // keys:
-//   epoch, step, loss, loss_ins, loss_inv, learning_rate, knn_top1, knn_top5, seconds,
-//   images_per_second, data_wait, peak_memory_bytes, skipped_images
+//   epoch, step, loss, loss_ins, loss_inv, learning_rate, knn_top1, knn_top5,
+//   positive_purity, hard_positive_purity, seconds, images_per_second, data_wait,
+//   peak_memory_bytes, skipped_images
+// and behind them the report's measures by their names: of fine-tuning top1, top5, mean_per_class.
 #pragma once
 
 #include <filesystem>
@@ -12,13 +14,17 @@
 
 namespace invp {
 
-/// One line of metrics.jsonl, without the newline. kNN keys are left out where there was no
-/// evaluation; a number that JSON cannot hold (NaN, infinity) is written as null.
+/// One line of metrics.jsonl, without the newline. Keys of what there was not, such as kNN's
+/// without an evaluation, are left out; a number that JSON cannot hold (NaN, infinity) is written
+/// as null.
 std::string metrics_line(const EpochReport& report);
 
 /// The epochs of a metrics.jsonl, in file order. A last line cut short by a crash is dropped; any
 /// other bad line throws Error with the file and the line number. A missing file has no epochs.
 std::vector<EpochReport> read_metrics(const std::filesystem::path& file);
+/// The same without the bad lines, whose numbers are appended.
+std::vector<EpochReport> read_metrics(const std::filesystem::path& file,
+                                      std::vector<std::int64_t>& bad_lines);
 
 class MetricsWriter {
  public:

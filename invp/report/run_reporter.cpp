@@ -34,17 +34,26 @@ std::string right(const std::string& text, std::size_t width) {
 
 }  // namespace
 
-std::string epoch_heading() {
-  return "   epoch    loss     ins     inv   kNN-1   kNN-5     rate   img/s  wait     time";
+std::string epoch_heading(const RunPlan& plan) {
+  std::string middle;
+  if (plan.shown.empty()) middle = "     ins     inv   kNN-1   kNN-5";
+  for (const ShownMeasure& measure : plan.shown) middle += right(measure.heading, 8);
+  return "   epoch    loss" + middle + "     rate   img/s  wait     time";
 }
 
-std::string epoch_row(const EpochReport& report, std::int64_t epochs) {
-  const auto percent = [](const std::optional<double>& value) {
-    return value ? column("%8.2f", *value) : right("-", 8);
+std::string epoch_row(const EpochReport& report, const RunPlan& plan) {
+  const auto cell = [](const char* format, const auto& value) {
+    return value ? column(format, *value) : right("-", 8);
   };
-  return right(message(report.epoch, '/', epochs), 8) + column("%8.4f", report.loss) +
-         column("%8.4f", report.loss_ins) + column("%8.4f", report.loss_inv) +
-         percent(report.knn_top1) + percent(report.knn_top5) +
+  std::string middle;
+  if (plan.shown.empty()) {
+    middle = cell("%8.4f", report.loss_ins) + cell("%8.4f", report.loss_inv) +
+             cell("%8.2f", report.knn_top1) + cell("%8.2f", report.knn_top5);
+  }
+  for (const ShownMeasure& measure : plan.shown)
+    middle += cell("%8.2f", find_measure(report.measures, measure.name));
+  return right(message(report.epoch, '/', plan.epochs), 8) +
+         column(report.loss < 100 ? "%8.4f" : "%8.5g", report.loss) + middle +
          column("%9.3g", report.learning_rate) + right(format_rate(report.images_per_second), 8) +
          column("%5.0f%%", 100 * report.data_wait) + right(format_duration(report.seconds), 9);
 }
@@ -85,10 +94,12 @@ void RunReporter::step_finished(const StepReport& report) {
                   .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
   if (events_ && report.global_step % kStepsBetweenPoints == 0) {
     events_->scalar("step/loss", report.loss, report.global_step);
-    events_->scalar("step/loss_ins", report.loss_ins, report.global_step);
-    events_->scalar("step/loss_inv", report.loss_inv, report.global_step);
+    if (report.loss_ins) events_->scalar("step/loss_ins", *report.loss_ins, report.global_step);
+    if (report.loss_inv) events_->scalar("step/loss_inv", *report.loss_inv, report.global_step);
     events_->scalar("step/learning_rate", report.learning_rate, report.global_step);
     events_->scalar("step/data_wait", report.data_wait, report.global_step);
+    for (const Measure& measure : report.measures)
+      events_->scalar("step/" + measure.name, measure.value, report.global_step);
   }
 }
 
@@ -99,24 +110,31 @@ void RunReporter::phase_progress(const char* phase, std::int64_t done, std::int6
 void RunReporter::epoch_finished(const EpochReport& report) {
   // Evaluation stood between the steps: the pace of training starts afresh.
   pace_ = {};
-  if (!heading_printed_) progress_.line(epoch_heading()), log(epoch_heading());
+  if (!heading_printed_) progress_.line(epoch_heading(plan_)), log(epoch_heading(plan_));
   heading_printed_ = true;
-  const std::string row = epoch_row(report, plan_.epochs);
+  const std::string row = epoch_row(report, plan_);
   progress_.line(row);
   log(row);
   if (metrics_) {
     metrics_->write(report);
-    write_whole(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs()));
+    write_whole(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
   }
   if (events_) {
     events_->scalar("epoch/loss", report.loss, report.global_step);
-    events_->scalar("epoch/loss_ins", report.loss_ins, report.global_step);
-    events_->scalar("epoch/loss_inv", report.loss_inv, report.global_step);
+    if (report.loss_ins) events_->scalar("epoch/loss_ins", *report.loss_ins, report.global_step);
+    if (report.loss_inv) events_->scalar("epoch/loss_inv", *report.loss_inv, report.global_step);
     if (report.knn_top1) events_->scalar("epoch/knn_top1", *report.knn_top1, report.global_step);
     if (report.knn_top5) events_->scalar("epoch/knn_top5", *report.knn_top5, report.global_step);
+    if (report.positive_purity)
+      events_->scalar("epoch/positive_purity", *report.positive_purity, report.global_step);
+    if (report.hard_positive_purity)
+      events_->scalar("epoch/hard_positive_purity", *report.hard_positive_purity,
+                      report.global_step);
     events_->scalar("epoch/learning_rate", report.learning_rate, report.global_step);
     events_->scalar("epoch/images_per_second", report.images_per_second, report.global_step);
     events_->scalar("epoch/data_wait", report.data_wait, report.global_step);
+    for (const Measure& measure : report.measures)
+      events_->scalar("epoch/" + measure.name, measure.value, report.global_step);
     events_->flush();
   }
 }

@@ -15,9 +15,9 @@
 
 namespace invp {
 
-/// The table of epochs, 78 columns wide: its heading and one row.
-std::string epoch_heading();
-std::string epoch_row(const EpochReport& report, std::int64_t epochs);
+/// The table of epochs, of a pretraining run 78 columns wide: its heading and one row.
+std::string epoch_heading(const RunPlan& plan);
+std::string epoch_row(const EpochReport& report, const RunPlan& plan);
 
 class RunReporter : public RunObserver {
  public:

@@ -5,7 +5,10 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "engine/core/error.h"
 
 namespace invp {
 
@@ -23,7 +26,18 @@ constexpr double kAxisTop = 58;
 constexpr double kAxisBottom = 40;
 
 // Distinct in hue and in lightness, so that they survive colour blindness and grey printing.
-constexpr std::array<const char*, 4> kColours{"#1f5fa8", "#d9722a", "#3a9b6f", "#8a5fb0"};
+constexpr std::array<const char*, 8> kColours{"#1f5fa8", "#d9722a", "#3a9b6f", "#8a5fb0",
+                                              "#b8860b", "#c2405a", "#3d9fb5", "#6b7280"};
+
+// A colour and the class by which a page may give it another.
+std::string stroke_of(std::size_t series) {
+  const std::size_t i = series % kColours.size();
+  return message("class=\"line c", i, "\" stroke=\"", kColours[i], '"');
+}
+std::string fill_of(std::size_t series) {
+  const std::size_t i = series % kColours.size();
+  return message("class=\"dot c", i, "\" fill=\"", kColours[i], '"');
+}
 
 struct Box {
   double left, top, width, height;
@@ -52,6 +66,7 @@ std::string escaped(const std::string& text) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;
       case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
       default: out += c;
     }
   }
@@ -95,7 +110,7 @@ void draw_axes(std::ostream& out, const Box& plot, const Axis& x, const Axis& y,
 }
 
 // Pieces between gaps; a piece of one point becomes a dot.
-void draw_series(std::ostream& out, const Series& series, const char* colour, const auto& to_x,
+void draw_series(std::ostream& out, const Series& series, std::size_t number, const auto& to_x,
                  const auto& to_y) {
   std::string path;
   int length = 0;
@@ -103,10 +118,10 @@ void draw_series(std::ostream& out, const Series& series, const char* colour, co
   double last_y = 0;
   const auto finish = [&] {
     if (length == 1) {
-      out << "<circle cx=\"" << fixed(last_x) << "\" cy=\"" << fixed(last_y) << "\" r=\"3\" fill=\""
-          << colour << "\"/>\n";
+      out << "<circle cx=\"" << fixed(last_x) << "\" cy=\"" << fixed(last_y) << "\" r=\"3\" "
+          << fill_of(number) << "/>\n";
     } else if (length > 1) {
-      out << "<path d=\"" << path << "\" class=\"line\" stroke=\"" << colour << "\"/>\n";
+      out << "<path d=\"" << path << "\" " << stroke_of(number) << "/>\n";
     }
     path.clear();
     length = 0;
@@ -125,11 +140,10 @@ void draw_series(std::ostream& out, const Series& series, const char* colour, co
 
 void draw_legend(std::ostream& out, const Box& panel, const Chart& chart) {
   double x = panel.left + kAxisLeft;
-  for (std::size_t i = 0; i < chart.series.size() && chart.series.size() > 1; ++i) {
+  for (std::size_t i = 0; chart.legend && i < chart.series.size() && chart.series.size() > 1; ++i) {
     const double y = panel.top + 44;
     out << "<line x1=\"" << fixed(x) << "\" y1=\"" << fixed(y - 4) << "\" x2=\"" << fixed(x + 16)
-        << "\" y2=\"" << fixed(y - 4) << "\" class=\"line\" stroke=\""
-        << kColours[i % kColours.size()] << "\"/>\n";
+        << "\" y2=\"" << fixed(y - 4) << "\" " << stroke_of(i) << "/>\n";
     text(out, x + 22, y, "legend", chart.series[i].name);
     x += 44 + 6.4 * static_cast<double>(chart.series[i].name.size());
   }
@@ -146,10 +160,37 @@ void draw_highest(std::ostream& out, const Box& plot, const Series& series, cons
   const double x = to_x(best->first);
   const double y = to_y(best->second);
   out << "<circle cx=\"" << fixed(x) << "\" cy=\"" << fixed(y)
-      << "\" r=\"4\" class=\"best\" stroke=\"" << kColours[0] << "\"/>\n";
+      << "\" r=\"4\" class=\"best c0\" stroke=\"" << kColours[0] << "\"/>\n";
   const bool left_side = x > plot.left + plot.width / 2;
   text(out, x + (left_side ? 4 : -4), y - 9, left_side ? "value end" : "value",
        fixed(best->second, 1));
+}
+
+Box plot_of(const Box& panel) {
+  return {panel.left + kAxisLeft, panel.top + kAxisTop, panel.width - kAxisLeft - kAxisRight,
+          panel.height - kAxisTop - kAxisBottom};
+}
+
+/// What the axes have to cover.
+struct Extent {
+  Range x;
+  Range y;
+};
+Extent extent_of(const Chart& chart) {
+  Extent extent;
+  for (const Series& series : chart.series) {
+    for (const auto& [x, y] : series.points) {
+      if (!std::isfinite(y)) continue;
+      extent.x.include(x);
+      extent.y.include(y);
+    }
+  }
+  if (!extent.y.empty() && chart.from_zero) extent.y.include(0);
+  if (extent.x.low == extent.x.high) {
+    extent.x.low -= 0.5;
+    extent.x.high += 0.5;
+  }
+  return extent;
 }
 
 void draw_chart(std::ostream& out, const Box& panel, const Chart& chart,
@@ -162,40 +203,51 @@ void draw_chart(std::ostream& out, const Box& panel, const Chart& chart,
       << escaped(chart.unit) << "</tspan></text>\n";
   draw_legend(out, panel, chart);
 
-  const Box plot{panel.left + kAxisLeft, panel.top + kAxisTop, panel.width - kAxisLeft - kAxisRight,
-                 panel.height - kAxisTop - kAxisBottom};
-  Range xs;
-  Range ys;
-  for (const Series& series : chart.series) {
-    for (const auto& [x, y] : series.points) {
-      if (!std::isfinite(y)) continue;
-      xs.include(x);
-      ys.include(y);
-    }
-  }
+  const Box plot = plot_of(panel);
+  const Extent extent = extent_of(chart);
+  const Range& xs = extent.x;
+  const Range& ys = extent.y;
   if (ys.empty()) {
     text(out, plot.left + plot.width / 2, plot.top + plot.height / 2, "tick middle", "no data");
     return;
   }
-  if (chart.from_zero) ys.include(0);
-  if (xs.low == xs.high) {
-    xs.low -= 0.5;
-    xs.high += 0.5;
-  }
-  const Axis x_axis{nice_ticks(xs.low, xs.high, 6)};
+  // Epochs and blocks are whole numbers: no ticks between them.
+  const int x_steps = static_cast<int>(std::clamp(xs.high - xs.low, 1.0, 6.0));
+  const Axis x_axis{nice_ticks(xs.low, xs.high, x_steps)};
   const Axis y_axis{nice_ticks(ys.low, ys.high, 4)};
   draw_axes(out, plot, x_axis, y_axis, xs.low, xs.high);
-  text(out, plot.right(), panel.bottom() - 7, "unit end", x_label);
+  text(out, plot.right(), panel.bottom() - 7, "unit end axis-title", x_label);
 
   const auto to_x = [&](double x) {
     return plot.left + (x - xs.low) / (xs.high - xs.low) * plot.width;
   };
   const auto to_y = [&](double y) { return plot.bottom() - y_axis.fraction(y) * plot.height; };
   for (std::size_t i = chart.series.size(); i-- > 0;) {
-    draw_series(out, chart.series[i], kColours[i % kColours.size()], to_x, to_y);
+    draw_series(out, chart.series[i], i, to_x, to_y);
   }
   if (chart.mark_highest && !chart.series.empty())
     draw_highest(out, plot, chart.series[0], to_x, to_y);
+}
+
+/// The value of data-chart.
+std::string readings(const Chart& chart, const Box& plot) {
+  const Extent extent = extent_of(chart);
+  if (extent.y.empty()) return "{}";
+  nlohmann::ordered_json json;
+  json["plot"] = {plot.left, plot.top, plot.width, plot.height};
+  json["x"] = {extent.x.low, extent.x.high};
+  json["series"] = nlohmann::ordered_json::array();
+  for (const Series& series : chart.series) {
+    auto points = nlohmann::ordered_json::array();
+    for (const auto& [x, y] : series.points) {
+      if (!std::isfinite(x) || !std::isfinite(y)) continue;
+      std::array<char, 32> five_digits{};
+      std::snprintf(five_digits.data(), five_digits.size(), "%.5g", y);
+      points.push_back({x, std::stod(five_digits.data())});
+    }
+    json["series"].push_back({{"name", series.name}, {"points", std::move(points)}});
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 constexpr const char* kStyle = R"(<style>
@@ -268,11 +320,23 @@ std::string svg_figure(const std::string& title, const std::string& subtitle,
   text(out, kMargin, 36, "heading", title);
   text(out, kMargin, 57, "subtitle", subtitle);
   for (std::size_t i = 0; i < charts.size(); ++i) {
+    const std::size_t row = i / columns;
     const Box panel{kMargin + static_cast<double>(i % columns) * (kPanelWidth + kGap),
-                    kHeader + static_cast<double>(i / columns) * (kPanelHeight + kGap), kPanelWidth,
+                    kHeader + static_cast<double>(row) * (kPanelHeight + kGap), kPanelWidth,
                     kPanelHeight};
     draw_chart(out, panel, charts[i], x_label);
   }
+  out << "</svg>\n";
+  return std::move(out).str();
+}
+
+std::string svg_panel(const Chart& chart, const std::string& x_label, double width, double height) {
+  const Box panel{0, 0, width, height};
+  std::ostringstream out;
+  out << "<svg class=\"chart\" viewBox=\"0 0 " << fixed(width, 0) << ' ' << fixed(height, 0)
+      << "\" role=\"img\" aria-label=\"" << escaped(chart.title) << "\" data-chart=\""
+      << escaped(readings(chart, plot_of(panel))) << "\">\n";
+  draw_chart(out, panel, chart, x_label);
   out << "</svg>\n";
   return std::move(out).str();
 }

@@ -13,6 +13,8 @@
 #include "data/augment.h"
 #include "invp/objective.h"
 #include "invp/pretrain.h"
+#include "invp/protocols/finetune.h"
+#include "invp/protocols/linear_protocol.h"
 
 namespace invp {
 namespace {
@@ -64,6 +66,38 @@ TEST(PaperMap, NamesStandInTheFilesBesideThem) {
   EXPECT_GT(checked, 30);
 }
 
+void add_linear_defaults(std::map<std::string, double>& values) {
+  const LinearConfig plain;
+  values["LinearConfig.epochs"] = plain.epochs;
+  values["LinearConfig.batch_size"] = plain.batch_size;
+  values["LinearConfig.momentum"] = plain.momentum;
+  values["LinearConfig.weight_decay"] = plain.weight_decay;
+  for (const auto& [name, protocol] : all_linear_protocols()) {
+    const LinearConfig config = linear_defaults(protocol, "cifar10").config;
+    const std::string prefix = name + " linear.";
+    values[prefix + "lr"] = config.learning_rate;
+    values[prefix + "lr_decay"] = config.lr_decay;
+    for (std::size_t i = 0; i < config.milestones.size(); ++i)
+      values[prefix + "milestone." + std::to_string(i)] = config.milestones[i];
+  }
+}
+
+void add_finetune_defaults(std::map<std::string, double>& values) {
+  for (const FinetuneProtocol protocol : {FinetuneProtocol::kSemi, FinetuneProtocol::kTransfer}) {
+    const FinetuneConfig config = finetune_defaults(protocol);
+    const std::string prefix = protocol == FinetuneProtocol::kSemi ? "semi." : "transfer.";
+    values[prefix + "epochs"] = config.epochs;
+    values[prefix + "batch_size"] = config.batch_size;
+    values[prefix + "lr"] = config.learning_rate;
+    values[prefix + "fc_lr"] = config.fc_learning_rate;
+    values[prefix + "lr_decay"] = config.lr_decay;
+    values[prefix + "momentum"] = config.momentum;
+    values[prefix + "weight_decay"] = config.weight_decay;
+    for (std::size_t i = 0; i < config.milestones.size(); ++i)
+      values[prefix + "milestone." + std::to_string(i)] = config.milestones[i];
+  }
+}
+
 std::map<std::string, double> code_defaults() {
   const ObjectiveConfig objective;
   const PretrainConfig run;
@@ -85,7 +119,10 @@ std::map<std::string, double> code_defaults() {
       {"PretrainConfig.knn_k", run.knn_k},
       {"PretrainConfig.knn_tau", run.knn_tau},
   };
-  for (const char* name : {"imagenet", "cifar"}) {
+  add_finetune_defaults(values);
+  add_linear_defaults(values);
+  for (const char* name :
+       {"imagenet", "cifar", "train-224", "voc-train", "linear-cj", "finetune-cars"}) {
     const AugmentConfig augment = augment_preset(name);
     const std::string prefix = std::string(name) + ".";
     values[prefix + "crop_scale.low"] = augment.crop_scale.low;

@@ -99,6 +99,36 @@ TEST_P(KnnTest, EqualsTheSlowOneForSeveralTemperatures) {
   }
 }
 
+// One search for the largest k, and the same figures as a search for each; ties at the border go to
+// the lower row in both.
+TEST_P(KnnTest, SeveralKAtOnceEqualOneAfterTheOther) {
+  const std::int64_t queries = device() == kCpu ? 600 : 30;
+  const Problem problem = make_problem(3, 500, queries, 11);
+  Values bank = problem.bank;
+  std::copy_n(bank.begin(), 300, bank.begin() + 900);  // a hundred rows twice
+  const Tensor rows = testing::tensor(bank, {500, 3}, device());
+  const Tensor asked = testing::tensor(problem.queries, {queries, 3});
+  const Labels ks{7, 1, 60, 1000};
+  KnnConfig config{.taus = {0.07, 0.3}};
+  const auto each =
+      knn_classify_each(asked, problem.query_labels, rows, problem.labels, ks, config);
+  ASSERT_EQ(each.size(), ks.size());
+  for (std::size_t i = 0; i < ks.size(); ++i) {
+    config.k = ks[i];
+    const auto one = knn_classify(asked, problem.query_labels, rows, problem.labels, config);
+    for (std::size_t t = 0; t < 2; ++t) {
+      EXPECT_EQ(each[i][t].top1, one[t].top1) << ks[i];
+      EXPECT_EQ(each[i][t].top5, one[t].top5) << ks[i];
+    }
+  }
+  EXPECT_NE(each[0][0].top1, each[2][0].top1);
+  const auto refused = [&](const Labels& wrong) {
+    knn_classify_each(asked, problem.query_labels, rows, problem.labels, wrong, config);
+  };
+  EXPECT_THROW(refused({}), Error);
+  EXPECT_THROW(refused({5, 0}), Error);
+}
+
 TEST_P(KnnTest, ScoresAreVotesRelativeToTheNearest) {
   const Tensor bank = testing::tensor({1, 0.5, 0.25, -1}, {4, 1}, device());
   const Tensor query = testing::tensor({1}, {1, 1});

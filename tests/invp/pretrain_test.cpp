@@ -84,6 +84,8 @@ TEST_P(PretrainOnDevice, ResumedAnywhereItEndsInTheSameBits) {
   EXPECT_EQ(whole.epochs[0].loss_inv, 0);  // T = 1: the instance loss alone
   EXPECT_GT(whole.epochs[2].loss_inv, 0);
   EXPECT_TRUE(whole.epochs[2].knn_top1.has_value());
+  EXPECT_TRUE(whole.epochs[0].positive_purity.has_value());  // measured before they teach
+  EXPECT_TRUE(whole.epochs[2].hard_positive_purity.has_value());
   const std::string bytes = read_all(want.checkpoint);
   const std::vector<std::int64_t> everywhere{1, 2, 3, 4, 5, 6, 7, 8};
   const std::vector<std::int64_t> somewhere{4};  // an emulated GPU is slow
@@ -103,6 +105,7 @@ TEST_P(PretrainOnDevice, ResumedAnywhereItEndsInTheSameBits) {
     ASSERT_FALSE(second.epochs.empty());
     EXPECT_EQ(second.epochs.back().loss, whole.epochs.back().loss);
     EXPECT_EQ(second.epochs.back().knn_top1, whole.epochs.back().knn_top1);
+    EXPECT_EQ(second.epochs.back().positive_purity, whole.epochs.back().positive_purity);
     // Training time is part of a checkpoint and never the same twice; at the end of an epoch it is
     // zero.
     EXPECT_EQ(read_all(result.checkpoint), bytes);
@@ -255,7 +258,7 @@ TEST_F(PretrainTest, LearnsToTellItsImagesApart) {
   config.knn_every = 0;
   Recorder recorder;
   pretrain(config, *train, nullptr, recorder);
-  EXPECT_LT(recorder.epochs.back().loss_ins, 0.7 * recorder.epochs[1].loss_ins);
+  EXPECT_LT(*recorder.epochs.back().loss_ins, 0.7 * *recorder.epochs[1].loss_ins);
   EXPECT_FALSE(recorder.epochs.back().knn_top1.has_value());
 }
 

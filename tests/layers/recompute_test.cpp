@@ -5,6 +5,7 @@
 #include "layers/resnet.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
+#include "tests/support/environment.h"
 
 namespace invp::testing {
 namespace {
@@ -29,8 +30,8 @@ class NetworkRecomputeTest
   static bool cifar() { return arch() == Arch::kResNet18Cifar || arch() == Arch::kResNet50Cifar; }
   static bool bottlenecks() { return arch() == Arch::kResNet50 || arch() == Arch::kResNet50Cifar; }
 
-  static NetworkConfig config(Recompute recompute) {
-    return {.arch = arch(), .width = 4, .dim = kDim, .seed = 3, .recompute = recompute};
+  static NetworkConfig config(Recompute recompute, int width = 4) {
+    return {.arch = arch(), .width = width, .dim = kDim, .seed = 3, .recompute = recompute};
   }
   static Tensor images() {
     const Shape shape{kBatch, cifar() ? 16 : 32, cifar() ? 16 : 32, 3};
@@ -42,8 +43,8 @@ class NetworkRecomputeTest
     network.set_compute_type(dtype());
   }
 
-  static Outcome train(Recompute recompute, bool training = true) {
-    ResNet network(config(recompute));
+  static Outcome train(Recompute recompute, bool training = true, int width = 4) {
+    ResNet network(config(recompute, width));
     move(network);
     network.train(training);
     const Tensor seed = tensor(random_values(2, kBatch * kDim), {kBatch, kDim}, device());
@@ -133,6 +134,15 @@ TEST_P(NetworkRecomputeTest, SavesMemoryAndChangesNoBit) {
   if (!cifar()) return;  // on maps so small the filters' gradients make the peak
   EXPECT_GT(none.peak - norms.peak, 0.75 * static_cast<double>(none.saved - norms.saved));
   EXPECT_GT(none.peak - blocks.peak, 0.5 * static_cast<double>(none.saved - blocks.saved));
+}
+
+// Whatever is computed again goes by the same kernels. Of a width that the other tests have made no
+// plans for.
+TEST_P(NetworkRecomputeTest, JoinedPassesChangeNoBit) {
+  const Variable always("INVP_JOIN_PASSES", "always");
+  const Outcome none = train(Recompute::kNone, true, 8);
+  expect_same(train(Recompute::kNorms, true, 8), none);
+  expect_same(train(Recompute::kBlocks, true, 8), none);
 }
 
 class EvaluationRecomputeTest : public NetworkRecomputeTest {};

@@ -42,8 +42,9 @@ TEST(CommandLine, NamesTheNearestCommandOptionAndValue) {
                  "invp op: no operation 'conv3d'; did you mean conv2d? (invp op --list names all)");
   expect_refused("pretrain --preset imagenet-mpl",
                  "invp pretrain: --preset has no choice 'imagenet-mpl'; did you mean imagenet-mlp? "
-                 "(cifar10-small, cifar10, "
-                 "cifar100, imagenet-linear, imagenet-mlp, quickstart or svhn)");
+                 "(cifar10-small, cifar10, cifar100, code-linear-single, code-linear, code-semi, "
+                 "code-transfer, code-voc-finetune, code-voc, imagenet-linear, imagenet-mlp, "
+                 "quickstart, svhn, tsne-opentsne, tsne-paper or tsne-vandermaaten)");
 }
 
 TEST(CommandLine, ChecksValuesBeforeAnyWork) {
@@ -100,6 +101,8 @@ TEST(CommandLine, EveryCommandExplainsItselfWithinEightyColumns) {
                               "bench search",
                               "bench knn",
                               "bench loader",
+                              "bench tsne",
+                              "tsne",
                               "doctor"}) {
     const Outcome outcome = run_invp(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
@@ -196,13 +199,22 @@ TEST(Presets, HoldThePapersSettings) {
         "epochs = 800", "batch-size = 128", "lr = 0.03", "weight-decay = 1e-4"}) {
     EXPECT_THAT(mlp, HasSubstr(std::string(line) + "\n"));
   }
+  const Scratch scratch;
   // Each preset is taken whole by the command it is for: what is refused is the missing data alone.
   for (const auto& file :
        std::filesystem::directory_iterator(std::string(INVP_SOURCE_DIR) + "/configs")) {
     if (file.path().extension() != ".toml") continue;
     const std::string name = file.path().stem().string();
-    const Outcome outcome =
-        run_invp("pretrain --data /nowhere --format imagefolder --preset " + name);
+    // Its example says whose it is: "#   invp linear --preset ...".
+    const std::string text = read_all(file.path());
+    const std::size_t example = text.find("#   invp ");
+    ASSERT_NE(example, std::string::npos) << name;
+    const std::size_t begin = example + std::string_view("#   invp ").size();
+    const std::string command = text.substr(begin, text.find(' ', begin) - begin);
+    const std::string missing =
+        command == "pretrain" ? " --data /nowhere --format imagefolder"
+                              : " --checkpoint /nowhere --data /nowhere --out " + (scratch / "out");
+    const Outcome outcome = run_invp(command + missing + " --preset " + name);
     EXPECT_EQ(outcome.code, 1) << name << ": " << outcome.err;
     EXPECT_THAT(outcome.err, HasSubstr("/nowhere")) << name;
   }

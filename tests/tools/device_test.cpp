@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/files/safetensors.h"
+#include "engine/ops/decode_jpegs.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 #include "tests/tools/program.h"
@@ -45,6 +46,20 @@ class OnEachDevice : public ::testing::TestWithParam<Device> {
   Scratch scratch_;
 };
 RUN_ON_EACH_DEVICE(OnEachDevice);
+
+TEST_P(OnEachDevice, DecodesFilesOrSaysWhyNot) {
+  ASSERT_EQ(run_invp("data synthesize " + (*this / "set") + " --train 12 --val 2 --size 24").code,
+            0);
+  const Outcome outcome =
+      run_invp("bench loader --image-size 16 --batch-size 5 --repeats 1 --data " + (*this / "set") +
+               option() + "--decode-on device --json");
+  if (jpeg_obstacle(GetParam()).empty()) {
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+  } else {
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.err, HasSubstr("--decode-on workers does without"));
+  }
+}
 
 TEST_P(OnEachDevice, AnOperationGivesWhatItGivesOnTheCpu) {
   const auto random = [](std::uint64_t seed, const Shape& shape) {

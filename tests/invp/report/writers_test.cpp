@@ -190,14 +190,17 @@ TEST(SvgChart, DrawsALineForEachSeriesAndBreaksItAtGaps) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
-TEST(RunReporter, TheWaitForImagesGoesToTensorBoard) {
+TEST(RunReporter, WaitAndPurityGoToTensorBoardAndMetrics) {
   const TempFolder folder;
   std::FILE* terminal = std::tmpfile();
   {
     RunReporter reporter(folder.path(), "title", "", terminal);
     reporter.run_started({.epochs = 1, .steps_per_epoch = 10, .images_per_epoch = 100});
     reporter.step_finished({.epoch = 1, .step = 10, .global_step = 10, .data_wait = 0.5});
-    reporter.epoch_finished(epoch_report(1, 6.5));
+    EpochReport report = epoch_report(1, 6.5);
+    report.positive_purity = 62.5;
+    report.hard_positive_purity = 31.25;
+    reporter.epoch_finished(report);
   }
   std::fclose(terminal);
   std::map<std::string, float> points;
@@ -212,6 +215,13 @@ TEST(RunReporter, TheWaitForImagesGoesToTensorBoard) {
   }
   EXPECT_EQ(points.at("step/data_wait"), 0.5F);
   EXPECT_EQ(points.at("epoch/data_wait"), 0.125F);
+  EXPECT_EQ(points.at("epoch/positive_purity"), 62.5F);
+  EXPECT_EQ(points.at("epoch/hard_positive_purity"), 31.25F);
+  const EpochReport read = read_metrics(folder / "metrics.jsonl").front();
+  EXPECT_EQ(read.positive_purity, 62.5);
+  EXPECT_EQ(read.hard_positive_purity, 31.25);
+  EXPECT_TRUE(read.measures.empty());
+  EXPECT_THAT(read_all(folder / "curves.svg"), HasSubstr("Purity of positives"));
 }
 
 TEST(RunReporter, LeavesTheWholeRunFolder) {
@@ -230,15 +240,16 @@ TEST(RunReporter, LeavesTheWholeRunFolder) {
   EXPECT_THAT(read_all(folder / "run/log.txt"),
               HasSubstr("1/2  6.5000  5.5000  0.5000   41.00   80.00"));
   EXPECT_THAT(read_all(folder / "run/log.txt"), HasSubstr("800   12%     13 s"));
-  EXPECT_EQ(epoch_heading().size(), epoch_row(epoch_report(1, 6.5), 2).size());
-  EXPECT_LE(epoch_heading().size(), 80u);
+  const RunPlan plan{.epochs = 2, .shown = {}};
+  EXPECT_EQ(epoch_heading(plan).size(), epoch_row(epoch_report(1, 6.5), plan).size());
+  EXPECT_LE(epoch_heading(plan).size(), 80u);
   EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 1u);
   EXPECT_THAT(read_all(folder / "run/curves.svg"), HasSubstr("Weighted kNN"));
   // Not a terminal: the table, and no cursor movement.
   std::rewind(terminal);
   char text[1024] = {};
   ASSERT_GT(std::fread(text, 1, sizeof text - 1, terminal), 0u);
-  EXPECT_THAT(std::string(text), HasSubstr(epoch_heading() + "\n"));
+  EXPECT_THAT(std::string(text), HasSubstr(epoch_heading({}) + "\n"));
   EXPECT_THAT(std::string(text), Not(HasSubstr("\x1b")));
   EXPECT_THAT(std::string(text), Not(HasSubstr("\r")));
   std::fclose(terminal);

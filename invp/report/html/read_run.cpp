@@ -1,0 +1,124 @@
+#include <algorithm>
+
+#include "engine/core/error.h"
+#include "engine/files/safetensors.h"
+#include "invp/report/html/html.h"
+#include "invp/report/html/sections.h"
+#include "invp/report/metrics_writer.h"
+
+namespace invp {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void read_epochs(RunParts& parts, Missing& missing) {
+  const fs::path file = parts.run->folder / "metrics.jsonl";
+  if (!fs::exists(file)) {
+    missing.add(parts, "no curves, there is no metrics.jsonl");
+    return;
+  }
+  std::vector<std::int64_t> bad;
+  parts.epochs = read_metrics(file, bad);
+  if (!bad.empty()) {
+    missing.add(
+        parts,
+        message(counted(std::ssize(bad), "line"), " of metrics.jsonl cannot be read and ",
+                bad.size() == 1 ? "is" : "are", " left out, the first is line ", bad.front()));
+  }
+  if (parts.epochs.empty()) missing.add(parts, "no curves, no epoch is finished");
+}
+
+/// Reads each file of a name; one that is broken becomes a line.
+template <class Part>
+void read_each(const RunParts& parts, const char* stem, const char* extension,
+               Part (*read)(const fs::path&), std::vector<Part>& into, Missing& missing) {
+  for (const fs::path& file : files_named(parts.run->folder, stem, extension)) {
+    try {
+      into.push_back(read(file));
+    } catch (const Error& error) {
+      missing.add(parts, message(error.what()));
+    }
+  }
+}
+
+void read_checkpoint(RunParts& parts, Missing& missing) {
+  const fs::path file = parts.run->folder / "checkpoints" / "last.safetensors";
+  if (!fs::exists(file)) {
+    missing.add(parts, "no neighbours or positives, there is no checkpoint");
+    return;
+  }
+  try {
+    const TensorFile checkpoint = read_safetensors(file);
+    const Tensor* bank = checkpoint.find("bank");
+    const Tensor* neighbors = checkpoint.find("neighbors");
+    CHECK(bank != nullptr && neighbors != nullptr,
+          "no neighbours or positives, its checkpoint has no memory bank");
+    CHECK(bank->rank() == 2 && neighbors->rank() == 2 && bank->dim(0) == neighbors->dim(0) &&
+              neighbors->dtype() == DType::kI32,
+          "no neighbours or positives, bank and graph of its checkpoint do not fit");
+    parts.bank = *bank;
+    parts.neighbors = *neighbors;
+  } catch (const Error& error) {
+    missing.add(parts, message(error.what()));
+  }
+}
+
+void open_data(RunParts& parts, Missing& missing) {
+  try {
+    CHECK(parts.run->open != nullptr, "its settings do not say where the images are");
+    parts.train = parts.run->open("train");
+  } catch (const Error& error) {
+    missing.add(parts, message("no pictures: ", error.what()));
+    return;
+  }
+  if (parts.bank.defined() && parts.bank.dim(0) != parts.train->size()) {
+    missing.add(parts, message("no neighbours or positives, its bank has ", parts.bank.dim(0),
+                               " rows and the data set ", parts.train->size(),
+                               " images: not the set it was trained on"));
+    parts.bank = {};
+  }
+}
+
+}  // namespace
+
+void Missing::add(const RunParts& run, const std::string& what) {
+  const auto same = std::ranges::find(lines_, what, &Line::what);
+  if (same == lines_.end()) {
+    lines_.push_back({.runs = run.name(), .what = what});
+  } else {
+    same->runs += ", " + run.name();
+  }
+}
+
+std::vector<std::string> Missing::lines() const {
+  std::vector<std::string> lines;
+  for (const Line& line : lines_) lines.push_back(line.runs + ": " + line.what);
+  return lines;
+}
+
+RunParts read_run(const ReportRun& run, std::size_t number, Missing& missing) {
+  CHECK(fs::is_directory(run.folder), run.folder.string(), ": no such run folder");
+  RunParts parts;
+  parts.run = &run;
+  parts.number = number;
+  if (run.settings.empty())
+    missing.add(parts, "no settings, there is no config.toml that can be read");
+  read_epochs(parts, missing);
+  read_each(parts, "layers", ".csv", read_layer_table, parts.layers, missing);
+  read_each(parts, "points", ".safetensors", read_plot_points, parts.plots, missing);
+  if (parts.layers.empty())
+    missing.add(parts, "no layer-wise figure, there is no layers.csv (invp linear)");
+  if (parts.plots.empty())
+    missing.add(parts, "no t-SNE, there is no points.safetensors (invp tsne)");
+  read_checkpoint(parts, missing);
+  CHECK(!run.settings.empty() || !parts.epochs.empty() || !parts.layers.empty() ||
+            !parts.plots.empty() || parts.bank.defined(),
+        run.folder.string(),
+        ": holds nothing of a run (config.toml, metrics.jsonl, checkpoints, layers.csv, "
+        "points.safetensors)");
+  if (parts.bank.defined() || !parts.plots.empty()) open_data(parts, missing);
+  return parts;
+}
+
+}  // namespace invp

@@ -1,0 +1,107 @@
+// Accuracy against block (the supplement's Figure 1), and the table it is drawn from.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "engine/core/error.h"
+#include "invp/report/html/html.h"
+#include "invp/report/html/sections.h"
+#include "invp/report/svg_chart.h"
+
+namespace invp {
+
+namespace {
+
+struct Entry {
+  const RunParts* run;
+  const LayerTable* table;
+};
+
+/// "run", or "run/linear" where a run has several tables.
+std::string label_of(const Entry& entry) {
+  const auto under =
+      entry.table->file.parent_path().lexically_relative(entry.run->run->folder).string();
+  return under.empty() || under == "." ? entry.run->name() : entry.run->name() + "/" + under;
+}
+
+Series series_of(const LayerTable& table, std::size_t measure, const std::string& name) {
+  Series series{name, {}};
+  for (const LayerTable::Row& row : table.rows)
+    series.points.emplace_back(static_cast<double>(row.tap), row.values[measure]);
+  std::ranges::sort(series.points);
+  return series;
+}
+
+std::string table_of(const Entry& entry) {
+  std::string out =
+      "<details><summary>" + html_escaped(label_of(entry)) + ": every block</summary>\n";
+  out +=
+      "<div class=\"wide\"><table class=\"numbers\">\n<tr><th>tap</th><th>block</th><th>dims</th>";
+  for (const std::string& measure : entry.table->measures)
+    out += "<th>" + html_escaped(measure) + "</th>";
+  out += "</tr>\n";
+  for (const LayerTable::Row& row : entry.table->rows) {
+    out += message("<tr><td>", row.tap, "</td><td>", html_escaped(row.block), "</td><td>", row.dims,
+                   "</td>");
+    for (const double value : row.values)
+      out += "<td>" + (std::isfinite(value) ? formatted_number("%.2f", value) : "–") + "</td>";
+    out += "</tr>\n";
+  }
+  return out + "</table></div></details>\n";
+}
+
+}  // namespace
+
+std::string measure_title(const std::string& name) {
+  static const std::map<std::string, std::string> titles{
+      {"top1", "Top-1 accuracy"},
+      {"top5", "Top-5 accuracy"},
+      {"mean_per_class", "Mean per-class accuracy"},
+      {"map", "Mean average precision"},
+      {"map_envelope", "mAP, envelope"},
+      {"map_11point", "mAP, 11 points"},
+      {"loss", "Loss"}};
+  const auto found = titles.find(name);
+  return found == titles.end() ? name : found->second;
+}
+
+std::string layers_section(const std::vector<RunParts>& runs) {
+  std::vector<Entry> entries;
+  for (const RunParts& run : runs) {
+    for (const LayerTable& table : run.layers) entries.push_back({&run, &table});
+  }
+  if (entries.empty()) return {};
+  // One chart a measure, in the order in which they are met.
+  std::vector<std::string> measures;
+  for (const Entry& entry : entries) {
+    for (const std::string& measure : entry.table->measures) {
+      if (std::ranges::find(measures, measure) == measures.end()) measures.push_back(measure);
+    }
+  }
+  std::string out;
+  if (entries.size() > 1) {
+    out += "<p class=\"names\">\n";
+    for (std::size_t i = 0; i < entries.size(); ++i) out += colour_tag(i, label_of(entries[i]));
+    out += "</p>\n";
+  }
+  out += "<div class=\"charts\">\n";
+  for (const std::string& measure : measures) {
+    Chart chart{
+        .title = measure_title(measure), .unit = "per cent, linear classifier", .series = {}};
+    for (const Entry& entry : entries) {
+      const auto& own = entry.table->measures;
+      const auto at = std::ranges::find(own, measure);
+      chart.series.push_back(at == own.end()
+                                 ? Series{label_of(entry), {}}
+                                 : series_of(*entry.table, at - own.begin(), label_of(entry)));
+    }
+    chart.mark_highest = entries.size() == 1;
+    chart.legend = false;
+    out += svg_panel(chart, "block");
+  }
+  out += "</div>\n";
+  for (const Entry& entry : entries) out += table_of(entry);
+  return out;
+}
+
+}  // namespace invp
