@@ -81,7 +81,8 @@ class GoldenSet final : public Dataset {
  private:
   static std::vector<std::int32_t> labels() {
     std::vector<std::int32_t> labels;
-    for (std::int32_t i = 0; i < kImages; ++i) labels.push_back(i * 7 % kClasses);
+    for (std::int64_t i = 0; i < kImages; ++i)
+      labels.push_back(static_cast<std::int32_t>(i * 7 % kClasses));
     return labels;
   }
   std::vector<Presence> presences_;

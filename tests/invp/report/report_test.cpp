@@ -54,9 +54,9 @@ class ReportTest : public ::testing::Test {
   /// Image i is linked to i + 1 and i + 2, so that l steps from it discover the 2 l that follow.
   void write_checkpoint(const std::string& run) {
     std::vector<std::int32_t> graph;
-    for (std::int32_t i = 0; i < kImages; ++i) {
-      graph.push_back((i + 1) % kImages);
-      graph.push_back((i + 2) % kImages);
+    for (std::int64_t i = 0; i < kImages; ++i) {
+      graph.push_back(static_cast<std::int32_t>((i + 1) % kImages));
+      graph.push_back(static_cast<std::int32_t>((i + 2) % kImages));
     }
     std::filesystem::create_directories(folder / (run + "/checkpoints"));
     const std::vector<std::pair<std::string, Tensor>> tensors{
