@@ -24,7 +24,6 @@ namespace invp::testing {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr NetworkConfig kNarrow{.arch = Arch::kResNet18, .width = 4};
