@@ -45,24 +45,7 @@ void PretrainOptions::declare(Options& options) {
   options.integer("knn-every", config_.knn_every, {0, 1e6}, "epochs between evaluations; 0: none");
 
   declare_device(options, device_);
-  options.group("Run");
-  options.text("out", out_, "DIR", "the run folder");
-  options
-      .text("resume", resume_, "auto|FILE",
-            "go on from the run folder's newest checkpoint, or from FILE")
-      .not_a_setting();
-  options.integer("save-every", config_.save_every, {0, 1e6},
-                  "keep a checkpoint every so many epochs; 0: last and best only");
-  options.integer("save-steps", config_.save_steps, {0, 1e9},
-                  "also write last every so many steps; 0: by time");
-  options.number("save-minutes", config_.save_minutes, {0, 1e6, true},
-                 "minutes between checkpoints inside an epoch");
-  options.number("max-bad-share", config_.max_bad_share, kProbability,
-                 "share of unreadable images that stops the run");
-  options
-      .integer("stop-after", config_.stop_after, {0, 1e15},
-               "stop after so many steps in all; 0: never")
-      .not_a_setting();
+  declare_run(options, run_);
 }
 
 PretrainConfig PretrainOptions::resolve(const Options& options) {
@@ -81,7 +64,8 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   config_.workers = worker_count(data_);
   config_.augment_on = augment_on(data_);
   config_.decode_on = decode_on(data_, config_.augment, config_.device);
-  config_.out = out_;
+  apply(run_, config_);
+  config_.max_bad_share = run_.max_bad_share;
   try {
     config_.objective.check();
   } catch (const Error& error) {

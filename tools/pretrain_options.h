@@ -5,6 +5,7 @@
 #include "tools/augment_options.h"
 #include "tools/data_options.h"
 #include "tools/device_options.h"
+#include "tools/run_options.h"
 
 namespace invp {
 
@@ -17,8 +18,8 @@ class PretrainOptions {
   const DataOptions& data() const { return data_; }
   /// Once resolved.
   const Compute& compute() const { return compute_; }
-  const std::string& resume() const { return resume_; }
-  const std::string& out() const { return out_; }
+  const std::string& resume() const { return run_.resume; }
+  const std::string& out() const { return run_.out; }
 
  private:
   PretrainConfig config_;
@@ -26,8 +27,7 @@ class PretrainOptions {
   AugmentOptions augment_;
   DeviceOptions device_;
   Compute compute_;
-  std::string out_ = "runs/pretrain";
-  std::string resume_;
+  RunOptions run_{.out = "runs/pretrain", .resume = {}};
   std::vector<std::int64_t> milestones_;
 };
 

@@ -26,14 +26,6 @@ void declare_run(Options& options, RunOptions& run) {
       .not_a_setting();
 }
 
-void apply(const RunOptions& run, SupervisedConfig& config) {
-  config.out = run.out;
-  config.save_every = run.save_every;
-  config.save_steps = run.save_steps;
-  config.save_minutes = run.save_minutes;
-  config.stop_after = run.stop_after;
-}
-
 void refuse_to_overwrite(const std::string& out, const std::string& resume) {
   const std::filesystem::path last =
       std::filesystem::path(out) / "checkpoints" / "last.safetensors";

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 
-#include "invp/protocols/supervised_run.h"
 #include "invp/report/run_reporter.h"
 #include "tools/options.h"
 
@@ -25,8 +24,16 @@ struct RunOptions {
 /// --out, --resume, --save-every, ... under the heading "Run". `run.out` holds the default.
 void declare_run(Options& options, RunOptions& run);
 
-/// The options of a supervised run that they come to, but for what is resumed.
-void apply(const RunOptions& run, SupervisedConfig& config);
+/// Into the settings of a run (PretrainConfig, SupervisedConfig), but for what is resumed and for
+/// max_bad_share, which is the loader's.
+template <class Config>
+void apply(const RunOptions& run, Config& config) {
+  config.out = run.out;
+  config.save_every = run.save_every;
+  config.save_steps = run.save_steps;
+  config.save_minutes = run.save_minutes;
+  config.stop_after = run.stop_after;
+}
 
 /// A second run in the folder of a first would mix their files and lose the checkpoints of the
 /// first: throws Error unless the run is to be resumed.

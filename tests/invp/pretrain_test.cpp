@@ -17,26 +17,13 @@
 #include "invp/checkpoint.h"
 #include "invp/data_wait.h"
 #include "tests/support/devices.h"
+#include "tests/support/recorder.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-/// Keeps what it is told.
-class Recorder : public RunObserver {
- public:
-  void step_finished(const StepReport& report) override { steps.push_back(report); }
-  void epoch_finished(const EpochReport& report) override { epochs.push_back(report); }
-  void note(const std::string& line) override { notes.push_back(line); }
-  bool stop_requested() const override { return stop_at > 0 && std::ssize(steps) >= stop_at; }
-
-  std::vector<StepReport> steps;
-  std::vector<EpochReport> epochs;
-  std::vector<std::string> notes;
-  std::int64_t stop_at = 0;
-};
 
 constexpr SyntheticOptions kSet{.classes = 4, .size = 16};
 

@@ -13,51 +13,20 @@
 #include "engine/core/layout.h"
 #include "engine/files/safetensors.h"
 #include "layers/exchange.h"
+#include "tests/support/formula.h"
 
 namespace invp {
 namespace {
 
-const std::string kGolden = std::string(INVP_SOURCE_DIR) + "/tests/golden/data/layers_";
+using testing::fill;
+using testing::uniform;
 
-/// The same numbers as golden/make_layers.py: splitmix64, 24 bits.
-std::vector<float> uniform(std::uint64_t stream, std::int64_t count) {
-  std::vector<float> values;
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
-    std::uint64_t z = (stream << 32) + i + 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    z ^= z >> 31;
-    values.push_back(static_cast<float>(static_cast<double>(z >> 40) / 8388608.0 - 1.0));
-  }
-  return values;
-}
+const std::string kGolden = std::string(INVP_SOURCE_DIR) + "/tests/golden/data/layers_";
 
 std::map<std::string, Tensor> by_name(const std::vector<NamedTensor>& tensors) {
   std::map<std::string, Tensor> sorted;
   for (const NamedTensor& item : tensors) sorted[item.name] = item.tensor;
   return sorted;
-}
-
-void fill(ResNet& network) {
-  TensorFile state = pytorch_state(network);
-  std::ranges::sort(state.tensors, {}, [](const auto& item) { return item.first; });
-  std::uint64_t stream = 0;
-  for (auto& [name, tensor] : state.tensors) {
-    ++stream;
-    if (name.ends_with("num_batches_tracked")) continue;
-    std::vector<float> values = uniform(stream, tensor.numel());
-    const double bound =
-        std::sqrt(3.0 * static_cast<double>(tensor.dim(0)) / static_cast<double>(tensor.numel()));
-    for (float& value : values) {
-      if (name.ends_with("running_var") || (name.ends_with("weight") && tensor.rank() == 1)) {
-        value = 1.0F + value / 4;
-      } else {
-        value = tensor.rank() > 1 ? value * static_cast<float>(bound) : value / 4;
-      }
-    }
-    tensor = Tensor::from(values, tensor.shape());
-  }
-  load_pytorch_state(network, state, "test");
 }
 
 double relative_error(const Tensor& actual, const Tensor& expected) {
@@ -83,7 +52,7 @@ void PrintTo(const Network& network, std::ostream* out) {  // NOLINT(readability
   *out << network.golden;
 }
 
-class ResNetGolden : public testing::TestWithParam<Network> {
+class ResNetGolden : public ::testing::TestWithParam<Network> {
  protected:
   const TensorFile golden = read_safetensors(kGolden + GetParam().golden + ".safetensors");
   const Tensor& want(const char* name) { return *golden.find(name); }
@@ -95,7 +64,7 @@ class ResNetGolden : public testing::TestWithParam<Network> {
 
 INSTANTIATE_TEST_SUITE_P(
     Networks, ResNetGolden,
-    testing::Values(
+    ::testing::Values(
         Network{"resnet18", {.arch = Arch::kResNet18, .dim = 16}, 64, 2e-3},
         Network{"resnet50", {.arch = Arch::kResNet50, .dim = 16}, 64, 1e-1},
         Network{"resnet18_cifar", {.arch = Arch::kResNet18Cifar, .width = 8, .dim = 16}, 32, 2e-3}),
@@ -253,12 +222,12 @@ TEST(ResNet, RefusesAnotherNetworksWeights) {
   ResNet small({.arch = Arch::kResNet18Cifar, .width = 8});
   ResNet wide({.arch = Arch::kResNet18Cifar, .width = 16});
   ResNet mlp({.arch = Arch::kResNet18Cifar, .width = 8, .head = HeadKind::kMlp});
-  EXPECT_THAT(
-      error_of(small, pytorch_state(wide)),
-      testing::AllOf(testing::HasSubstr("file.pth: conv1.weight"), testing::HasSubstr("--width")));
-  EXPECT_THAT(
-      error_of(small, pytorch_state(mlp)),
-      testing::AllOf(testing::HasSubstr("missing fc."), testing::HasSubstr("not known fc.0.")));
+  EXPECT_THAT(error_of(small, pytorch_state(wide)),
+              ::testing::AllOf(::testing::HasSubstr("file.pth: conv1.weight"),
+                               ::testing::HasSubstr("--width")));
+  EXPECT_THAT(error_of(small, pytorch_state(mlp)),
+              ::testing::AllOf(::testing::HasSubstr("missing fc."),
+                               ::testing::HasSubstr("not known fc.0.")));
   EXPECT_EQ(error_of(small, pytorch_state(small)), "none");
 }
 

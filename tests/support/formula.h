@@ -11,15 +11,15 @@
 
 namespace invp::testing {
 
-/// Numbers in [-1, 1).
-inline std::vector<float> uniform(std::uint64_t stream, std::int64_t count) {
+/// Numbers in [-scale, scale).
+inline std::vector<float> uniform(std::uint64_t stream, std::int64_t count, float scale = 1) {
   std::vector<float> values;
   for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
     std::uint64_t z = (stream << 32) + i + 0x9E3779B97F4A7C15;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
     z ^= z >> 31;
-    values.push_back(static_cast<float>(static_cast<double>(z >> 40) / 8388608.0 - 1.0));
+    values.push_back(static_cast<float>(static_cast<double>(z >> 40) / 8388608.0 - 1.0) * scale);
   }
   return values;
 }

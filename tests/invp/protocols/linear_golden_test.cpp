@@ -11,45 +11,15 @@
 #include "invp/protocols/linear_task.h"
 #include "layers/exchange.h"
 #include "optim/schedule.h"
+#include "tests/support/formula.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp {
 namespace {
 
+using testing::fill;
 using testing::golden;
-
-/// The same numbers as golden/make_layers.py: splitmix64, 24 bits.
-std::vector<float> uniform(std::uint64_t stream, std::int64_t count, float scale = 1) {
-  std::vector<float> values;
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
-    std::uint64_t z = (stream << 32) + i + 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    z ^= z >> 31;
-    values.push_back(static_cast<float>(static_cast<double>(z >> 40) / 8388608.0 - 1.0) * scale);
-  }
-  return values;
-}
-
-/// As golden/make_layers.py fills a network.
-void fill(ResNet& network) {
-  TensorFile state = pytorch_state(network);
-  std::ranges::sort(state.tensors, {}, [](const auto& item) { return item.first; });
-  std::uint64_t stream = 0;
-  for (auto& [name, tensor] : state.tensors) {
-    ++stream;
-    if (name.ends_with("num_batches_tracked")) continue;
-    const bool scale =
-        name.ends_with("running_var") || (name.ends_with("weight") && tensor.rank() == 1);
-    const double bound =
-        std::sqrt(3.0 * static_cast<double>(tensor.dim(0)) / static_cast<double>(tensor.numel()));
-    std::vector<float> values =
-        uniform(stream, tensor.numel(), tensor.rank() > 1 ? static_cast<float>(bound) : 0.25F);
-    for (float& value : values) value += scale ? 1.0F : 0.0F;
-    tensor = Tensor::from(values, tensor.shape());
-  }
-  load_pytorch_state(network, state, "test");
-}
+using testing::uniform;
 
 // --- against PyTorch
 
