@@ -1,7 +1,8 @@
 #include "data/batch_feed.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "engine/core/stopwatch.h"
 
 namespace invp {
 
@@ -136,9 +137,9 @@ std::optional<Batch> BatchFeed::next() {
   if (!ahead()) return loader_.next();
   std::optional<Batch> batch;
   do {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch stopwatch;
     Fetched fetched = next_.valid() ? next_.get() : fetch();
-    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+    const double waited = stopwatch.seconds();
     batch = std::move(fetched.batch);
     if (!batch) return batch;
     if (uploaded(*batch)) payload(*batch) = ring_.take();
@@ -146,7 +147,7 @@ std::optional<Batch> BatchFeed::next() {
     next_ = std::async(std::launch::async, [this] { return fetch(); });
     // A host that is steps ahead waits here for a place in the ring, which is no fault of the
     // loader.
-    stats_.wait_seconds += std::min(waited.count(), fetched.waited);
+    stats_.wait_seconds += std::min(waited, fetched.waited);
   } while (batch->indices.empty());
   stats_.images += std::ssize(batch->indices);
   ++stats_.batches;

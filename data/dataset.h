@@ -20,6 +20,8 @@ struct Sample {
   ImageView pixels;                       ///< into the data set, or into `drawn`
   std::vector<std::uint8_t> file;         ///< storage for files that are read on demand
   Image drawn;                            ///< storage for pictures that are made on demand
+  Image whole;                            ///< of pictures cut from larger ones: the larger one
+  std::int64_t whole_index = -1;          ///< its number, in the set that cuts
 
   bool is_encoded() const { return !encoded.empty(); }
 };
@@ -46,6 +48,8 @@ class Dataset {
 
   /// "imagefolder", "cifar10", ...
   const std::string& kind() const { return kind_; }
+  /// The kind of the set that a pack was made from; of any other its own.
+  virtual const std::string& origin() const { return kind_; }
   std::int64_t size() const { return std::ssize(labels_); }
   /// In [0, classes().size()).
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }

@@ -1,7 +1,6 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -12,6 +11,7 @@
 
 #include "data/batch_slot.h"
 #include "engine/core/error.h"
+#include "engine/core/stopwatch.h"
 
 namespace invp {
 namespace {
@@ -195,7 +195,7 @@ void Loader::Impl::work() {
 }
 
 std::optional<Batch> Loader::Impl::next() {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   while (next_batch_ < batches()) {
     const std::int64_t position = next_batch_;
     Slot& slot = slot_of(position);
@@ -221,8 +221,7 @@ std::optional<Batch> Loader::Impl::next() {
     Batch batch = slot.batch.finish(dataset_, failures);
     note_failures(failures);
     if (batch.indices.empty()) continue;
-    stats.wait_seconds +=
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    stats.wait_seconds += stopwatch.seconds();
     stats.images += std::ssize(batch.indices);
     ++stats.batches;
     return batch;

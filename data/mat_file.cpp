@@ -49,10 +49,14 @@ MatValue::MatValue(std::shared_ptr<const void> owner, const void* variable, std:
 }
 
 std::int64_t MatValue::count() const {
-  const matvar_t& variable = as_variable(variable_);
   std::int64_t elements = 1;
-  for (int d = 0; d < variable.rank; ++d) elements *= static_cast<std::int64_t>(variable.dims[d]);
+  for (const std::int64_t dim : dims()) elements *= dim;
   return elements;
+}
+
+std::vector<std::int64_t> MatValue::dims() const {
+  const matvar_t& variable = as_variable(variable_);
+  return {variable.dims, variable.dims + variable.rank};
 }
 
 std::int64_t MatValue::integer(std::int64_t i, std::int64_t low, std::int64_t high) const {
@@ -65,6 +69,13 @@ std::int64_t MatValue::integer(std::int64_t i, std::int64_t low, std::int64_t hi
             value == std::floor(value),
         element_name, ": is ", value, ", a whole number from ", low, " to ", high, " was expected");
   return static_cast<std::int64_t>(value);
+}
+
+std::span<const std::uint8_t> MatValue::bytes() const {
+  const matvar_t& variable = as_variable(variable_);
+  CHECK(variable.class_type == MAT_C_UINT8 && variable.data != nullptr && variable.isComplex == 0,
+        where_, ": holds no bytes (uint8)");
+  return {static_cast<const std::uint8_t*>(variable.data), static_cast<std::size_t>(count())};
 }
 
 std::string MatValue::text() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,11 @@ class MatValue {
 
   /// Number of elements.
   std::int64_t count() const;
+  std::vector<std::int64_t> dims() const;
   /// Element i of a numeric array. Throws Error unless it is a whole number in [low, high].
   std::int64_t integer(std::int64_t i, std::int64_t low, std::int64_t high) const;
+  /// Every element of an array of class uint8, column-major. Throws Error for another class.
+  std::span<const std::uint8_t> bytes() const;
   /// A row of characters.
   std::string text() const;
   /// Element i of an array of cells.

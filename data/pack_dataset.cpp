@@ -50,6 +50,7 @@ PackHeader read_header(const FileReader& file) {
 /// Everything behind the pictures.
 struct Index {
   std::vector<PackRecord> records;
+  std::vector<Presence> presences;  ///< by picture, by class; or none at all
   std::string text;
   std::string kind;  ///< of the set it was made from
   std::vector<std::string> classes;
@@ -96,27 +97,33 @@ Index read_index(const FileReader& file, const PackHeader& header) {
   if (header.index_offset < kHeaderBytes || header.index_offset > file.size())
     damaged("it begins outside of the file");
   const std::uint64_t bytes = file.size() - header.index_offset;
-  if (header.images == 0 || header.images > bytes / sizeof(PackRecord) || header.classes == 0 ||
-      header.encoding > PackEncoding::kPixels) {
+  const std::uint64_t presences_each = header.presences != 0 ? header.classes : 0;
+  if (header.images == 0 || header.classes == 0 || header.encoding > PackEncoding::kPixels ||
+      header.images > bytes / (sizeof(PackRecord) + presences_each)) {
     damaged("its counts do not fit into the file");
   }
   Index index;
   index.records.resize(static_cast<std::size_t>(header.images));
+  index.presences.resize(static_cast<std::size_t>(header.images * presences_each));
   const std::span records = std::as_writable_bytes(std::span(index.records));
-  index.text.resize(static_cast<std::size_t>(bytes) - records.size());
+  const std::span presences = std::as_writable_bytes(std::span(index.presences));
+  const std::uint64_t text_offset = header.index_offset + records.size() + presences.size();
+  index.text.resize(static_cast<std::size_t>(file.size() - text_offset));
+  const std::span text = std::as_writable_bytes(std::span(index.text));
   file.read(header.index_offset, records);
-  file.read(header.index_offset + records.size(), std::as_writable_bytes(std::span(index.text)));
-  const std::span text = std::as_bytes(std::span(index.text));
-  if (pack_crc(text, pack_crc(records)) != header.index_crc)
+  file.read(header.index_offset + records.size(), presences);
+  file.read(text_offset, text);
+  if (pack_crc(text, pack_crc(presences, pack_crc(records))) != header.index_crc)
     damaged("it does not have its checksum");
+  if (std::ranges::any_of(index.presences, [](Presence p) { return p > Presence::kUnclear; }))
+    damaged("a class that is neither present nor absent nor unclear");
 
-  const std::uint64_t text_offset = header.index_offset + records.size();
   std::size_t at = 0;
   index.kind = take_string(file, text_offset, index.text, at);
   for (std::uint32_t c = 0; c < header.classes; ++c)
     index.classes.push_back(take_string(file, text_offset, index.text, at));
   for (std::size_t i = 0; i < index.records.size(); ++i) check_record(file, header, index, i);
-  if (index.text.back() != '\0') damaged("its text has no end");
+  if (index.text.empty() || index.text.back() != '\0') damaged("its text has no end");
   return index;
 }
 
@@ -153,6 +160,14 @@ class PackDataset final : public Dataset {
                               ") is damaged: it does not have its checksum", kAgain);
     }
     load(i);
+  }
+
+  const std::string& origin() const override { return index_.kind; }
+
+  std::span<const Presence> presences(std::int64_t i) const override {
+    if (index_.presences.empty()) return {};
+    const std::size_t each = header_.classes;
+    return std::span(index_.presences).subspan(static_cast<std::size_t>(i) * each, each);
   }
 
   std::string storage() const override {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <limits>
 #include <span>
 #include <string>
@@ -94,6 +95,7 @@ class Writer {
                         .label = static_cast<std::uint32_t>(dataset_.label(index)),
                         .name = static_cast<std::uint32_t>(text_.size())});
     append_string(stored_name(dataset_.name(index), options_.root));
+    std::ranges::copy(dataset_.presences(index), std::back_inserter(presences_));
     file_.append(bytes);
     report_.copied += picture.copied;
     report_.shrunk += picture.shrunk;
@@ -115,14 +117,17 @@ class Writer {
   PackReport finish() {
     CHECK(!records_.empty(), "[pack] no image of ", dataset_.kind(), " could be read");
     const std::span records = std::as_bytes(std::span(records_));
+    const std::span presences = std::as_bytes(std::span(presences_));
     const std::span text = std::as_bytes(std::span(text_));
+    header_.presences = presences.empty() ? 0 : 1;
     header_.images = records_.size();
     const bool encoded = !options_.raw && report_.copied < std::ssize(records_);
     header_.shorter = static_cast<std::uint32_t>(report_.shrunk > 0 ? options_.shorter : 0);
     header_.quality = static_cast<std::uint32_t>(encoded ? options_.quality : 0);
     header_.index_offset = static_cast<std::uint64_t>(file_.bytes_written());
-    header_.index_crc = pack_crc(text, pack_crc(records));
+    header_.index_crc = pack_crc(text, pack_crc(presences, pack_crc(records)));
     file_.append(records);
+    file_.append(presences);
     file_.append(text);
     header_.file_bytes = static_cast<std::uint64_t>(file_.bytes_written());
     const std::span header = std::as_bytes(std::span(&header_, 1));
@@ -146,6 +151,7 @@ class Writer {
   AtomicFile file_;
   PackHeader header_;
   std::vector<PackRecord> records_;
+  std::vector<Presence> presences_;
   std::string text_;
   PackReport report_;
 };

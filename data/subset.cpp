@@ -25,6 +25,7 @@ class Subset final : public Dataset {
   std::string name(std::int64_t index) const override { return set_->name(at(index)); }
   void fetch(std::int64_t index, Sample& sample) const override { set_->fetch(at(index), sample); }
   void check(std::int64_t index) const override { set_->check(at(index)); }
+  const std::string& origin() const override { return set_->origin(); }
   std::span<const Presence> presences(std::int64_t index) const override {
     return set_->presences(at(index));
   }

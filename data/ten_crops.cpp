@@ -27,12 +27,17 @@ TenCrops::TenCrops(const Dataset& dataset, int resize_shorter, int size)
 }
 
 void TenCrops::fetch(std::int64_t index, Sample& sample) const {
-  const bool mirrored = index % kCrops >= 5;
-  Image image = resize_shorter(dataset_.load(index / kCrops), resize_shorter_);
-  if (mirrored) image = hflip(image);
+  // Whoever goes through the set in order decodes and shrinks each picture once.
+  if (sample.whole_index != index / kCrops) {
+    sample.whole_index = -1;
+    sample.whole = resize_shorter(dataset_.load(index / kCrops), resize_shorter_);
+    sample.whole_index = index / kCrops;
+  }
+  const Image& image = sample.whole;
   const Box box =
       five_boxes(image.width, image.height, size_).at(static_cast<std::size_t>(index % kCrops % 5));
-  sample.drawn = crop(image, box);
+  const bool mirrored = index % kCrops >= 5;
+  sample.drawn = mirrored ? crop(hflip(image), box) : crop(image, box);
   sample.encoded = {};
   sample.pixels = sample.drawn;
 }

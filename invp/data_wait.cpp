@@ -24,4 +24,11 @@ std::string data_wait_advice(const DataWait& wait) {
                  " not keep up. What helps: ", ways);
 }
 
+void DataWaitAdvice::note(const DataWait& wait, double waited, RunObserver& observer) {
+  constexpr double kStartUp = 1;  // second
+  if (given_ || wait.share <= kDataWaitWorthAWord || waited < kStartUp) return;
+  given_ = true;
+  observer.note(data_wait_advice(wait));
+}
+
 }  // namespace invp

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "invp/observer.h"
+
 namespace invp {
 
 /// Share of an epoch's time beyond which waiting for images is worth a word.
@@ -18,5 +20,16 @@ struct DataWait {
 
 /// One line: how much of the time was lost, and what to do about it here.
 std::string data_wait_advice(const DataWait& wait);
+
+/// Gives that advice once a run: after an epoch with more waiting than kDataWaitWorthAWord, and not
+/// for what is lost while the run starts up.
+class DataWaitAdvice {
+ public:
+  /// `waited`: seconds since the start of the run.
+  void note(const DataWait& wait, double waited, RunObserver& observer);
+
+ private:
+  bool given_ = false;
+};
 
 }  // namespace invp

@@ -1,18 +1,18 @@
 #include "invp/pretrain.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "data/batch_feed.h"
 #include "engine/core/memory.h"
 #include "engine/core/parallel.h"
-#include "engine/files/atomic_file.h"
+#include "engine/core/stopwatch.h"
 #include "engine/files/plan_file.h"
 #include "invp/checkpoint.h"
 #include "invp/data_wait.h"
 #include "invp/embed.h"
 #include "invp/knn.h"
 #include "invp/purity.h"
+#include "invp/run_folder.h"
 #include "invp/run_identity.h"
 #include "invp/trainer.h"
 #include "optim/schedule.h"
@@ -20,12 +20,6 @@
 namespace invp {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 Schedule make_schedule(const PretrainConfig& config) {
   Schedule base =
@@ -58,30 +52,26 @@ class PretrainRun {
   void measure_purity(EpochReport& report);
   void prepare_bank();
   void save(const std::string& name);
-  void write_skipped_images();
-  void count_time();
-  void tell_of_wait(const EpochReport& report);
+  void count_time() { position_.seconds += clock_.lap(); }
   void tell_of_recording();
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
-  std::filesystem::path checkpoint(const std::string& name) const {
-    return config_.out / "checkpoints" / (name + ".safetensors");
-  }
 
   const PretrainConfig& config_;
   const Dataset& train_;
   const Dataset* validation_;
   RunObserver& observer_;
+  RunFolder folder_;
   Schedule schedule_;
   RunIdentity identity_;
   Trainer trainer_;
   BatchFeed loader_;
   RunPosition position_;
-  Clock::time_point counted_;       ///< up to here the epoch's seconds are in position_
+  Stopwatch clock_;                 ///< runs on from what position_ has of the epoch's seconds
   std::vector<StepReport> queued_;  ///< steps whose losses are yet to be read
-  Clock::time_point reported_ = Clock::now();
-  bool told_of_wait_ = false;
+  Stopwatch since_report_;
+  Stopwatch since_save_;
+  DataWaitAdvice advice_;
   bool told_of_recording_ = false;
-  Clock::time_point last_save_ = Clock::now();
 };
 
 PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
@@ -90,6 +80,7 @@ PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
       train_(train),
       validation_(validation),
       observer_(observer),
+      folder_(config.out),
       schedule_(make_schedule(config)),
       identity_(identity_of(config, train)),
       trainer_({.network = config.network,
@@ -111,7 +102,7 @@ PretrainRun::PretrainRun(const PretrainConfig& config, const Dataset& train,
               config.device) {}
 
 PretrainResult PretrainRun::run() {
-  std::filesystem::create_directories(config_.out / "checkpoints");
+  folder_.create();
   if (config_.resume) {
     RunState state{.network = trainer_.network(),
                    .optimizer = trainer_.optimizer(),
@@ -129,12 +120,12 @@ PretrainResult PretrainRun::run() {
                          .steps_per_epoch = loader_.batches_per_epoch(),
                          .images_per_epoch = train_.size()});
   if (position_.global_step == 0) prepare_bank();
-  PretrainResult result{.checkpoint = checkpoint("last")};
+  PretrainResult result{.checkpoint = folder_.checkpoint("last")};
   const bool nothing_left = position_.epoch > config_.epochs;
   while (position_.epoch <= config_.epochs) {
     if (!train_epoch()) {
       save("last");
-      write_skipped_images();
+      folder_.write_skipped_images(loader_.bad_images());
       result.epoch = position_.epoch - 1;
       return result;
     }
@@ -183,7 +174,7 @@ bool PretrainRun::train_epoch() {
       report_steps();
       return false;
     }
-    counted_ = Clock::now();
+    clock_.restart();
     const double waited = loader_.stats().wait_seconds;
     const std::optional<Batch> batch = loader_.next();
     if (!batch) return true;
@@ -191,33 +182,12 @@ bool PretrainRun::train_epoch() {
     train_step(*batch, lr_factor);
     count_time();
     const bool due = config_.save_steps > 0 ? position_.step % config_.save_steps == 0
-                                            : seconds_since(last_save_) > 60 * config_.save_minutes;
+                                            : since_save_.seconds() > 60 * config_.save_minutes;
     if (due) {
       report_steps();
       save("last");
     }
   }
-}
-
-void PretrainRun::count_time() {
-  const Clock::time_point now = Clock::now();
-  position_.seconds += std::chrono::duration<double>(now - counted_).count();
-  counted_ = now;
-}
-
-// Once a run, and not for what is lost while it starts up.
-void PretrainRun::tell_of_wait(const EpochReport& report) {
-  constexpr double kStartUp = 1;  // second
-  if (told_of_wait_ || report.data_wait <= kDataWaitWorthAWord ||
-      loader_.stats().wait_seconds < kStartUp) {
-    return;
-  }
-  told_of_wait_ = true;
-  observer_.note(data_wait_advice({.share = report.data_wait,
-                                   .workers = config_.workers,
-                                   .cores = usable_cores(),
-                                   .packed = train_.kind() == "pack",
-                                   .storage = train_.storage()}));
 }
 
 void PretrainRun::train_step(const Batch& batch, double lr_factor) {
@@ -238,7 +208,7 @@ void PretrainRun::train_step(const Batch& batch, double lr_factor) {
 bool PretrainRun::reports_are_due() const {
   constexpr double kSeconds = 0.5;
   return config_.device == kCpu || std::ssize(queued_) == Trainer::kMostQueued ||
-         seconds_since(reported_) > kSeconds;
+         since_report_.seconds() > kSeconds;
 }
 
 void PretrainRun::report_steps() {
@@ -251,7 +221,7 @@ void PretrainRun::report_steps() {
       fail(trouble, " at epoch ", step.epoch, ", step ", step.step,
            ": training stops before the weights change. Lower --lr",
            config_.warmup_epochs == 0 ? " or add --warmup-epochs" : "",
-           "; checkpoints of before are in ", checkpoint("last").parent_path().string());
+           "; checkpoints of before are in ", folder_.checkpoints().string());
     }
     const auto images = static_cast<double>(step.images);
     position_.loss_sum += losses[i].loss * images;
@@ -264,7 +234,7 @@ void PretrainRun::report_steps() {
     observer_.step_finished(step);
   }
   queued_.clear();
-  reported_ = Clock::now();
+  since_report_.restart();
 }
 
 void PretrainRun::tell_of_recording() {
@@ -306,15 +276,18 @@ EpochReport PretrainRun::finish_epoch() {
                .last_loss_ins = report.loss_ins.value_or(0),
                .last_loss_inv = report.loss_inv.value_or(0)};
   observer_.epoch_finished(report);
-  tell_of_wait(report);
+  advice_.note({.share = report.data_wait,
+                .workers = config_.workers,
+                .cores = usable_cores(),
+                .packed = train_.kind() == "pack",
+                .storage = train_.storage()},
+               loader_.stats().wait_seconds, observer_);
   tell_of_recording();
-  write_skipped_images();
+  folder_.write_skipped_images(loader_.bad_images());
   save("last");
   if (best) save("best");
   if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last)) {
-    std::string number = std::to_string(epoch);
-    number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
-    save("epoch-" + number);
+    save(epoch_checkpoint_name(epoch));
   }
   return report;
 }
@@ -349,7 +322,7 @@ void PretrainRun::measure_purity(EpochReport& report) {
 }
 
 void PretrainRun::save(const std::string& name) {
-  const std::filesystem::path path = checkpoint(name);
+  const std::filesystem::path path = folder_.checkpoint(name);
   save_checkpoint(path,
                   {.network = trainer_.network(),
                    .optimizer = trainer_.optimizer(),
@@ -357,16 +330,8 @@ void PretrainRun::save(const std::string& name) {
                    .neighbors = trainer_.graph().rows(),
                    .position = position_},
                   identity_);
-  last_save_ = Clock::now();
+  since_save_.restart();
   observer_.checkpoint_written(path.string());
-}
-
-void PretrainRun::write_skipped_images() {
-  if (loader_.bad_images().empty()) return;
-  std::string text = "file\treason\n";
-  for (const BadImage& image : loader_.bad_images())
-    text += image.file + "\t" + image.reason + "\n";
-  write_file(config_.out / "skipped-images.tsv", text);
 }
 
 }  // namespace
@@ -379,27 +344,6 @@ PretrainResult pretrain(const PretrainConfig& config, const Dataset& train,
   CHECK(validation == nullptr || validation->classes() == train.classes(),
         "the validation split has other classes than the training split");
   return PretrainRun(config, train, validation, observer).run();
-}
-
-std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& out,
-                                                     RunObserver& observer) {
-  const std::filesystem::path folder = out / "checkpoints";
-  if (!std::filesystem::is_directory(folder)) return std::nullopt;
-  std::vector<std::filesystem::directory_entry> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".safetensors") files.push_back(entry);
-  }
-  std::ranges::sort(files, [](const auto& a, const auto& b) {
-    return a.last_write_time() > b.last_write_time();
-  });
-  for (const auto& file : files) {
-    std::string reason;
-    if (is_whole_checkpoint(file.path(), reason)) return file.path();
-    observer.note("passed over: " + reason);
-  }
-  CHECK(files.empty(), folder.string(), ": none of the ", files.size(),
-        " checkpoints is whole, so there is nothing to resume; move them away to start anew");
-  return std::nullopt;
 }
 
 }  // namespace invp

@@ -84,9 +84,4 @@ struct PretrainResult {
 PretrainResult pretrain(const PretrainConfig& config, const Dataset& train,
                         const Dataset* validation, RunObserver& observer);
 
-/// The newest whole checkpoint of a run folder, for --resume auto; nothing when there is none. One
-/// that is cut short is passed over with a note to the observer.
-std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& out,
-                                                     RunObserver& observer);
-
 }  // namespace invp

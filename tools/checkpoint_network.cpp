@@ -1,6 +1,7 @@
 #include "tools/checkpoint_network.h"
 
 #include "invp/checkpoint.h"
+#include "invp/report/progress.h"
 #include "layers/exchange.h"
 #include "tools/augment_options.h"
 
@@ -49,6 +50,17 @@ AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const Networ
       augment_preset(options.augment == "auto" ? (cifar ? "cifar" : "imagenet") : options.augment);
   if (options.image_size > 0) training.image_size = options.image_size;
   return AugmentOptions::evaluation(training);
+}
+
+Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
+                     const CheckpointOptions& options, int workers, const std::string& label) {
+  ProgressBar bar(label);
+  return embed(network, dataset,
+               {.pipeline = evaluation_pipeline(options, network.config()),
+                .layer = layer,
+                .batch_size = options.batch_size,
+                .workers = workers},
+               [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
 }
 
 }  // namespace invp

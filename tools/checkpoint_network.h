@@ -1,10 +1,11 @@
-// A trained network and the images it is shown: what extract and knn share.
+// A trained network and the images it is shown: what extract, knn and tsne share.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "data/augment.h"
+#include "invp/embed.h"
 #include "layers/resnet.h"
 #include "tools/options.h"
 
@@ -29,5 +30,9 @@ std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with
 
 /// The deterministic pipeline: what was asked for, or what the form of the network suggests.
 AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network);
+
+/// Features of a whole data set by that pipeline, under a progress bar.
+Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
+                     const CheckpointOptions& options, int workers, const std::string& label);
 
 }  // namespace invp

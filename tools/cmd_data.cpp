@@ -78,23 +78,21 @@ class CheckCommand : public Command {
   Results run() override {
     set_num_threads(threads_);
     const DataSource source = data_source(data_);
-    Progress progress;
     Results bad = Results::array();
     std::int64_t images = 0;
     for (const std::string& split : dataset_splits(source)) {
       const auto dataset = open_dataset(source, split);
-      check_split(*dataset, "checking " + split, progress, bad);
+      check_split(*dataset, "checking " + split, bad);
       images += dataset->size();
     }
-    progress.clear();
     for (const auto& entry : bad) std::cout << "  " << entry["reason"].get<std::string>() << '\n';
     std::cout << images << " images, " << bad.size() << " of them broken\n";
     return {{"images", images}, {"bad", bad}};
   }
 
  private:
-  static void check_split(const Dataset& dataset, const std::string& label, Progress& progress,
-                          Results& bad) {
+  static void check_split(const Dataset& dataset, const std::string& label, Results& bad) {
+    ProgressBar bar(label);
     constexpr std::int64_t kBlock = 256;
     for (std::int64_t begin = 0; begin < dataset.size(); begin += kBlock) {
       const std::int64_t end = std::min(begin + kBlock, dataset.size());
@@ -112,7 +110,7 @@ class CheckCommand : public Command {
         const std::string& reason = reasons[static_cast<std::size_t>(i - begin)];
         if (!reason.empty()) bad.push_back({{"file", dataset.name(i)}, {"reason", reason}});
       }
-      progress.show({.label = label, .done = end, .total = dataset.size(), .detail = {}});
+      bar.show(end, dataset.size());
     }
   }
 

@@ -1,5 +1,4 @@
 // invp data pack: a split as one file that training reads fastest.
-#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -79,20 +78,9 @@ class PackCommand : public Command {
     if (dataset.size() > 0) dataset.fetch(0, first);
     // Small pictures gain nothing from JPEG and would lose their exact values.
     if (!first.is_encoded() && !declared_->given("quality")) options.raw = true;
-    Progress progress;
-    Pace pace;
-    const auto start = std::chrono::steady_clock::now();
-    return write_pack(dataset, file, options, [&](std::int64_t done, std::int64_t total) {
-      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      pace.update(static_cast<double>(done), elapsed.count());
-      const double rate = pace.per_second();
-      progress.show({.label = "packing " + split,
-                     .done = done,
-                     .total = total,
-                     .detail = {},
-                     .per_second = rate,
-                     .seconds_left = rate > 0 ? static_cast<double>(total - done) / rate : -1});
-    });
+    ProgressBar bar("packing " + split);
+    return write_pack(dataset, file, options,
+                      [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
   }
 
   static void add(Results& results, const std::filesystem::path& file, const PackReport& report) {

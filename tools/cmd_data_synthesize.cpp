@@ -39,11 +39,11 @@ class SynthesizeCommand : public Command {
   Results run() override {
     set_num_threads(threads_);
     config_.set.seed = static_cast<std::uint64_t>(seed_);
-    Progress progress;
-    synthesize(dir_, config_, [&](std::int64_t done, std::int64_t total) {
-      progress.show({.label = "drawing", .done = done, .total = total, .detail = {}});
-    });
-    progress.clear();
+    {
+      ProgressBar bar("drawing");
+      synthesize(dir_, config_,
+                 [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
+    }
     const std::int64_t images = config_.train + config_.val;
     std::cout << dir_ << ": " << config_.train << " training and " << config_.val
               << " validation images of " << config_.set.classes << " classes, " << config_.set.size

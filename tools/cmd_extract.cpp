@@ -1,10 +1,9 @@
 // invp extract: the features of a split.
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/core/stopwatch.h"
 #include "engine/files/safetensors.h"
-#include "invp/embed.h"
 #include "invp/report/progress.h"
 #include "tools/checkpoint_network.h"
 #include "tools/command.h"
@@ -49,31 +48,11 @@ class ExtractCommand : public Command {
     const FeatureLayer layer = parsed_layer(*network);
     const auto dataset = open_dataset(source, split_);
     announce(compute);
-    Progress progress;
-    Pace pace;
-    const auto start = std::chrono::steady_clock::now();
-    const auto seconds = [&] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    };
-    const Features features = embed(
-        *network, *dataset,
-        {.pipeline = evaluation_pipeline(network_, network->config()),
-         .layer = layer,
-         .batch_size = network_.batch_size,
-         .workers = worker_count(data_)},
-        [&](std::int64_t done, std::int64_t total) {
-          pace.update(static_cast<double>(done), seconds());
-          const double rate = pace.per_second();
-          progress.show({.label = "features",
-                         .done = done,
-                         .total = total,
-                         .detail = {},
-                         .per_second = rate,
-                         .seconds_left = rate > 0 ? static_cast<double>(total - done) / rate : -1});
-        });
-    progress.clear();
+    const Stopwatch stopwatch;
+    const Features features =
+        features_of(*network, *dataset, layer, network_, worker_count(data_), "features");
     const auto images = static_cast<std::int64_t>(features.indices.size());
-    const double rate = static_cast<double>(images) / seconds();
+    const double rate = static_cast<double>(images) / stopwatch.seconds();
     write_safetensors(to_,
                       TensorFile{.tensors = {{"features", features.features},
                                              {"labels", Tensor::from(features.labels, {images})},

@@ -64,7 +64,7 @@ class FinetuneCommand : public Command {
                          .epochs = config.epochs,
                          .rates = finetune_rates(config),
                          .evaluate_every = settings_.evaluate_every(),
-                         .shown = shown_measures(config.protocol, all->kind()),
+                         .shown = shown_measures(config.protocol, all->origin()),
                          .identity = identity(chosen, *network)};
     apply(run, how);
     how.resume = checkpoint_to_resume(run.out, run.resume, reporter);

@@ -1,11 +1,10 @@
 // invp knn: weighted kNN of the validation split.
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/memory.h"
+#include "engine/core/stopwatch.h"
 #include "engine/files/weights.h"
-#include "invp/embed.h"
 #include "invp/knn.h"
 #include "invp/report/progress.h"
 #include "tools/checkpoint_network.h"
@@ -65,17 +64,15 @@ class KnnCommand : public Command {
     announce(compute);
     Features known = bank_of_checkpoint(*train);
     const bool from_bank = known.features.defined();
-    if (!from_bank) known = features_of(*network, *train, "features of train");
-    const Features queries = features_of(*network, *validation, "features of val");
+    if (!from_bank) known = embeddings(*network, *train, "features of train");
+    const Features queries = embeddings(*network, *validation, "features of val");
     const Tensor bank = on_device(known.features, compute.device);
 
     knn_.classes = static_cast<std::int64_t>(train->classes().size());
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch stopwatch;
     const std::vector<std::vector<KnnAccuracy>> accuracy =
         knn_classify_each(queries.features, queries.labels, bank, known.labels, ks_, knn_);
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const double rate = static_cast<double>(queries.labels.size()) / seconds;
+    const double rate = static_cast<double>(queries.labels.size()) / stopwatch.seconds();
     std::cout << queries.labels.size() << " queries against " << known.labels.size()
               << (from_bank ? " rows of the bank, " : " features of the training split, ")
               << format_rate(rate) << " queries/s\n"
@@ -136,16 +133,9 @@ class KnnCommand : public Command {
     return features;
   }
 
-  Features features_of(ResNet& network, const Dataset& dataset, const char* label) const {
-    Progress progress;
-    return embed(network, dataset,
-                 {.pipeline = evaluation_pipeline(network_, network.config()),
-                  .layer = parse_feature_layer("head", network),
-                  .batch_size = network_.batch_size,
-                  .workers = worker_count(data_)},
-                 [&](std::int64_t done, std::int64_t total) {
-                   progress.show({.label = label, .done = done, .total = total, .detail = {}});
-                 });
+  Features embeddings(ResNet& network, const Dataset& dataset, const char* label) const {
+    return features_of(network, dataset, {FeatureLayer::kHead}, network_, worker_count(data_),
+                       label);
   }
 
   CheckpointOptions network_;

@@ -1,11 +1,11 @@
 // invp tsne: features on a map.
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "data/encode.h"
+#include "engine/core/stopwatch.h"
 #include "engine/files/safetensors.h"
 #include "invp/report/curves.h"
 #include "invp/report/html/html.h"
@@ -23,10 +23,6 @@ namespace invp {
 namespace {
 
 constexpr std::int64_t kAgreementNeighbours = 10;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// One map, drawn or not yet.
 struct Map {
@@ -94,28 +90,24 @@ class TsneCommand : public Command {
   Map mapped(TsneInput input, const Compute& compute, std::size_t number) const {
     Map map{.input = std::move(input)};
     const TsneConfig config = settings_.resolve(map.input.features.dim(1), compute.seed);
-    Progress progress;
-    Pace pace;
-    const auto start = std::chrono::steady_clock::now();
+    std::optional<ProgressBar> bar;
+    const Stopwatch stopwatch;
+    std::optional<TsnePhase> phase;
     double kl = std::nan("");
     map.result = tsne(map.input.features, config, [&](const TsneProgress& now) {
       const bool descent = now.phase == TsnePhase::kDescent;
       if (std::isfinite(now.kl)) kl = now.kl;
-      pace.update(static_cast<double>(now.done), seconds_since(start));
-      if (now.done == now.total && !descent) pace = Pace();
-      const double rate = pace.per_second();
-      progress.show(
-          {.label = descent ? "t-SNE" : "neighbours",
-           .done = now.done,
-           .total = now.total,
-           .detail = descent && std::isfinite(kl) ? "KL " + formatted("%.3f", kl) : std::string(),
-           .per_second = rate,
-           .unit = descent ? "iterations" : "points",
-           .seconds_left = rate > 0 ? static_cast<double>(now.total - now.done) / rate : -1});
+      if (!phase || *phase != now.phase) {
+        phase = now.phase;
+        bar.reset();
+        descent ? bar.emplace("t-SNE", "iterations") : bar.emplace("neighbours", "points");
+      }
+      bar->show(now.done, now.total,
+                descent && std::isfinite(kl) ? "KL " + formatted("%.3f", kl) : std::string());
       return StopSignal::received() == 0;
     });
-    map.seconds = seconds_since(start);
-    progress.clear();
+    map.seconds = stopwatch.seconds();
+    bar.reset();
     if (!map.result.points.defined()) return map;
     map.agreement = label_agreement(map.result.points, map.input.labels,
                                     std::min(kAgreementNeighbours, map.result.points.dim(0) - 1));

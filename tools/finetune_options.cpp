@@ -124,7 +124,7 @@ std::unique_ptr<ResNet> FinetuneOptions::network(std::int64_t classes) {
 void FinetuneOptions::resolve_images(const Options& options, const Dataset& train,
                                      const ResNet& network) {
   config_.augment = augment_.preset() == "auto"
-                        ? augment_.resolve(options, images_of(config_.protocol, train.kind(),
+                        ? augment_.resolve(options, images_of(config_.protocol, train.origin(),
                                                               network.config().arch))
                         : augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);

@@ -102,7 +102,8 @@ void LinearOptions::declare(Options& options) {
 }
 
 LinearProtocol LinearOptions::fill_in(const Options& options, const ResNet& network) {
-  const std::string format = resolve_format(data_source(data_));
+  std::string format = resolve_format(data_source(data_));
+  if (format == "pack") format = open_train()->origin();
   const LinearProtocol protocol = protocol_named(protocol_, format);
   protocol_ = name_of(protocol);
   const LinearDefaults defaults = linear_defaults(protocol, format);

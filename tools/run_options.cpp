@@ -1,7 +1,7 @@
 #include "tools/run_options.h"
 
 #include "engine/core/error.h"
-#include "invp/pretrain.h"
+#include "invp/run_folder.h"
 #include "tools/stop_signal.h"
 
 namespace invp {

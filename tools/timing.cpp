@@ -1,27 +1,25 @@
 #include "tools/timing.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "engine/core/memory.h"
+#include "engine/core/stopwatch.h"
 #include "tools/table.h"
 
 namespace invp {
 
 Timing measure(const Repeats& repeats, const std::function<void()>& body,
                const std::function<void()>& prepare) {
-  using Clock = std::chrono::steady_clock;
   std::vector<double> times;
   for (int i = 0; i < repeats.warmups + repeats.measured; ++i) {
     if (prepare) prepare();
     synchronize(repeats.device);
-    const Clock::time_point start = Clock::now();
+    const Stopwatch stopwatch;
     body();
     synchronize(repeats.device);
-    if (i >= repeats.warmups)
-      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    if (i >= repeats.warmups) times.push_back(1e3 * stopwatch.seconds());
   }
   std::sort(times.begin(), times.end());
   const std::size_t middle = times.size() / 2;

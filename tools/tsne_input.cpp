@@ -7,8 +7,6 @@
 #include "data/subset.h"
 #include "engine/core/random.h"
 #include "engine/files/safetensors.h"
-#include "invp/embed.h"
-#include "invp/report/progress.h"
 
 namespace invp {
 
@@ -123,16 +121,8 @@ TsneInput TsneInputs::from_network(const std::string& checkpoint, const Dataset&
   } catch (const Error& error) {
     throw UsageError(message("--layer: ", error.what()));
   }
-  Progress progress;
   Features features =
-      embed(*network, dataset,
-            {.pipeline = evaluation_pipeline(options, network->config()),
-             .layer = layer,
-             .batch_size = options.batch_size,
-             .workers = worker_count(data_)},
-            [&](std::int64_t done, std::int64_t total) {
-              progress.show({.label = "features", .done = done, .total = total, .detail = {}});
-            });
+      features_of(*network, dataset, layer, options, worker_count(data_), "features");
   return {.name = std::filesystem::path(checkpoint).stem().string(),
           .features = features.features,
           .labels = std::move(features.labels),

@@ -1,26 +1,20 @@
 #include "invp/protocols/supervised_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <deque>
 
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
 #include "engine/core/recorded_work.h"
-#include "engine/files/atomic_file.h"
+#include "engine/core/stopwatch.h"
 #include "engine/files/plan_file.h"
 #include "invp/protocols/supervised_checkpoint.h"
+#include "invp/run_folder.h"
 
 namespace invp {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class SupervisedRun {
  public:
@@ -30,6 +24,7 @@ class SupervisedRun {
         batches_(batches),
         task_(task),
         observer_(observer),
+        folder_(config.out),
         losses_(task.loss_names()) {
     position_.loss_sums.resize(losses_.size());
   }
@@ -51,14 +46,9 @@ class SupervisedRun {
   std::vector<Measure> evaluate();
   bool note_best(const std::vector<Measure>& measures);
   void save(const std::string& name);
-  void write_skipped_images();
-  void count_time();
-  void tell_of_wait(const EpochReport& report);
+  void count_time() { position_.seconds += clock_.lap(); }
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   double rate(int epoch) const { return config_.rates.front()(epoch); }
-  std::filesystem::path checkpoint(const std::string& name) const {
-    return config_.out / "checkpoints" / (name + ".safetensors");
-  }
 
   // On a GPU steps are queued: the host reads their losses twice a second, and keeps no further
   // ahead of the device than this.
@@ -69,19 +59,20 @@ class SupervisedRun {
   BatchSource& batches_;
   SupervisedTask& task_;
   RunObserver& observer_;
+  const RunFolder folder_;
   const std::vector<std::string> losses_;
   SupervisedPosition position_;
-  Clock::time_point counted_;  ///< up to here the epoch's seconds are in position_
+  Stopwatch clock_;  ///< runs on from what position_ has of the epoch's seconds
   std::vector<Queued> queued_;
   std::deque<DeviceMark> ends_;  ///< of the steps that may be under way
-  Clock::time_point reported_ = Clock::now();
-  Clock::time_point last_save_ = Clock::now();
-  bool told_of_wait_ = false;
+  Stopwatch since_report_;
+  Stopwatch since_save_;
+  DataWaitAdvice advice_;
 };
 
 SupervisedResult SupervisedRun::run() {
   start();
-  SupervisedResult result{.checkpoint = checkpoint("last")};
+  SupervisedResult result{.checkpoint = folder_.checkpoint("last")};
   if (position_.epoch > config_.epochs) {
     observer_.note("nothing left to train: the run is finished");
     result.last = {.epoch = config_.epochs,
@@ -94,7 +85,7 @@ SupervisedResult SupervisedRun::run() {
   result.finished = position_.epoch > config_.epochs;
   if (!result.finished) {
     save("last");
-    write_skipped_images();
+    folder_.write_skipped_images(batches_.bad_images());
   }
   result.epoch = position_.epoch - 1;
   result.global_step = position_.global_step;
@@ -103,7 +94,7 @@ SupervisedResult SupervisedRun::run() {
 }
 
 void SupervisedRun::start() {
-  std::filesystem::create_directories(config_.out / "checkpoints");
+  folder_.create();
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
   if (config_.resume) {
@@ -130,7 +121,7 @@ bool SupervisedRun::train_epoch() {
       report_steps();
       return false;
     }
-    counted_ = Clock::now();
+    clock_.restart();
     const double waited = batches_.wait_seconds();
     const std::optional<Batch> batch = batches_.next();
     if (!batch) return true;
@@ -138,7 +129,7 @@ bool SupervisedRun::train_epoch() {
     train_step(*batch);
     count_time();
     const bool due = config_.save_steps > 0 ? position_.step % config_.save_steps == 0
-                                            : seconds_since(last_save_) > 60 * config_.save_minutes;
+                                            : since_save_.seconds() > 60 * config_.save_minutes;
     if (due) {
       report_steps();
       save("last");
@@ -167,7 +158,7 @@ void SupervisedRun::train_step(const Batch& batch) {
 }
 
 bool SupervisedRun::reports_are_due() const {
-  return task_.device() == kCpu || seconds_since(reported_) > kSecondsBetweenReports;
+  return task_.device() == kCpu || since_report_.seconds() > kSecondsBetweenReports;
 }
 
 void SupervisedRun::report_steps() {
@@ -181,7 +172,7 @@ void SupervisedRun::report_steps() {
       CHECK(std::isfinite(values[i]), "the ", losses_[i], " is ", values[i], " at epoch ",
             report.epoch, ", step ", report.step,
             ": training stops. Lower the learning rate; checkpoints of before are in ",
-            checkpoint("last").parent_path().string());
+            folder_.checkpoints().string());
       position_.loss_sums[i] += static_cast<double>(values[i]) * static_cast<double>(report.images);
       if (i > 0) report.measures.push_back({losses_[i], values[i]});
     }
@@ -191,7 +182,7 @@ void SupervisedRun::report_steps() {
     observer_.step_finished(report);
   }
   queued_.clear();
-  reported_ = Clock::now();
+  since_report_.restart();
 }
 
 // Evaluation, report and checkpoints; moves the position to the start of the next epoch.
@@ -223,14 +214,14 @@ EpochReport SupervisedRun::finish_epoch() {
                .last_loss = report.loss,
                .best = position_.best};
   observer_.epoch_finished(report);
-  tell_of_wait(report);
-  write_skipped_images();
+  DataWait wait = batches_.reading();
+  wait.share = report.data_wait;
+  advice_.note(wait, batches_.wait_seconds(), observer_);
+  folder_.write_skipped_images(batches_.bad_images());
   save("last");
   if (best) save("best");
   if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last)) {
-    std::string number = std::to_string(epoch);
-    number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
-    save("epoch-" + number);
+    save(epoch_checkpoint_name(epoch));
   }
   return report;
 }
@@ -256,37 +247,10 @@ bool SupervisedRun::note_best(const std::vector<Measure>& measures) {
 }
 
 void SupervisedRun::save(const std::string& name) {
-  const std::filesystem::path path = checkpoint(name);
+  const std::filesystem::path path = folder_.checkpoint(name);
   save_supervised(path, task_, position_, config_.identity);
-  last_save_ = Clock::now();
+  since_save_.restart();
   observer_.checkpoint_written(path.string());
-}
-
-void SupervisedRun::write_skipped_images() {
-  const std::vector<BadImage> images = batches_.bad_images();
-  if (images.empty()) return;
-  std::string text = "file\treason\n";
-  for (const BadImage& image : images) text += image.file + "\t" + image.reason + "\n";
-  write_file(config_.out / "skipped-images.tsv", text);
-}
-
-void SupervisedRun::count_time() {
-  const Clock::time_point now = Clock::now();
-  position_.seconds += std::chrono::duration<double>(now - counted_).count();
-  counted_ = now;
-}
-
-// Once a run, and not for what is lost while it starts up.
-void SupervisedRun::tell_of_wait(const EpochReport& report) {
-  constexpr double kStartUp = 1;  // second
-  if (told_of_wait_ || report.data_wait <= kDataWaitWorthAWord ||
-      batches_.wait_seconds() < kStartUp) {
-    return;
-  }
-  told_of_wait_ = true;
-  DataWait wait = batches_.reading();
-  wait.share = report.data_wait;
-  observer_.note(data_wait_advice(wait));
 }
 
 }  // namespace

@@ -142,4 +142,16 @@ void Pace::update(double done, double seconds) {
   last_seconds_ = seconds;
 }
 
+void ProgressBar::show(std::int64_t done, std::int64_t total, const std::string& detail) {
+  pace_.update(static_cast<double>(done), stopwatch_.seconds());
+  const double rate = pace_.per_second();
+  progress_.show({.label = label_,
+                  .done = done,
+                  .total = total,
+                  .detail = detail,
+                  .per_second = rate,
+                  .unit = unit_,
+                  .seconds_left = rate > 0 ? static_cast<double>(total - done) / rate : -1});
+}
+
 }  // namespace invp

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <string>
 
+#include "engine/core/stopwatch.h"
+
 namespace invp {
 
 /// "0.4 s", "14 s", "3:07", "2:05:33"
@@ -67,6 +69,25 @@ class Pace {
   double last_seconds_ = 0;
   double work_ = 0;
   double weight_ = 0;
+};
+
+/// A bar of its own for one piece of work, with its pace. Goes away with the object.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::string label, const char* unit = "images")
+      : label_(std::move(label)), unit_(unit) {}
+  ~ProgressBar() { progress_.clear(); }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void show(std::int64_t done, std::int64_t total, const std::string& detail = {});
+
+ private:
+  std::string label_;
+  const char* unit_;
+  Progress progress_;
+  Pace pace_;
+  Stopwatch stopwatch_;
 };
 
 }  // namespace invp

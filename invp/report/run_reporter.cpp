@@ -78,8 +78,7 @@ void RunReporter::run_started(const RunPlan& plan) {
 }
 
 void RunReporter::step_finished(const StepReport& report) {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-  pace_.update(static_cast<double>(report.global_step), elapsed.count());
+  pace_.update(static_cast<double>(report.global_step), stopwatch_.seconds());
   const double steps_a_second = pace_.per_second();
   const double steps_left =
       static_cast<double>((plan_.epochs - report.epoch + 1) * plan_.steps_per_epoch - report.step);

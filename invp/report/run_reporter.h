@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/core/stopwatch.h"
 #include "invp/observer.h"
 #include "invp/report/metrics_writer.h"
 #include "invp/report/progress.h"
@@ -47,7 +48,7 @@ class RunReporter : public RunObserver {
   std::unique_ptr<TensorBoardWriter> events_;
   RunPlan plan_;
   Pace pace_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Stopwatch stopwatch_;
   bool heading_printed_ = false;
 };
 

@@ -325,6 +325,7 @@ TEST_F(PackTest, HeadersThatLieAreRefused) {
       [](PackHeader& h) { h.classes = 4'000'000; },
       [](PackHeader& h) { h.encoding = static_cast<PackEncoding>(2); },
       [](PackHeader& h) { h.file_bytes = 10; },
+      [](PackHeader& h) { h.presences = 1; },
   };
   for (std::size_t i = 0; i < lies.size(); ++i) {
     folder_.write("train.pack", whole);

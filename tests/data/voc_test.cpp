@@ -3,9 +3,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <array>
 
 #include "data/open_dataset.h"
+#include "data/pack_dataset.h"
+#include "data/pack_writer.h"
 #include "data/places205.h"
 #include "data/ten_crops.h"
 #include "data/transform.h"
@@ -136,6 +139,20 @@ TEST(Voc, RefusesAPictureOfNothing) {
   EXPECT_THAT(kit.error(), AllOf(HasSubstr("000007"), HasSubstr("no class")));
 }
 
+TEST(Voc, KeepsInAPackWhatItsPicturesShow) {
+  const Devkit kit("trainval");
+  const auto set = open_voc(kit.year(), "trainval");
+  const TempFolder folder;
+  write_pack(*set, folder / "train.pack", {.raw = true}, [](std::int64_t, std::int64_t) {});
+  const auto pack = open_pack(folder / "train.pack");
+  EXPECT_EQ(pack->origin(), "voc");
+  ASSERT_EQ(pack->size(), 3);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(std::ranges::equal(pack->presences(i), set->presences(i))) << i;
+    EXPECT_EQ(pack->load(i), set->load(i));
+  }
+}
+
 TEST(Places205, ReadsTheArchivesAndTheListsFolders) {
   const TempFolder folder;
   const std::string images = "data/vision/torralba/deeplearning/images256/";
@@ -192,6 +209,11 @@ TEST(TenCropsOf, ArePicturesOfTheirOwn) {
     const std::vector<Image> expected = ten_crop(resize_shorter(set->load(i), 6), 4);
     for (std::int64_t k = 0; k < 10; ++k)
       EXPECT_EQ(crops.load(10 * i + k), expected[static_cast<std::size_t>(k)]) << i << ' ' << k;
+  }
+  Sample reused;
+  for (const std::int64_t index : {0, 1, 9, 10, 19, 2, 12}) {
+    crops.fetch(index, reused);
+    EXPECT_EQ(reused.drawn, crops.load(index)) << index;
   }
   EXPECT_THROW(TenCrops(*set, 3, 4), Error);
 }

@@ -16,6 +16,7 @@
 #include "engine/files/safetensors.h"
 #include "invp/checkpoint.h"
 #include "invp/data_wait.h"
+#include "invp/run_folder.h"
 #include "tests/support/devices.h"
 #include "tests/support/recorder.h"
 #include "tests/support/temp_folder.h"

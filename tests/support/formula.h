@@ -24,8 +24,9 @@ inline std::vector<float> uniform(std::uint64_t stream, std::int64_t count, floa
   return values;
 }
 
-/// Every tensor of the state by its rank among the sorted names, in torchvision's layout.
-inline void fill(ResNet& network) {
+/// Every tensor of the state by its rank among the sorted names, in torchvision's layout. `gain`:
+/// of the convolutions' weights.
+inline void fill(ResNet& network, float gain = 1) {
   TensorFile state = pytorch_state(network);
   std::ranges::sort(state.tensors, {}, [](const auto& item) { return item.first; });
   std::uint64_t stream = 0;
@@ -34,6 +35,7 @@ inline void fill(ResNet& network) {
     if (name.ends_with("num_batches_tracked")) continue;
     std::vector<float> values = uniform(stream, tensor.numel());
     const double bound =
+        (tensor.rank() == 4 ? gain : 1.0F) *
         std::sqrt(3.0 * static_cast<double>(tensor.dim(0)) / static_cast<double>(tensor.numel()));
     for (float& value : values) {
       if (name.ends_with("running_var") || (name.ends_with("weight") && tensor.rank() == 1)) {

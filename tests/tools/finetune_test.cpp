@@ -2,22 +2,16 @@
 // resumed, and what it refuses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 
-#include "tests/tools/program.h"
+#include "tests/tools/run_test.h"
 
 namespace invp::testing {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 // Six epochs of 6 steps.
@@ -26,35 +20,9 @@ constexpr const char* kRun =
     "--synthetic-classes 4 --image-size 16 --from-scratch --arch resnet18-cifar --width 4 "
     "--epochs 6 --batch-size 16 --milestones 2,4 --save-steps 1 --threads 1 --workers 1 --json ";
 
-class Finetune : public ::testing::Test {
+class Finetune : public RunTest {
  protected:
-  std::string out(const std::string& name) const { return scratch_ / name; }
-  std::string last(const std::string& name) const {
-    return out(name) + "/checkpoints/last.safetensors";
-  }
-  Outcome train(const std::string& name, const std::string& more = "") const {
-    return run_invp(kRun + ("--out " + out(name) + " " + more));
-  }
-  /// Ends the run once it has written a checkpoint; its exit code, or 128 + the signal that ended
-  /// it.
-  int interrupted(const std::string& name, int signal) const {
-    const std::string command =
-        "exec " + std::string(INVP_BINARY) + " " + kRun + "--out " + out(name) + " >/dev/null 2>&1";
-    const pid_t child = fork();
-    if (child == 0) {
-      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-      _exit(127);
-    }
-    int status = 0;
-    while (!fs::exists(last(name)) && waitpid(child, &status, WNOHANG) != child)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    kill(child, signal);
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  Scratch scratch_;
+  Finetune() : RunTest(kRun) {}
 };
 
 TEST_F(Finetune, KilledAndInterruptedItEndsInTheSameBytes) {
@@ -70,7 +38,7 @@ TEST_F(Finetune, KilledAndInterruptedItEndsInTheSameBytes) {
   EXPECT_THAT(read_all(out("whole") + "/curves.svg"), HasSubstr("Accuracy"));
   for (const int signal : {SIGKILL, SIGTERM, SIGINT}) {
     const std::string name = "signal" + std::to_string(signal);
-    EXPECT_EQ(interrupted(name, signal), 128 + signal);
+    EXPECT_EQ(interrupted(name, "", signal), 128 + signal);
     const Outcome end = train(name, "--resume auto");
     ASSERT_EQ(end.code, 0) << end.err;
     EXPECT_TRUE(read_all(last(name)) == expected) << "the resumed run ended in other bytes";

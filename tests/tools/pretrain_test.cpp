@@ -1,10 +1,8 @@
 // What `invp pretrain` must survive: kill -9 at any moment, signals, a full disk, damaged
 // checkpoints, a loss that is not finite.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -16,7 +14,7 @@
 
 #include "engine/core/random.h"
 #include "tests/support/devices.h"
-#include "tests/tools/program.h"
+#include "tests/tools/run_test.h"
 
 namespace invp::testing {
 namespace {
@@ -34,53 +32,9 @@ constexpr const char* kRun =
     "--hard-positives 8 --warm-epochs 1 --knn-k 10 --save-steps 1 --seed 3 --threads 1 --workers "
     "2 ";
 
-class Pretrain : public ::testing::Test {
+class Pretrain : public RunTest {
  protected:
-  std::string out(const std::string& name) const { return scratch_ / name; }
-  std::string last(const std::string& name) const {
-    return out(name) + "/checkpoints/last.safetensors";
-  }
-  Outcome train(const std::string& name, const std::string& more = "") const {
-    return run_invp(kRun + ("--out " + out(name) + " " + more));
-  }
-
-  /// Starts the run, waits until it has written a checkpoint (if it is to) and `more_time`, sends
-  /// the signal, and says how the program ended: its exit code, or 128 + the signal that ended it.
-  int interrupted(const std::string& name, const std::string& more, int signal,
-                  bool after_checkpoint, std::chrono::milliseconds more_time) const {
-    const std::string command =
-        "exec " + std::string(INVP_BINARY) + " " + kRun + "--out " + out(name) + " " + more;
-    const auto before = written(name);
-    const pid_t child = fork();
-    if (child == 0) {
-      const int nowhere = open("/dev/null", O_WRONLY);
-      dup2(nowhere, STDOUT_FILENO);
-      dup2(nowhere, STDERR_FILENO);
-      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-      _exit(127);
-    }
-    int status = 0;
-    while (after_checkpoint && written(name) == before) {
-      if (waitpid(child, &status, WNOHANG) == child) return code_of(status);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    std::this_thread::sleep_for(more_time);
-    kill(child, signal);
-    waitpid(child, &status, 0);
-    return code_of(status);
-  }
-
- private:
-  static int code_of(int status) {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-  /// When the run's last checkpoint was written.
-  fs::file_time_type written(const std::string& name) const {
-    std::error_code none_yet;
-    return fs::last_write_time(last(name), none_yet);
-  }
-
-  Scratch scratch_;
+  Pretrain() : RunTest(kRun) {}
 };
 
 TEST_F(Pretrain, KilledAtAnyMomentItEndsInTheSameBytes) {

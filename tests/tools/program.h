@@ -32,14 +32,18 @@ class Scratch : public TempFolder {
   }
 };
 
+/// The exit code, or 128 + the signal that ended the program.
+inline int exit_code(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 /// `invp ARGUMENTS`, split by the shell.
 inline Outcome run_invp(const std::string& arguments) {
   const Scratch scratch;
   const std::string command = std::string(INVP_BINARY) + " " + arguments + " >" +
                               (scratch / "out") + " 2>" + (scratch / "err");
   const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-          read_all(scratch / "out"), read_all(scratch / "err")};
+  return {exit_code(status), read_all(scratch / "out"), read_all(scratch / "err")};
 }
 
 }  // namespace invp::testing
