@@ -1,14 +1,29 @@
 # One static library per top-level folder, with the warnings, the include rule and the instruction set all of them share.
 
-# invp_library(NAME USES LIB... SOURCES FILE...)
+# For code that waits for kernels, disks and people: compiled far more often than it is waited for. Under the sanitizers -O1 takes three
+# times as long to compile as -O0.
+if(INVP_SANITIZE)
+  set(INVP_LITTLE_OPTIMIZATION -O0)
+else()
+  set(INVP_LITTLE_OPTIMIZATION -O1)
+endif()
+
+# invp_library(NAME USES LIB... BOOKKEEPING REGEX SOURCES FILE...)
+# Sources that match BOOKKEEPING are optimised little.
 # The folder's sources see the headers of their own folder and of what they USE and of nothing else: an include against the
 # arrows engine <- layers <- invp, engine <- optim <- invp, data <- invp does not build.
 function(invp_library name)
-  cmake_parse_arguments(ARG "" "" "USES;LINKS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "BOOKKEEPING" "USES;LINKS;SOURCES" ${ARGN})
+  if(ARG_BOOKKEEPING)
+    set(bookkeeping ${ARG_SOURCES})
+    list(FILTER bookkeeping INCLUDE REGEX "${ARG_BOOKKEEPING}")
+    set_source_files_properties(${bookkeeping} PROPERTIES COMPILE_OPTIONS ${INVP_LITTLE_OPTIMIZATION})
+  endif()
   add_library(invp_${name} STATIC ${ARG_SOURCES})
   invp_compile_options(invp_${name})
-  # Headers are reached as "folder/file.h" through a directory that holds one link: the folder itself.
-  set(view ${CMAKE_BINARY_DIR}/include/${name})
+  # Headers are reached as "folder/file.h" through a directory that holds one link: the folder itself. It is the same for all
+  # builds, so that ccache knows a file again that the build with CUDA compiles as the one without does.
+  set(view ${CMAKE_SOURCE_DIR}/.cache/include/${name})
   file(MAKE_DIRECTORY ${view})
   file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${name} ${view}/${name} SYMBOLIC)
   target_include_directories(invp_${name} PUBLIC ${view})
@@ -62,7 +77,7 @@ function(invp_test name)
   cmake_parse_arguments(ARG "" "" "USES;SOURCES" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES})
   invp_compile_options(test_${name})
-  target_compile_options(test_${name} PRIVATE -O1)  # tests are compiled far more often than they run
+  target_compile_options(test_${name} PRIVATE ${INVP_LITTLE_OPTIMIZATION})
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   foreach(used IN LISTS ARG_USES)
     target_link_libraries(test_${name} PRIVATE invp_${used})

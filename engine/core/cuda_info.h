@@ -37,16 +37,9 @@ struct CudaInfo {
 };
 
 /// Never throws: a machine without a GPU or a driver is an answer too.
-#ifdef INVP_CUDA
 CudaInfo cuda_info();
 /// Starts the driver on every GPU, which takes a moment and some memory there, and notes what is
 /// free and what goes wrong.
 void try_gpus(CudaInfo& info);
-#else
-inline CudaInfo cuda_info() {
-  return {};
-}
-inline void try_gpus(CudaInfo&) {}
-#endif
 
 }  // namespace invp

@@ -68,4 +68,12 @@ DeviceChoice choose_device(std::string_view wanted, const CudaInfo& cuda) {
   return {{DeviceType::kCuda, number}, message("asked for; ", describe_choice(cuda, gpu))};
 }
 
+#ifndef INVP_CUDA
+void synchronize(Device) {}
+CudaInfo cuda_info() {
+  return {};
+}
+void try_gpus(CudaInfo&) {}
+#endif
+
 }  // namespace invp

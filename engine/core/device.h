@@ -21,11 +21,7 @@ inline constexpr Device kCpu{};
 std::ostream& operator<<(std::ostream& out, Device device);
 
 /// Waits until the device has done all that was asked of it.
-#ifdef INVP_CUDA
 void synchronize(Device device);
-#else
-inline void synchronize(Device) {}
-#endif
 
 /// A device and the reason it was chosen, for line one of every run.
 struct DeviceChoice {

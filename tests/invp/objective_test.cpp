@@ -132,6 +132,10 @@ struct Case {
   double weight = 0.6;
 };
 
+std::ostream& operator<<(std::ostream& out, const Case& test) {
+  return out << test.name;
+}
+
 class ObjectiveCases : public ::testing::TestWithParam<std::tuple<Device, Case>> {};
 
 TEST_P(ObjectiveCases, MatchOracleInBothForms) {

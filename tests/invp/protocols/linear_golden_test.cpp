@@ -65,6 +65,10 @@ struct Form {
   double weight_decay;
 };
 
+std::ostream& operator<<(std::ostream& out, const Form& form) {
+  return out << form.name;
+}
+
 class LinearGolden : public ::testing::TestWithParam<Form> {};
 
 INSTANTIATE_TEST_SUITE_P(Forms, LinearGolden,

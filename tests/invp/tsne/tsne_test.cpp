@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -14,6 +15,13 @@
 #include "tests/support/close.h"
 
 namespace invp {
+
+/// For the names of tests.
+static void PrintTo(TsneMethod method, std::ostream* out) {
+  constexpr std::array kNames = {"auto", "exact", "all_pairs", "barnes_hut", "interpolation"};
+  *out << kNames.at(static_cast<std::size_t>(method));
+}
+
 namespace {
 
 using ::testing::HasSubstr;
@@ -242,7 +250,8 @@ TEST(PrincipalComponents, KeepDistancesAndOrderVariances) {
 class TsneMethods : public ::testing::TestWithParam<TsneMethod> {};
 INSTANTIATE_TEST_SUITE_P(Each, TsneMethods,
                          ::testing::Values(TsneMethod::kExact, TsneMethod::kAllPairs,
-                                           TsneMethod::kBarnesHut, TsneMethod::kInterpolation));
+                                           TsneMethod::kBarnesHut, TsneMethod::kInterpolation),
+                         ::testing::PrintToStringParamName());
 
 TEST_P(TsneMethods, SeparateClustersAndAgreeOnTheDivergence) {
   const Tensor features = clusters(400, 8, 8);
