@@ -67,7 +67,7 @@ function(invp_compile_options target)
   # Kernels that want it say so with std::fma or a pragma.
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
   if(INVP_SANITIZE)
-    # Null pointers the address sanitizer finds as well, and the check before every access is a third of the compile time.
+    # Null pointers the address sanitizer finds as well, and these checks before every access are a third of the compile time.
     target_compile_options(${target} PRIVATE -fsanitize=${INVP_SANITIZE} -fno-sanitize=null,vptr -fno-omit-frame-pointer
       -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${INVP_SANITIZE})

@@ -3,8 +3,16 @@
 #include <cmath>
 
 #include "engine/core/error.h"
+#include "engine/core/parallel.h"
 
 namespace invp {
+
+DataWait reading_of(const Dataset& dataset, int workers) {
+  return {.workers = workers,
+          .cores = usable_cores(),
+          .packed = dataset.kind() == "pack",
+          .storage = dataset.storage()};
+}
 
 std::string data_wait_advice(const DataWait& wait) {
   std::string ways;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "data/dataset.h"
 #include "invp/observer.h"
 
 namespace invp {
@@ -17,6 +18,9 @@ struct DataWait {
   bool packed = false;       ///< the set is a pack already
   std::string storage = {};  ///< of a pack, in words (Dataset::storage)
 };
+
+/// Of a data set read by so many threads on this machine; share is yet to be filled in.
+DataWait reading_of(const Dataset& dataset, int workers);
 
 /// One line: how much of the time was lost, and what to do about it here.
 std::string data_wait_advice(const DataWait& wait);

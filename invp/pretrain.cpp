@@ -4,7 +4,6 @@
 
 #include "data/batch_feed.h"
 #include "engine/core/memory.h"
-#include "engine/core/parallel.h"
 #include "engine/core/stopwatch.h"
 #include "engine/files/plan_file.h"
 #include "invp/checkpoint.h"
@@ -276,12 +275,9 @@ EpochReport PretrainRun::finish_epoch() {
                .last_loss_ins = report.loss_ins.value_or(0),
                .last_loss_inv = report.loss_inv.value_or(0)};
   observer_.epoch_finished(report);
-  advice_.note({.share = report.data_wait,
-                .workers = config_.workers,
-                .cores = usable_cores(),
-                .packed = train_.kind() == "pack",
-                .storage = train_.storage()},
-               loader_.stats().wait_seconds, observer_);
+  DataWait wait = reading_of(train_, config_.workers);
+  wait.share = report.data_wait;
+  advice_.note(wait, loader_.stats().wait_seconds, observer_);
   tell_of_recording();
   folder_.write_skipped_images(loader_.bad_images());
   save("last");

@@ -43,7 +43,7 @@ class ImageSource final : public BatchSource {
   std::optional<Batch> next() override { return feed_.next(); }
   double wait_seconds() const override { return feed_.stats().wait_seconds; }
   std::vector<BadImage> bad_images() override { return feed_.bad_images(); }
-  DataWait reading() const override;
+  DataWait reading() const override { return reading_of(dataset_, workers_); }
 
  private:
   const Dataset& dataset_;

@@ -32,7 +32,7 @@ struct Case {
 };
 
 // GoogleTest's name.
-void PrintTo(const Case& c, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+void PrintTo(const Case& c, std::ostream* out) {
   *out << c.name;
 }
 

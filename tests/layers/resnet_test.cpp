@@ -48,7 +48,7 @@ struct Network {
 };
 
 // GoogleTest's name.
-void PrintTo(const Network& network, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+void PrintTo(const Network& network, std::ostream* out) {
   *out << network.golden;
 }
 

@@ -33,16 +33,9 @@ TEST_F(Finetune, KilledAndInterruptedItEndsInTheSameBytes) {
     EXPECT_TRUE(results.at(key).is_number());
   EXPECT_EQ(results.at("epoch"), 6);
   EXPECT_EQ(results.at("checkpoint"), last("whole"));
-  const std::string expected = read_all(last("whole"));
   EXPECT_THAT(read_all(out("whole") + "/metrics.jsonl"), HasSubstr("\"mean_per_class\":"));
   EXPECT_THAT(read_all(out("whole") + "/curves.svg"), HasSubstr("Accuracy"));
-  for (const int signal : {SIGKILL, SIGTERM, SIGINT}) {
-    const std::string name = "signal" + std::to_string(signal);
-    EXPECT_EQ(interrupted(name, "", signal), 128 + signal);
-    const Outcome end = train(name, "--resume auto");
-    ASSERT_EQ(end.code, 0) << end.err;
-    EXPECT_TRUE(read_all(last(name)) == expected) << "the resumed run ended in other bytes";
-  }
+  expect_interruptions_change_no_byte("whole");
 }
 
 TEST_F(Finetune, SemiDrawsItsImagesOnceAndTakesLists) {
@@ -64,11 +57,7 @@ TEST_F(Finetune, SemiDrawsItsImagesOnceAndTakesLists) {
 }
 
 TEST_F(Finetune, ItsConfigIsReadBack) {
-  ASSERT_EQ(train("first", "--epochs 1").code, 0);
-  const Outcome again =
-      run_invp("finetune --config " + out("first") + "/config.toml --out " + out("second"));
-  ASSERT_EQ(again.code, 0) << again.err;
-  EXPECT_TRUE(read_all(last("second")) == read_all(last("first")));
+  expect_config_is_read_back();
 }
 
 TEST_F(Finetune, SaysWhatIsMissingOrDoesNotFit) {

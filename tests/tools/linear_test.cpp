@@ -49,14 +49,10 @@ class Linear : public RunTest {
 TEST_F(Linear, KilledAndInterruptedItEndsInTheSameBytes) {
   const Outcome whole = train("whole");
   ASSERT_EQ(whole.code, 0) << whole.err;
-  const std::string expected = read_all(last("whole"));
+  expect_interruptions_change_no_byte("whole");
   for (const int signal : {SIGKILL, SIGTERM, SIGINT}) {
-    const std::string name = "signal" + std::to_string(signal);
-    EXPECT_EQ(interrupted(name, "", signal), 128 + signal);
-    const Outcome end = train(name, "--resume auto");
-    ASSERT_EQ(end.code, 0) << end.err;
-    EXPECT_TRUE(read_all(last(name)) == expected) << "the resumed run ended in other bytes";
-    EXPECT_EQ(read_all(out(name) + "/layers.csv"), read_all(out("whole") + "/layers.csv"));
+    EXPECT_EQ(read_all(out("signal" + std::to_string(signal)) + "/layers.csv"),
+              read_all(out("whole") + "/layers.csv"));
   }
 }
 
@@ -99,11 +95,7 @@ TEST_F(Linear, CachedFeaturesGiveTheSameNetworks) {
 }
 
 TEST_F(Linear, ItsConfigIsReadBack) {
-  ASSERT_EQ(train("first", "--epochs 1").code, 0);
-  const Outcome again =
-      run_invp("linear --config " + out("first") + "/config.toml --out " + out("second"));
-  ASSERT_EQ(again.code, 0) << again.err;
-  EXPECT_TRUE(read_all(last("second")) == read_all(last("first")));
+  expect_config_is_read_back();
 }
 
 TEST_F(Linear, SaysWhatIsMissingOrDoesNotFit) {

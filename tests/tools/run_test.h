@@ -56,6 +56,27 @@ class RunTest : public ::testing::Test {
     return exit_code(status);
   }
 
+  /// Killed, terminated and interrupted among its checkpoints, the run ends as `whole` did.
+  void expect_interruptions_change_no_byte(const std::string& whole) const {
+    const std::string expected = read_all(last(whole));
+    for (const int signal : {SIGKILL, SIGTERM, SIGINT}) {
+      const std::string name = "signal" + std::to_string(signal);
+      EXPECT_EQ(interrupted(name, "", signal), 128 + signal);
+      const Outcome end = train(name, "--resume auto");
+      ASSERT_EQ(end.code, 0) << end.err;
+      EXPECT_TRUE(read_all(last(name)) == expected) << "the resumed run ended in other bytes";
+    }
+  }
+
+  void expect_config_is_read_back() const {
+    ASSERT_EQ(train("first", "--epochs 1").code, 0);
+    const std::string subcommand = command_.substr(0, command_.find(' '));
+    const Outcome again =
+        run_invp(subcommand + " --config " + out("first") + "/config.toml --out " + out("second"));
+    ASSERT_EQ(again.code, 0) << again.err;
+    EXPECT_TRUE(read_all(last("second")) == read_all(last("first")));
+  }
+
  private:
   std::string arguments(const std::string& name, const std::string& more) const {
     return command_ + " --out " + out(name) + " " + more;

@@ -1,0 +1,47 @@
+#include "tools/stop_signal.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+namespace invp {
+namespace {
+
+TEST(StopSignal, IsTheFirstThatCame) {
+  const StopSignal signals;
+  EXPECT_EQ(StopSignal::received(), 0);
+  std::raise(SIGTERM);
+  EXPECT_EQ(StopSignal::received(), SIGTERM);
+}
+
+TEST(StopSignal, AtOnceAgainItIsTheSameRequest) {
+  const StopSignal signals;
+  std::raise(SIGINT);
+  std::raise(SIGINT);
+  std::raise(SIGTERM);
+  EXPECT_EQ(StopSignal::received(), SIGINT);
+}
+
+TEST(StopSignalDeathTest, ASecondLaterItEndsTheProcess) {
+  const auto insist = [](int signal) {
+    const StopSignal signals;
+    std::raise(SIGINT);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1'050));
+    std::raise(signal);
+  };
+  EXPECT_EXIT(insist(SIGINT), ::testing::KilledBySignal(SIGINT), "");
+  EXPECT_EXIT(insist(SIGTERM), ::testing::KilledBySignal(SIGTERM), "");
+}
+
+TEST(StopSignalDeathTest, GoneItLeavesSignalsAsTheyWere) {
+  const auto after = [] {
+    { const StopSignal signals; }
+    std::raise(SIGINT);
+  };
+  EXPECT_EXIT(after(), ::testing::KilledBySignal(SIGINT), "");
+}
+
+}  // namespace
+}  // namespace invp
