@@ -11,7 +11,6 @@ namespace invp::testing {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 std::string tiny_run(const std::string& folder) {
   return "pretrain --format synthetic --synthetic-train 40 --synthetic-val 10 --synthetic-size 16 "
