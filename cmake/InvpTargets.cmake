@@ -84,7 +84,7 @@ function(invp_test name)
     # Undefined behaviour is looked for in what the tests test. Naive loops run for longer than they compile.
     target_compile_options(test_${name} PRIVATE -fno-sanitize=undefined)
     set(loops ${ARG_SOURCES})
-    list(FILTER loops INCLUDE REGEX "^(engine/ops|layers|emulator|invp/tsne)/")
+    list(FILTER loops INCLUDE REGEX "^(engine/ops/|layers/|emulator/|invp/tsne/|data/synthetic)")
     set_source_files_properties(${loops} PROPERTIES COMPILE_OPTIONS -O1)
   endif()
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})

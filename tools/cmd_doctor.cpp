@@ -22,6 +22,7 @@
 #include "engine/core/error.h"
 #include "engine/core/gpu_report.h"
 #include "engine/core/memory.h"
+#include "engine/core/numerics.h"
 #include "engine/core/parallel.h"
 #include "engine/files/plan_file.h"
 #include "tools/command.h"
@@ -110,6 +111,8 @@ std::vector<std::string> missing_things(const GpuReport& gpus) {
   missing.emplace_back(
       "built without AVX2: configure with -DINVP_NATIVE=ON on the machine that will run it");
 #endif
+  if (!multiplies_bf16(kCpu))
+    missing.emplace_back("no AVX-512 here: --precision bf16 is for GPUs only");
   missing.insert(missing.end(), gpus.missing.begin(), gpus.missing.end());
   return missing;
 }

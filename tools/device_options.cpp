@@ -32,8 +32,12 @@ Compute start_compute(const DeviceOptions& device) {
   set_num_threads(device.threads);
   set_numerics({.allow_tf32 = device.precision == "tf32", .deterministic = device.deterministic});
   const DeviceChoice choice = choose_device(device.device);
+  const bool bf16 = device.precision == "bf16";
+  CHECK(!bf16 || multiplies_bf16(choice.device),
+        "--precision bf16: on a CPU its products need AVX-512, which this one does not have; "
+        "--precision fp32 does without");
   return {.device = choice.device,
-          .type = device.precision == "bf16" ? DType::kBF16 : DType::kF32,
+          .type = bf16 ? DType::kBF16 : DType::kF32,
           .seed = static_cast<std::uint64_t>(device.seed),
           .text = message(choice.device, ", ", precision_text(device, choice.device == kCpu), ", ",
                           num_threads(), num_threads() == 1 ? " thread" : " threads"),

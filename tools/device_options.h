@@ -31,7 +31,7 @@ struct Compute {
 };
 
 /// Sets threads and numerics for the whole process. Throws Error with the way out for a device that
-/// is not there.
+/// is not there, or does not have the precision.
 Compute start_compute(const DeviceOptions& device);
 
 /// Line one of a run: "device   cpu, fp32, 2 threads: there is no NVIDIA GPU here".

@@ -1,6 +1,7 @@
 #include "engine/core/numerics.h"
 
 #include <cstdlib>
+#include <oneapi/dnnl/dnnl.hpp>
 
 namespace invp {
 
@@ -25,6 +26,14 @@ void set_numerics(const Numerics& numerics) {
   // (tests/cuda/cudnn_graphs_test.cpp).
   if (!numerics.allow_tf32) setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
 #endif
+}
+
+bool multiplies_bf16(Device device) {
+  if (device != kCpu) return true;
+  // Each set's bits hold those of the sets it includes.
+  const auto has = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  return (has & needed) == needed;
 }
 
 }  // namespace invp

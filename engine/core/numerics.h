@@ -2,6 +2,8 @@
 // whatever stands here.
 #pragma once
 
+#include "engine/core/device.h"
+
 namespace invp {
 
 struct Numerics {
@@ -19,5 +21,8 @@ const Numerics& numerics();
 /// once, at their first use. What they were asked for there before stands unless it would allow
 /// TF32 against `allow_tf32`.
 void set_numerics(const Numerics& numerics);
+
+/// Whether there are products and convolutions in bf16: on every GPU, and on a CPU with AVX-512.
+bool multiplies_bf16(Device device);
 
 }  // namespace invp

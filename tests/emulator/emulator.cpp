@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -57,9 +58,7 @@ namespace {
 constexpr unsigned kWarp = 32;
 constexpr std::size_t kStack = 128 << 10;
 
-enum class State { kIdle, kRunning, kAtBlockBarrier, kAtWarpBarrier, kDone };
-
-/// A stack with a thread of the block on it. Threads that never wait share one.
+/// A stack with a thread of a block on it. Threads that never wait share one.
 struct Fiber {
   void* top = nullptr;  ///< of what it holds, while it does not run
   std::byte* stack = nullptr;
@@ -75,11 +74,37 @@ struct Fiber {
   Fiber& operator=(const Fiber&) = delete;
 };
 
+/// Those that hold nothing, for the next block or launch.
+thread_local std::vector<std::unique_ptr<Fiber>> free_fibers;
+
 struct Warp {
   std::array<Word, kWarp> slots{};
-  unsigned arrived = 0;
+  // Lanes, a bit each:
+  unsigned present = 0;                   ///< have not ended
+  unsigned able = 0;                      ///< have begun and wait for nothing
+  unsigned at_block = 0;                  ///< wait for the block
+  unsigned arrived = 0;                   ///< wait for lanes of the warp
   std::array<unsigned, kWarp> awaited{};  ///< by a lane that arrived: whom it waits for
   unsigned votes = 0;
+
+  unsigned missing(unsigned lanes) const { return lanes & present & ~arrived; }
+
+  void release(unsigned lanes) {
+    able |= arrived & lanes;
+    arrived &= ~lanes;
+  }
+
+  /// Lets go on whom it can: lanes that ended are waited for no more. Was there any?
+  bool release_complete() {
+    bool any = false;
+    for (unsigned left = arrived; left != 0; left &= left - 1) {
+      const auto lane = static_cast<unsigned>(std::countr_zero(left));
+      if ((arrived >> lane & 1) == 0 || missing(awaited[lane]) != 0) continue;
+      release(awaited[lane]);
+      any = true;
+    }
+    return any;
+  }
 };
 
 /// Asynchronous copies that a thread has not waited for.
@@ -117,11 +142,7 @@ struct Copies {
 class Block {
  public:
   Block(dim3 threads, const std::function<void()>& body)
-      : count_(threads.x * threads.y * threads.z),
-        body_(body),
-        states_(count_),
-        on_(count_),
-        copies_(count_) {
+      : count_(threads.x * threads.y * threads.z), body_(body), on_(count_), copies_(count_) {
     warps_.resize((count_ + kWarp - 1) / kWarp);
     blockDim = threads;
     const char* order = std::getenv("INVP_EMULATOR_ORDER");
@@ -132,8 +153,12 @@ class Block {
     blockIdx = block;
     gridDim = blocks;
     shared_.assign(shared_bytes, std::byte{0xCD});
-    std::ranges::fill(states_, State::kIdle);
-    for (Warp& warp : warps_) warp.arrived = 0;
+    for (unsigned w = 0; w < warps_.size(); ++w) {
+      const unsigned lanes = std::min(kWarp, count_ - w * kWarp);
+      Warp& warp = warps_[w];
+      warp.present = ~0U >> (kWarp - lanes);
+      warp.able = warp.at_block = warp.arrived = 0;
+    }
     for (Copies& copies : copies_) copies.open.clear();
     started_ = 0;
     waiting_ = 0;
@@ -148,24 +173,27 @@ class Block {
   Copies& copies() { return copies_[running_]; }
 
   void wait_for_block() {
-    states_[running_] = State::kAtBlockBarrier;
+    warp().able &= ~bit();
+    warp().at_block |= bit();
     ++waiting_;
     yield();
   }
 
   void wait_for_warp(unsigned lanes) {
     Warp& mine = warp();
-    mine.arrived |= 1U << (running_ % kWarp);
-    if (missing(mine, lanes, running_ / kWarp) == 0) {
-      release(mine, lanes, running_ / kWarp);
+    mine.arrived |= bit();
+    if (mine.missing(lanes) == 0) {
+      mine.release(lanes);
       return;
     }
     mine.awaited[running_ % kWarp] = lanes;
-    states_[running_] = State::kAtWarpBarrier;
+    mine.able &= ~bit();
     yield();
   }
 
  private:
+  unsigned bit() const { return 1U << (running_ % kWarp); }
+
   // One turn of every thread that can move. Threads that have not begun are taken by whichever
   // fiber is free.
   void step() {
@@ -174,58 +202,31 @@ class Block {
       resume(*take_fiber());
       moved = true;
     }
-    for (unsigned i = 0; i < count_; ++i) {
-      const unsigned t = reverse_ ? count_ - 1 - i : i;
-      if (states_[t] != State::kRunning || on_[t] == nullptr) continue;
-      resume(*on_[t]);
-      moved = true;
+    for (std::size_t i = 0; i < warps_.size(); ++i) {
+      moved |= step_warp(reverse_ ? warps_.size() - 1 - i : i);
     }
-    for (unsigned w = 0; w < warps_.size(); ++w) {  // lanes that ended are waited for no more
-      Warp& warp = warps_[w];
-      while (warp.arrived != 0) {
-        const unsigned lanes = released(warp, w);
-        if (lanes == 0) break;
-        release(warp, lanes, w);
-        moved = true;
-      }
-    }
+    for (Warp& warp : warps_) moved |= warp.release_complete();
     if (waiting_ > 0 && waiting_ + done_ == count_) {
-      for (unsigned t = 0; t < count_; ++t) {
-        if (states_[t] == State::kAtBlockBarrier) states_[t] = State::kRunning;
-      }
+      for (Warp& warp : warps_) warp.able |= std::exchange(warp.at_block, 0);
       waiting_ = 0;
       moved = true;
     }
     if (!moved) give_up();
   }
 
-  unsigned missing(const Warp& warp, unsigned lanes, unsigned number) const {
-    unsigned missing = lanes & ~warp.arrived;
-    for (unsigned lane = 0; lane < kWarp; ++lane) {
-      const unsigned t = number * kWarp + lane;
-      if (t >= count_ || states_[t] == State::kDone) missing &= ~(1U << lane);
+  bool step_warp(std::size_t w) {
+    const Warp& warp = warps_[w];
+    unsigned turn = ~0U;  // lanes that have not had it
+    bool moved = false;
+    while (const unsigned left = warp.able & turn) {
+      const auto lane =
+          static_cast<unsigned>(reverse_ ? std::bit_width(left) - 1 : std::countr_zero(left));
+      // Whoever is let go by a later lane waits for the next turn.
+      turn = reverse_ ? (1U << lane) - 1 : ~1U << lane;
+      resume(*on_[w * kWarp + lane]);
+      moved = true;
     }
-    return missing;
-  }
-
-  /// Lanes that need wait no longer, of one barrier; 0 if there are none.
-  unsigned released(const Warp& warp, unsigned number) const {
-    for (unsigned lane = 0; lane < kWarp; ++lane) {
-      if ((warp.arrived >> lane & 1) != 0 && missing(warp, warp.awaited[lane], number) == 0) {
-        return warp.awaited[lane];
-      }
-    }
-    return 0;
-  }
-
-  void release(Warp& warp, unsigned lanes, unsigned number) {
-    for (unsigned lane = 0; lane < kWarp; ++lane) {
-      const unsigned t = number * kWarp + lane;
-      if ((warp.arrived & lanes) >> lane & 1 && states_[t] == State::kAtWarpBarrier) {
-        states_[t] = State::kRunning;
-      }
-    }
-    warp.arrived &= ~lanes;
+    return moved;
   }
 
   [[noreturn]] void give_up() const {
@@ -243,11 +244,13 @@ class Block {
       enter(t);
       fiber_->thread = t;
       on_[t] = fiber_;
-      states_[t] = State::kRunning;
+      warp().able |= bit();
       body_();
       // Another thread may have run in between: which one ends here is known by the fiber.
-      states_[fiber_->thread] = State::kDone;
-      on_[fiber_->thread] = nullptr;
+      running_ = fiber_->thread;
+      warp().able &= ~bit();
+      warp().present &= ~bit();
+      on_[running_] = nullptr;
       ++done_;
     }
   }
@@ -259,15 +262,13 @@ class Block {
   }
 
   Fiber* take_fiber() {
-    if (free_.empty()) {
-      fibers_.push_back(std::make_unique<Fiber>());
-      free_.push_back(fibers_.back().get());
-    }
-    Fiber* fiber = free_.back();
-    free_.pop_back();
+    if (free_fibers.empty()) free_fibers.push_back(std::make_unique<Fiber>());
+    Fiber* fiber = free_fibers.back().release();
+    free_fibers.pop_back();
 #ifdef INVP_FIBER_SANITIZER
     // Who had this stack before never returned from its first functions.
-    __asan_unpoison_memory_region(fiber->stack, kStack);
+    constexpr std::size_t kFirst = 4 << 10;
+    __asan_unpoison_memory_region(fiber->stack + kStack - kFirst, kFirst);
 #endif
     fiber->fake_stack = nullptr;
     fiber->thread = count_;
@@ -294,7 +295,7 @@ class Block {
     __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
     if (ended_) {
-      free_.push_back(&fiber);
+      free_fibers.emplace_back(&fiber);
       ended_ = false;
     }
   }
@@ -312,12 +313,9 @@ class Block {
 
   unsigned count_;
   const std::function<void()>& body_;
-  std::vector<State> states_;
   std::vector<Fiber*> on_;  ///< by thread
   std::vector<Warp> warps_;
   std::vector<Copies> copies_;  ///< by thread
-  std::vector<std::unique_ptr<Fiber>> fibers_;
-  std::vector<Fiber*> free_;
   std::vector<std::byte> shared_;
   void* scheduler_ = nullptr;
   Fiber* fiber_ = nullptr;

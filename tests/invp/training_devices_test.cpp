@@ -212,7 +212,7 @@ class TrainerTest : public DeviceTest {
 RUN_ON_EACH_DEVICE(TrainerTest);
 
 TEST_P(TrainerTest, TheSameSeedGivesTheSameBits) {
-  for (const DType compute_type : {kF32, kBF16}) {
+  for (const DType compute_type : compute_types(device())) {
     Case c = kSmall;
     c.compute_type = compute_type;
     Trainer first(config_of(c, device()), kImages);

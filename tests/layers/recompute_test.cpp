@@ -3,6 +3,7 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/cuda_info.h"
+#include "engine/core/numerics.h"
 #include "layers/resnet.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
@@ -25,6 +26,10 @@ struct Outcome {
 class NetworkRecomputeTest
     : public ::testing::TestWithParam<std::tuple<Device, std::pair<std::string, Arch>, DType>> {
  protected:
+  void SetUp() override {
+    if (dtype() == DType::kBF16 && !multiplies_bf16(device())) GTEST_SKIP() << "no AVX-512";
+  }
+
   static Device device() { return std::get<0>(GetParam()); }
   static Arch arch() { return std::get<1>(GetParam()).second; }
   static DType dtype() { return std::get<2>(GetParam()); }
@@ -144,6 +149,9 @@ TEST_P(NetworkRecomputeTest, SavesMemoryAndChangesNoBit) {
   EXPECT_LE(norms.peak, none.peak);
   EXPECT_LE(blocks.peak, norms.peak);
   if (!cifar()) return;  // on maps so small the filters' gradients make the peak
+  EXPECT_LT(norms.peak, none.peak);
+  EXPECT_LT(blocks.peak, norms.peak);
+  if (dtype() == DType::kBF16) return;  // its tensors are small beside what oneDNN's kernels borrow
   EXPECT_GT(none.peak - norms.peak, 0.75 * static_cast<double>(none.saved - norms.saved));
   EXPECT_GT(none.peak - blocks.peak, 0.5 * static_cast<double>(none.saved - blocks.saved));
 }

@@ -11,6 +11,7 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/layout.h"
+#include "engine/core/numerics.h"
 #include "engine/files/safetensors.h"
 #include "layers/exchange.h"
 #include "tests/support/formula.h"
@@ -188,6 +189,7 @@ TEST(ResNet, TapsSurviveLaterBlocks) {
 }
 
 TEST(ResNet, Bf16FollowsF32) {
+  if (!multiplies_bf16(kCpu)) GTEST_SKIP() << "no AVX-512";
   const NoGrad no_grad;
   ResNet network({.arch = Arch::kResNet18Cifar, .width = 16});
   network.train(false);

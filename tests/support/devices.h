@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/core/cuda_info.h"
+#include "engine/core/numerics.h"
 #include "engine/ops/cast.h"
 #include "tests/support/values.h"
 
@@ -23,6 +24,12 @@ inline std::vector<Device> available_devices() {
   const CudaInfo cuda = cuda_info();
   if (cuda.problem.empty() && !cuda.gpus.empty()) devices.push_back({DeviceType::kCuda, 0});
   return devices;
+}
+
+/// In which networks compute there.
+inline std::vector<DType> compute_types(Device device) {
+  if (!multiplies_bf16(device)) return {DType::kF32};
+  return {DType::kF32, DType::kBF16};
 }
 
 struct OpTestParam {
@@ -37,8 +44,7 @@ inline std::ostream& operator<<(std::ostream& out, const OpTestParam& param) {
 inline std::vector<OpTestParam> all_op_test_params() {
   std::vector<OpTestParam> params;
   for (const Device device : available_devices()) {
-    params.push_back({device, DType::kF32});
-    params.push_back({device, DType::kBF16});
+    for (const DType dtype : compute_types(device)) params.push_back({device, dtype});
   }
   return params;
 }

@@ -6,16 +6,19 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "engine/core/numerics.h"
 #include "engine/files/safetensors.h"
 #include "engine/ops/decode_jpegs.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
+#include "tests/support/environment.h"
 #include "tests/tools/program.h"
 
 namespace invp::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -119,10 +122,11 @@ TEST_P(OnEachDevice, ARunIsTheSameTwiceStoppedOrNotAndItsFeaturesEverywhere) {
 
 TEST_P(OnEachDevice, BenchmarksRun) {
   const std::string small = "--width 4 --batch-size 2 --image-size 16 --repeats 1 ";
+  const std::string precision = multiplies_bf16(GetParam()) ? "--precision bf16 " : "";
   for (const std::string& command :
        {"bench step --warmups 0 --bank 64 --background 16 " + small,
-        "bench infer --warmups 0 --precision bf16 " + small,
-        "bench layer --arch resnet18-cifar --precision bf16 " + small,
+        "bench infer --warmups 0 " + precision + small,
+        "bench layer --arch resnet18-cifar " + precision + small,
         std::string("bench search --bank 64 --dim 8 --batch-size 2 --background 16 --repeats 1"),
         std::string("bench knn --bank 64 --dim 8 --queries 4 --k 5 --repeats 1")}) {
     const nlohmann::json results = results_of(command + option());
@@ -155,6 +159,15 @@ TEST(Device, OneThatIsNotThereEndsTheRunWithTheWayOut) {
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, StartsWith("invp pretrain: --device cuda:7: "));
   EXPECT_FALSE(std::filesystem::exists("/nowhere"));
+}
+
+TEST(Device, APrecisionItDoesNotHaveEndsTheRunWithTheWayOut) {
+  const Variable without_avx512("ONEDNN_MAX_CPU_ISA", "AVX2");
+  const Outcome outcome = run_invp(kTrain + "--out /nowhere --device cpu --precision bf16");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, StartsWith("invp pretrain: --precision bf16: "));
+  EXPECT_FALSE(std::filesystem::exists("/nowhere"));
+  EXPECT_THAT(results_of("doctor").at("missing"), Contains(HasSubstr("bf16 is for GPUs only")));
 }
 
 TEST(Doctor, ListsTheGpusOfThisMachine) {

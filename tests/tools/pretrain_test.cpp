@@ -58,7 +58,9 @@ TEST_F(Pretrain, KilledAtAnyMomentItEndsInTheSameBytes) {
 
 TEST_F(Pretrain, KilledOnAGpuItEndsInTheSameBytes) {
   if (available_devices().size() == 1) GTEST_SKIP() << "no GPU, not even an emulated one";
-  const std::string gpu = "--device cuda --deterministic --epochs 2 ";
+  // Three steps of each kind: an emulated GPU is slow.
+  const std::string gpu =
+      "--device cuda --deterministic --epochs 2 --synthetic-train 48 --background 24 ";
   ASSERT_EQ(train("whole", gpu).code, 0);
   const int code = interrupted("killed", gpu, SIGKILL, true, std::chrono::milliseconds(200));
   EXPECT_EQ(code, 128 + SIGKILL);
