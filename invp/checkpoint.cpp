@@ -47,8 +47,8 @@ void write_position(const RunPosition& position, std::map<std::string, std::stri
   metadata["position.last_loss_inv"] = exact_text(position.last_loss_inv);
 }
 
-const Tensor& require(const TensorFile& file, const std::string& name, const Tensor& like,
-                      const std::string& origin) {
+Tensor require(const TensorFile& file, const std::string& name, const Tensor& like,
+               const std::string& origin) {
   const Tensor* tensor = file.find(name);
   CHECK(tensor != nullptr, origin, ": no tensor '", name, "' in the checkpoint");
   CHECK(tensor->shape() == like.shape() && tensor->dtype() == like.dtype(), origin, ": '", name,
@@ -84,8 +84,8 @@ void load_checkpoint(const std::filesystem::path& path, RunState& state,
         ": not a checkpoint of invp pretrain, so a run cannot go on from it");
   check_identity(file.metadata, identity, origin);
   const RunPosition position = read_position(file, origin);
-  const Tensor& bank = require(file, "bank", state.bank, origin);
-  const Tensor& neighbors = require(file, "neighbors", state.neighbors, origin);
+  const Tensor bank = require(file, "bank", state.bank, origin);
+  const Tensor neighbors = require(file, "neighbors", state.neighbors, origin);
   const TensorFile momentum = with_prefix(file, kOptimizer);
   std::vector<SgdParameter> optimizer_state;
   for (const auto& [name, tensor] : momentum.tensors) optimizer_state.push_back({name, tensor});

@@ -43,16 +43,16 @@ std::size_t PrimitiveCache::Hash::operator()(const Key& key) const {
   return hash ^ (hash >> 32);
 }
 
-const Primitive* PrimitiveCache::find(const Key& key) {
+std::shared_ptr<const Primitive> PrimitiveCache::find(const Key& key) {
   const auto found = index_.find(key);
   if (found == index_.end()) return nullptr;
   order_.splice(order_.begin(), order_, found->second);
-  return &order_.front().second;
+  return order_.front().second;
 }
 
-const Primitive& PrimitiveCache::insert(Key key, Primitive primitive) {
-  order_.emplace_front(std::move(key), std::move(primitive));
-  index_[order_.front().first] = order_.begin();
+std::shared_ptr<const Primitive> PrimitiveCache::insert(const Key& key, Primitive primitive) {
+  order_.emplace_front(key, std::make_shared<const Primitive>(std::move(primitive)));
+  index_[key] = order_.begin();
   if (order_.size() > capacity_) {
     index_.erase(order_.back().first);
     order_.pop_back();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <unordered_map>
@@ -37,9 +38,9 @@ struct Primitive {
 using Key = std::vector<std::int64_t>;
 
 /// The cached primitive for a key, made by `make` on first use. Least recently used ones go when
-/// there are too many. The reference holds until the next call on this thread.
+/// there are too many; a primitive lives for as long as someone holds it.
 template <class Make>
-const Primitive& cached(const Key& key, const Make& make);
+std::shared_ptr<const Primitive> cached(const Key& key, const Make& make);
 
 /// Scratch memory from the engine's own allocator, so that it is counted; undefined when none is
 /// needed.
@@ -50,15 +51,16 @@ dnnl::primitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory:
 class PrimitiveCache {
  public:
   explicit PrimitiveCache(std::size_t capacity) : capacity_(capacity) {}
-  const Primitive* find(const Key& key);
-  const Primitive& insert(Key key, Primitive primitive);
+  /// Null when it is not there.
+  std::shared_ptr<const Primitive> find(const Key& key);
+  std::shared_ptr<const Primitive> insert(const Key& key, Primitive primitive);
   std::size_t size() const { return order_.size(); }
 
  private:
   struct Hash {
     std::size_t operator()(const Key& key) const;
   };
-  using Entry = std::pair<Key, Primitive>;
+  using Entry = std::pair<Key, std::shared_ptr<const Primitive>>;
   std::size_t capacity_;
   std::list<Entry> order_;  ///< most recently used first
   std::unordered_map<Key, std::list<Entry>::iterator, Hash> index_;
@@ -67,8 +69,8 @@ class PrimitiveCache {
 PrimitiveCache& primitive_cache();  ///< this thread's
 
 template <class Make>
-const Primitive& cached(const Key& key, const Make& make) {
-  if (const Primitive* found = primitive_cache().find(key)) return *found;
+std::shared_ptr<const Primitive> cached(const Key& key, const Make& make) {
+  if (auto found = primitive_cache().find(key)) return found;
   return primitive_cache().insert(key, make());
 }
 

@@ -123,7 +123,7 @@ void direct_forward(const Conv2dShape& s, const Tensor& x, const Tensor& w, cons
   onednn::guarded(
       [&] {
         const Problem p = describe(s, x.dtype(), b.defined());
-        const onednn::Primitive& conv =
+        const auto conv =
             onednn::cached(key_of(Pass::kForward, s, x.dtype(), b.defined(), fusion), [&] {
               const auto desc = forward_desc(p, fusion);
               return onednn::Primitive{dnnl::convolution_forward(desc), desc.weights_desc(),
@@ -133,10 +133,10 @@ void direct_forward(const Conv2dShape& s, const Tensor& x, const Tensor& w, cons
         Tensor packed;
         std::unordered_map<int, memory> arguments = {
             {DNNL_ARG_SRC, onednn::memory(x, p.x)},
-            {DNNL_ARG_WEIGHTS, packed_weights(conv, w, p.w, packed)},
+            {DNNL_ARG_WEIGHTS, packed_weights(*conv, w, p.w, packed)},
             {DNNL_ARG_DST, onednn::memory(y, p.y)}};
         if (b.defined()) arguments[DNNL_ARG_BIAS] = onednn::memory(b, p.b);
-        execute(conv, std::move(arguments));
+        execute(*conv, std::move(arguments));
       },
       "[conv2d] images ", x.shape(), ", weight ", w.shape());
 }
@@ -147,20 +147,18 @@ void direct_backward_input(const Conv2dShape& s, const Tensor& dy, const Tensor&
   onednn::guarded(
       [&] {
         const Problem p = describe(s, dy.dtype(), false);
-        const onednn::Primitive& conv =
-            onednn::cached(key_of(Pass::kBackwardInput, s, dy.dtype(), false), [&] {
-              const dnnl::convolution_backward_data::primitive_desc desc(
-                  onednn::engine(), dnnl::algorithm::convolution_direct, p.x, p.any_w, p.y,
-                  p.stride, p.dilation, p.padding_low, p.padding_high, forward_desc(p, {}),
-                  attributes());
-              return onednn::Primitive{dnnl::convolution_backward_data(desc), desc.weights_desc(),
-                                       onednn::make_reorder(p.w, desc.weights_desc()),
-                                       desc.scratchpad_desc(), desc.impl_info_str()};
-            });
+        const auto conv = onednn::cached(key_of(Pass::kBackwardInput, s, dy.dtype(), false), [&] {
+          const dnnl::convolution_backward_data::primitive_desc desc(
+              onednn::engine(), dnnl::algorithm::convolution_direct, p.x, p.any_w, p.y, p.stride,
+              p.dilation, p.padding_low, p.padding_high, forward_desc(p, {}), attributes());
+          return onednn::Primitive{dnnl::convolution_backward_data(desc), desc.weights_desc(),
+                                   onednn::make_reorder(p.w, desc.weights_desc()),
+                                   desc.scratchpad_desc(), desc.impl_info_str()};
+        });
         Tensor packed;
-        execute(conv, {{DNNL_ARG_DIFF_DST, onednn::memory(dy, p.y)},
-                       {DNNL_ARG_WEIGHTS, packed_weights(conv, w, p.w, packed)},
-                       {DNNL_ARG_DIFF_SRC, onednn::memory(dx, p.x)}});
+        execute(*conv, {{DNNL_ARG_DIFF_DST, onednn::memory(dy, p.y)},
+                        {DNNL_ARG_WEIGHTS, packed_weights(*conv, w, p.w, packed)},
+                        {DNNL_ARG_DIFF_SRC, onednn::memory(dx, p.x)}});
       },
       "[conv2d] gradient of images ", dx.shape(), ", weight ", w.shape());
 }
@@ -175,7 +173,7 @@ void direct_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor
   onednn::guarded(
       [&] {
         const Problem p = describe(s, x.dtype(), db.defined());
-        const onednn::Primitive& conv =
+        const auto conv =
             onednn::cached(key_of(Pass::kBackwardWeight, s, x.dtype(), db.defined()), [&] {
               const dnnl::convolution_backward_weights::primitive_desc desc(
                   onednn::engine(), dnnl::algorithm::convolution_direct, p.x, p.any_w, p.b, p.y,
@@ -186,16 +184,16 @@ void direct_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor
                                        onednn::make_reorder(desc.diff_weights_desc(), p.w),
                                        desc.scratchpad_desc(), desc.impl_info_str()};
             });
-        const Tensor packed = conv.reorder ? onednn::scratch(conv.weights) : dw;
-        const memory gradient = onednn::memory(packed, conv.weights);
+        const Tensor packed = conv->reorder ? onednn::scratch(conv->weights) : dw;
+        const memory gradient = onednn::memory(packed, conv->weights);
         std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, onednn::memory(x, p.x)},
                                                      {DNNL_ARG_DIFF_DST, onednn::memory(dy, p.y)},
                                                      {DNNL_ARG_DIFF_WEIGHTS, gradient}};
         if (db.defined()) arguments[DNNL_ARG_DIFF_BIAS] = onednn::memory(db, p.b);
-        execute(conv, std::move(arguments));
-        if (conv.reorder) {
-          conv.reorder.execute(onednn::stream(),
-                               {{DNNL_ARG_FROM, gradient}, {DNNL_ARG_TO, onednn::memory(dw, p.w)}});
+        execute(*conv, std::move(arguments));
+        if (conv->reorder) {
+          conv->reorder.execute(onednn::stream(), {{DNNL_ARG_FROM, gradient},
+                                                   {DNNL_ARG_TO, onednn::memory(dw, p.w)}});
         }
       },
       "[conv2d] gradient of weight ", dw.shape(), ", images ", x.shape());

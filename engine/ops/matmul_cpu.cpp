@@ -78,7 +78,7 @@ void gemm(const Tensor& a, Transpose transpose_a, const Tensor& b, Transpose tra
                                  static_cast<std::int64_t>(a.dtype()),
                                  bias.defined() ? 1 : 0,
                                  num_threads()};
-        const onednn::Primitive& product = onednn::cached(key, [&] {
+        const auto product = onednn::cached(key, [&] {
           dnnl::primitive_attr attr;
           attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
           const dnnl::matmul::primitive_desc desc(onednn::engine(), a_desc, b_desc, bias_desc,
@@ -91,10 +91,10 @@ void gemm(const Tensor& a, Transpose transpose_a, const Tensor& b, Transpose tra
                                                      {DNNL_ARG_WEIGHTS, onednn::memory(b, b_desc)},
                                                      {DNNL_ARG_DST, onednn::memory(y, y_desc)}};
         if (bias.defined()) arguments[DNNL_ARG_BIAS] = onednn::memory(bias, bias_desc);
-        const Tensor scratch = onednn::scratch(product.scratchpad);
+        const Tensor scratch = onednn::scratch(product->scratchpad);
         if (scratch.defined())
-          arguments[DNNL_ARG_SCRATCHPAD] = onednn::memory(scratch, product.scratchpad);
-        product.run.execute(onednn::stream(), arguments);
+          arguments[DNNL_ARG_SCRATCHPAD] = onednn::memory(scratch, product->scratchpad);
+        product->run.execute(onednn::stream(), arguments);
       },
       "[matmul] ", a.shape(), " and ", b.shape());
 }

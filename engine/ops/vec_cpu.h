@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace invp::cpu {
 
@@ -33,26 +34,26 @@ inline Vec positive_part(Vec value) {
   return value > 0 ? value : Vec{};
 }
 
+/// The pair (a, b) of rows Step apart, with each 2 x 2 block of Step x Step lanes transposed.
+template <int Step, std::size_t... Lane>
+inline void exchange(Vec& a, Vec& b, std::index_sequence<Lane...> /*all lanes*/) {
+  constexpr auto low = [](int l) { return (l & Step) == 0 ? l : kVec + l - Step; };
+  constexpr auto high = [](int l) { return (l & Step) == 0 ? l + Step : kVec + l; };
+  const Vec upper = __builtin_shufflevector(a, b, low(Lane)...);
+  b = __builtin_shufflevector(a, b, high(Lane)...);
+  a = upper;
+}
+
 /// Exchanges rows and columns of a kVec x kVec matrix held in registers.
+template <int Step = 1>
 inline void transpose(std::array<Vec, kVec>& rows) {
-  using Lane = std::int32_t __attribute__((vector_size(sizeof(Vec))));
-#pragma GCC unroll 4
-  for (int step = 1; step < kVec; step *= 2) {
-    Lane low, high;  // which lanes of the pair (a, b) become the new a, the new b
-    for (int l = 0; l < kVec; ++l) {
-      low[l] = (l & step) == 0 ? l : kVec + l - step;
-      high[l] = (l & step) == 0 ? l + step : kVec + l;
-    }
 #pragma GCC unroll 16
-    for (int i = 0; i < kVec; ++i) {
-      if ((i & step) != 0) continue;
-      Vec& a = rows[static_cast<std::size_t>(i)];
-      Vec& b = rows[static_cast<std::size_t>(i + step)];
-      const Vec upper = __builtin_shuffle(a, b, low);
-      b = __builtin_shuffle(a, b, high);
-      a = upper;
-    }
+  for (int i = 0; i < kVec; ++i) {
+    if ((i & Step) != 0) continue;
+    exchange<Step>(rows[static_cast<std::size_t>(i)], rows[static_cast<std::size_t>(i + Step)],
+                   std::make_index_sequence<kVec>{});
   }
+  if constexpr (2 * Step < kVec) transpose<2 * Step>(rows);
 }
 
 }  // namespace invp::cpu
