@@ -24,6 +24,13 @@ bool ends_with(Bytes bytes, std::string_view magic) {
   return bytes.size() >= magic.size() && starts_with(bytes.last(magic.size()), magic);
 }
 
+/// "P1" to "P6", then white space or a comment: letters alone could open any text.
+bool is_pnm(Bytes bytes) {
+  using namespace std::string_view_literals;
+  return bytes.size() > 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '6' &&
+         " \t\n\v\f\r#"sv.find(static_cast<char>(bytes[2])) != std::string_view::npos;
+}
+
 ImageFormat find_format(Bytes bytes, const std::string& name) {
   using namespace std::string_view_literals;
   if (bytes.empty()) refuse(name, "the file is empty");
@@ -31,7 +38,7 @@ ImageFormat find_format(Bytes bytes, const std::string& name) {
   if (starts_with(bytes, "\x89PNG\r\n\x1a\n"sv)) return ImageFormat::kPng;
   if (starts_with(bytes, "GIF87a"sv) || starts_with(bytes, "GIF89a"sv)) return ImageFormat::kGif;
   if (starts_with(bytes, "BM"sv)) return ImageFormat::kBmp;
-  if (starts_with(bytes, "P5"sv) || starts_with(bytes, "P6"sv)) return ImageFormat::kPnm;
+  if (is_pnm(bytes)) return ImageFormat::kPnm;
   if (ends_with(bytes, "TRUEVISION-XFILE.\0"sv)) return ImageFormat::kTga;
   const char* convert = " is not supported: convert the picture to JPEG or PNG";
   if (starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8)) {
@@ -42,7 +49,7 @@ ImageFormat find_format(Bytes bytes, const std::string& name) {
   }
   if (starts_with(bytes, "ftyp"sv, 4)) refuse(name, std::string("HEIF/AVIF") + convert);
   if (starts_with(bytes, "<"sv)) refuse(name, "not a picture: the content looks like HTML or XML");
-  refuse(name, "not a picture: the content is none of JPEG, PNG, BMP, GIF, PPM, PGM, TGA");
+  refuse(name, "not a picture: the content is none of JPEG, PNG, BMP, GIF, PBM, PGM, PPM, TGA");
 }
 
 void decode(Bytes bytes, const std::string& name, const Box* region, Image& out,
@@ -53,9 +60,14 @@ void decode(Bytes bytes, const std::string& name, const Box* region, Image& out,
   const ImageFormat format = find_format(bytes, name);
   if (format == ImageFormat::kJpeg) return decoders::decode_jpeg(bytes, name, region, out, options);
   if (format == ImageFormat::kPng) return decoders::decode_png(bytes, name, region, out, options);
-  if (!region) return decoders::decode_other(bytes, name, format, out, options);
   Image whole;
-  decoders::decode_other(bytes, name, format, whole, options);
+  Image& target = region ? whole : out;
+  if (format == ImageFormat::kPnm) {
+    decoders::decode_pnm(bytes, name, target, options);
+  } else {
+    decoders::decode_other(bytes, name, format, target, options);
+  }
+  if (!region) return;
   decoders::check_region(name, *region, whole.width, whole.height);
   out = crop(whole, *region);
 }
@@ -103,6 +115,7 @@ ImageInfo read_image_info(Bytes bytes, const std::string& name, const DecodeOpti
   const ImageFormat format = find_format(bytes, name);
   if (format == ImageFormat::kJpeg) return decoders::jpeg_info(bytes, name, options);
   if (format == ImageFormat::kPng) return decoders::png_info(bytes, name, options);
+  if (format == ImageFormat::kPnm) return decoders::pnm_info(bytes, name, options);
   return decoders::other_info(bytes, name, format, options);
 }
 

@@ -1,10 +1,12 @@
 // From the bytes of a file to RGB pixels. The format is found by content, never by the file's name.
 // JPEG: libjpeg-turbo (accurate integer IDCT, triangle chroma upsampling); PNG: libpng; BMP, GIF
-// (first frame), PPM/PGM and TGA: stb_image. WebP and TIFF are refused by name.
+// (first frame) and TGA: stb_image; PBM, PGM and PPM, plain and raw: ours. WebP and TIFF are
+// refused by name.
 //
 // Colour: grey is replicated; palettes are looked up; alpha is dropped without compositing; gamma
-// and colour profiles are ignored; 16-bit colour keeps its high byte and 16-bit grey is divided by
-// 257; CMYK and YCCK JPEGs are taken in Adobe's polarity (as Pillow).
+// and colour profiles are ignored; 16-bit colour of a PNG keeps its high byte, 16-bit grey is
+// divided by 257 and rounded; PNM samples are scaled from their largest value to 255 and rounded;
+// CMYK and YCCK JPEGs are taken in Adobe's polarity (as Pillow).
 //
 // Every failure throws invp::Error with one line that names the file and says what is wrong with
 // it.

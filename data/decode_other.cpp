@@ -1,4 +1,4 @@
-// BMP, GIF, PPM, PGM and TGA by stb_image, whose authors advise against untrusted input: it sees
+// BMP, GIF and TGA by stb_image, whose authors advise against untrusted input: it sees
 // only formats found by content, of sizes checked first, and any read past the end of the data
 // refuses the file (stb_image itself would go on with zeros).
 #include <cstring>
@@ -11,7 +11,6 @@
 #define STBI_NO_STDIO
 #define STBI_ONLY_BMP
 #define STBI_ONLY_GIF
-#define STBI_ONLY_PNM
 #define STBI_ONLY_TGA
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"

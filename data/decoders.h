@@ -26,6 +26,7 @@ void check_region(const std::string& name, const Box& region, int width, int hei
 
 ImageInfo jpeg_info(Bytes bytes, const std::string& name, const DecodeOptions& options);
 ImageInfo png_info(Bytes bytes, const std::string& name, const DecodeOptions& options);
+ImageInfo pnm_info(Bytes bytes, const std::string& name, const DecodeOptions& options);
 ImageInfo other_info(Bytes bytes, const std::string& name, ImageFormat format,
                      const DecodeOptions& options);
 
@@ -34,6 +35,7 @@ void decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image&
                  const DecodeOptions& options);
 void decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
                 const DecodeOptions& options);
+void decode_pnm(Bytes bytes, const std::string& name, Image& out, const DecodeOptions& options);
 void decode_other(Bytes bytes, const std::string& name, ImageFormat format, Image& out,
                   const DecodeOptions& options);
 

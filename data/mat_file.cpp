@@ -127,7 +127,9 @@ MatValue MatValue::field(std::int64_t i, const char* name) const {
 
 MatFile::MatFile(const std::filesystem::path& path) : path_(path.string()) {
   CHECK(std::filesystem::is_regular_file(path), path_, ": no such file; check the path");
-  Mat_LogInitFunc("invp", [](int, char*) {});  // what goes wrong is told by the errors here
+  // What goes wrong is told by the errors here. The text is char* up to matio 1.5.27, const char*
+  // after.
+  Mat_LogInitFunc("invp", [](int, auto*) {});
   mat_t* const file = Mat_Open(path_.c_str(), MAT_ACC_RDONLY);
   CHECK(file != nullptr, path_, ": not a MATLAB file, or damaged; download it again");
   file_ = std::shared_ptr<void>(file, [](void* opened) { Mat_Close(static_cast<mat_t*>(opened)); });

@@ -110,24 +110,21 @@ struct Car {
 
 /// The structures `annotations` of a file, as MATLAB writes them.
 void write_cars(const fs::path& path, const std::vector<Car>& cars, bool both = false) {
-  std::vector<const char*> fields = {"bbox_x1", "class", both ? "relative_im_path" : "fname"};
-  if (both) fields.push_back("test");
-  std::size_t dims[] = {1, cars.size()};
-  const Variable annotations(Mat_VarCreateStruct("annotations", 2, dims, fields.data(),
-                                                 static_cast<unsigned>(fields.size())),
-                             Mat_VarFree);
-  for (std::size_t i = 0; i < cars.size(); ++i) {
-    const auto set = [&](const char* field, matvar_t* value) {
-      Mat_VarSetStructFieldByName(annotations.get(), field, i, value);
-    };
-    const auto number = [&](double value) {
-      return numbers<double>(nullptr, MAT_C_DOUBLE, MAT_T_DOUBLE, {value}).release();
-    };
-    set("bbox_x1", number(39));
-    set("class", number(cars[i].label));
-    set(fields[2], text(nullptr, cars[i].file));
-    if (both) set("test", number(cars[i].test));
+  const auto number = [](const char* name, double value) {
+    return numbers<double>(name, MAT_C_DOUBLE, MAT_T_DOUBLE, {value}).release();
+  };
+  std::vector<matvar_t*> fields;  // car by car; the structure takes them over
+  for (const Car& car : cars) {
+    fields.push_back(number("bbox_x1", 39));
+    fields.push_back(number("class", car.label));
+    fields.push_back(text(both ? "relative_im_path" : "fname", car.file));
+    if (both) fields.push_back(number("test", car.test));
   }
+  fields.push_back(nullptr);
+  std::size_t dims[] = {1, cars.size()};
+  const Variable annotations(
+      Mat_VarCreate("annotations", MAT_C_STRUCT, MAT_T_STRUCT, 2, dims, fields.data(), 0),
+      Mat_VarFree);
   std::size_t name_dims[] = {1, 196};
   const Variable names(
       Mat_VarCreate("class_names", MAT_C_CELL, MAT_T_CELL, 2, name_dims, nullptr, 0), Mat_VarFree);
