@@ -89,7 +89,7 @@ TEST_F(Pretrain, AFullDiskKeepsTheLastGoodCheckpoint) {
   // Files may grow to half a checkpoint from here on; SIGXFSZ ignored, writing fails as on a full
   // disk.
   const std::string blocks = std::to_string(before.size() / 2 / 512);
-  const std::string command = "trap '' XFSZ; ulimit -f " + blocks + "; exec " + INVP_BINARY + " " +
+  const std::string command = "trap '' XFSZ; ulimit -f " + blocks + "; exec " + program() + " " +
                               kRun + "--out " + out("full") + " --resume auto >" + out("log") +
                               " 2>&1";
   const int status = std::system(("sh -c \"" + command + "\"").c_str());

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "tests/support/temp_folder.h"
 
@@ -37,11 +38,20 @@ inline int exit_code(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// The program as a word of a shell's command line: the project may lie in a folder of any name.
+inline std::string program() {
+  std::string quoted = "'";
+  for (const char c : std::string_view(INVP_BINARY)) {
+    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return quoted + "'";
+}
+
 /// `invp ARGUMENTS`, split by the shell.
 inline Outcome run_invp(const std::string& arguments) {
   const Scratch scratch;
-  const std::string command = std::string(INVP_BINARY) + " " + arguments + " >" +
-                              (scratch / "out") + " 2>" + (scratch / "err");
+  const std::string command =
+      program() + " " + arguments + " >" + (scratch / "out") + " 2>" + (scratch / "err");
   const int status = std::system(command.c_str());
   return {exit_code(status), read_all(scratch / "out"), read_all(scratch / "err")};
 }

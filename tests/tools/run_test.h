@@ -35,7 +35,7 @@ class RunTest : public ::testing::Test {
   /// the signal, and says how the program ended: its exit code, or 128 + the signal that ended it.
   int interrupted(const std::string& name, const std::string& more, int signal,
                   bool after_checkpoint = true, std::chrono::milliseconds more_time = {}) const {
-    const std::string line = "exec " + std::string(INVP_BINARY) + " " + arguments(name, more);
+    const std::string line = "exec " + program() + " " + arguments(name, more);
     const auto before = written(name);
     const pid_t child = fork();
     if (child == 0) {

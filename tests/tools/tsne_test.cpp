@@ -117,7 +117,7 @@ TEST(TsneCommand, ASignalEndsTheDescentAndThePointsAreWritten) {
   const Scratch scratch;
   write_features(scratch / "features.safetensors");
   // timeout signals the program twice.
-  const std::string command = "timeout --preserve-status -s INT 6 " + std::string(INVP_BINARY) +
+  const std::string command = "timeout --preserve-status -s INT 6 " + testing::program() +
                               " tsne --features " + (scratch / "features.safetensors") + " --out " +
                               (scratch / "map") + " --perplexity 8 --iterations 1000000000 >" +
                               (scratch / "said") + " 2>&1";
