@@ -1,6 +1,15 @@
-# Sourced by the other scripts: says what happens, how long it took, and shows a command's output only when it fails.
+# Sourced by the other scripts from the project's folder: says what happens and how long it took, shows a command's output only when it
+# fails, and builds presets.
+source scripts/compilers.sh
+source scripts/causes.sh
 
 INVP_LOGS=.cache/logs
+
+# give_up TEXT: one line that says what to do, and the end.
+give_up() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
 
 # step TITLE COMMAND...
 step() {
@@ -12,18 +21,91 @@ step() {
   "$@" >"$log" 2>&1 || status=$?
   if ((status != 0)); then
     printf ' failed after %d s\n' $((SECONDS - start))
-    tail -n 40 "$log" | sed 's/^/  | /'
+    cause_of "$log" || tail -n 40 "$log" | sed 's/^/  | /'
     printf 'All of its output: %s\n' "$log"
     exit "$status"
   fi
   printf ' %4d s\n' $((SECONDS - start))
 }
 
+# CMake, or the linker's -Wl, cannot take a path with one of these characters. Such a tree is built by way of a link to it.
+odd_path() { [[ $1 == *[\"\;\,\\\|\[\]$'\n']* ]]; }
+leave_odd_path() {
+  odd_path "$PWD" || return 0
+  local folder link
+  folder=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/invp/trees
+  odd_path "$folder" && folder=/tmp/invp-trees-$(id -u)
+  link=$folder/$(printf '%s' "$PWD" | cksum | tr ' ' '-')
+  mkdir -p "$folder" && [[ -O $folder ]] && ln -sfn "$PWD" "$link" ||
+    give_up "CMake cannot build below $PWD, and no link to it can be made in $folder: move the project to a plainer path."
+  cd "$link"
+}
+leave_odd_path
+
+# Compilers at once: one per core, and at least 1.2 GB of memory for each.
+parallel_jobs() {
+  local kilobytes
+  kilobytes=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo 2>/dev/null || true)
+  local by_memory=$((${kilobytes:-100000000} / 1200000)) cores
+  cores=$(nproc)
+  ((by_memory >= 1)) || by_memory=1
+  echo "${CMAKE_BUILD_PARALLEL_LEVEL:-$((cores < by_memory ? cores : by_memory))}"
+}
+
+build_folder() {
+  [[ $1 == release || $1 == ci ]] && echo build || echo "build/$1"
+}
+
+# of_cache FOLDER NAME: what CMake remembers of an earlier configuration.
+of_cache() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null; }
+
+# Chooses the compiler of a folder, exports it as CXX, and empties a folder that was configured in a way that cannot go on.
+prepare_folder() {
+  local folder=$1 before program name why=
+  if [[ -e $folder/CMakeCache.txt ]]; then
+    program=$(of_cache "$folder" CMAKE_CXX_COMPILER)
+    before=$(find "$folder/CMakeFiles" -maxdepth 2 -name CMakeCXXCompiler.cmake -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 |
+      cut -d ' ' -f 2- | tr '\n' '\0' | xargs -0 -r sed -n -e 's/^set(CMAKE_CXX_COMPILER_ID "GNU")/GCC/p' \
+      -e 's/^set(CMAKE_CXX_COMPILER_ID "\(.*\)")/\1/p' -e 's/^set(CMAKE_CXX_COMPILER_VERSION "\(.*\)")/\1/p' | xargs)
+    name=$(compiler_name "$program" || true)
+    if [[ $(of_cache "$folder" CMAKE_HOME_DIRECTORY) != "$PWD" ]]; then
+      why="was made for $(of_cache "$folder" CMAKE_HOME_DIRECTORY)"
+    elif [[ $(of_cache "$folder" CMAKE_GENERATOR) != Ninja ]]; then
+      why="was made for $(of_cache "$folder" CMAKE_GENERATOR), not for Ninja"
+    elif [[ -z $before ]]; then
+      why="was not configured to its end"
+    elif [[ $name != "$before" ]]; then
+      why="was made with $before, and $program is now ${name:-gone}"
+    elif [[ -n ${CXX:-} && $(readlink -f "$(command -v "$CXX")") != $(readlink -f "$program") ]]; then
+      why="was made with $name, and CXX asks for $CXX"
+    elif ! usable "$program"; then
+      why="was made with $name, which cannot build this"
+    fi
+    [[ -n $why ]] || CXX=$program
+  fi
+  choose_compiler
+  export CXX
+  if [[ -n $why ]]; then
+    echo "$folder/ $why: it is built afresh."
+    rm -rf "$folder"/{CMakeCache.txt,CMakeFiles,build.ninja,.ninja_log,.ninja_deps}
+  fi
+}
+
+# The launcher is optional: without ccache, or where it cannot write, the compiler is called itself.
+launcher() {
+  local folder
+  command -v ccache >/dev/null && folder=$(ccache --get-config cache_dir 2>/dev/null) && mkdir -p "$folder" 2>/dev/null &&
+    [[ -w $folder ]] && command -v ccache
+}
+configure() { cmake --preset "$1" -DCMAKE_CXX_COMPILER="$(command -v "$CXX")" -DCMAKE_CXX_COMPILER_LAUNCHER="$(launcher || true)"; }
+
 # Configures and builds a preset: build PRESET [TARGET...]
-configure() { cmake --preset "$1" -DCMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)"; }
 build() {
-  local preset=$1
+  local preset=$1 chosen=${CXX:-}
   shift
-  step "Configuring ($preset)" configure "$preset"
-  step "Building ($preset${*:+: $*})" cmake --build --preset "$preset" --parallel "$(nproc)" ${*:+--target "$@"}
+  prepare_folder "$(build_folder "$preset")"
+  step "Configuring ($preset, $(compiler_name "$CXX"))" configure "$preset"
+  step "Building ($preset${*:+: $*})" cmake --build --preset "$preset" --parallel "$(parallel_jobs)" ${*:+--target "$@"}
+  CXX=$chosen
+  [[ -n $chosen ]] || unset CXX
 }

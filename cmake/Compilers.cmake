@@ -1,0 +1,16 @@
+# Refuses compilers older than those of compilers.txt before anything is compiled.
+set(compiler ${CMAKE_CXX_COMPILER_ID})
+if(compiler STREQUAL "GNU")
+  set(compiler GCC)
+endif()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/compilers.txt)
+file(STRINGS cmake/compilers.txt oldest REGEX "^[^#]")
+string(REPLACE ";" " or " wanted "${oldest}")
+list(FILTER oldest INCLUDE REGEX "^${compiler} ")
+string(REGEX REPLACE ".* " "" oldest "${oldest}")
+if(NOT oldest)
+  message(WARNING "${CMAKE_CXX_COMPILER} is ${compiler}, which nobody has tried: ${wanted} or newer is known to work.")
+elseif(CMAKE_CXX_COMPILER_VERSION VERSION_LESS oldest)
+  message(FATAL_ERROR "${CMAKE_CXX_COMPILER} is ${compiler} ${CMAKE_CXX_COMPILER_VERSION}: ${wanted} or newer is needed. "
+    "Name one with CXX or -DCMAKE_CXX_COMPILER in a new build folder.")
+endif()
