@@ -93,7 +93,7 @@ function(invp_test name)
   foreach(used IN LISTS ARG_USES)
     target_link_libraries(test_${name} PRIVATE invp_${used})
   endforeach()
-  target_link_libraries(test_${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
+  target_link_libraries(test_${name} PRIVATE invp_gtest)
   target_compile_definitions(test_${name} PRIVATE INVP_SOURCE_DIR="${CMAKE_SOURCE_DIR}" INVP_BINARY_DIR="${CMAKE_BINARY_DIR}")
   # Tests run side by side: waiting threads must not burn the other's core. The user's plans are not theirs, and an emulated
   # GPU's times mean nothing.
