@@ -102,7 +102,7 @@ function(invp_test name)
     list(APPEND environment INVP_AUTOTUNE=0)
   endif()
   if(INVP_SANITIZE)
-    list(APPEND environment OMP_NUM_THREADS=1)  # where a test does not say how many: a quarter less time
+    list(APPEND environment OMP_NUM_THREADS=1)  # where a test does not say how many
     list(APPEND environment "LSAN_OPTIONS=print_suppressions=0:suppressions='${CMAKE_SOURCE_DIR}/cmake/leaks.txt'")
   endif()
   # gtest_discover_tests takes a list apart, and all but its first variable for properties: the variables are set after it.

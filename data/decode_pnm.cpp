@@ -156,8 +156,8 @@ std::size_t read_raw(Bytes bytes, const Header& header, const Put& put) {
   for (std::size_t i = 0; i < there; ++i) {
     const std::size_t value =
         size == 1 ? bytes[i] : std::size_t{bytes[2 * i]} << 8 | bytes[2 * i + 1];
-    put(i, table[std::min(value,
-                          table.size() - 1)]);  // Pillow too takes what is above maxval as maxval
+    // As in Pillow, a sample above maxval counts as maxval.
+    put(i, table[std::min(value, table.size() - 1)]);
   }
   return there;
 }

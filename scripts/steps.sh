@@ -42,11 +42,11 @@ leave_odd_path() {
 }
 leave_odd_path
 
-# Compilers at once: one per core, and at least 1.2 GB of memory for each.
+# Compilers at once: one per core, and at least 0.6 GB of memory for each (GCC 12 was seen to take up to 0.43).
 parallel_jobs() {
   local kilobytes
   kilobytes=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo 2>/dev/null || true)
-  local by_memory=$((${kilobytes:-100000000} / 1200000)) cores
+  local by_memory=$((${kilobytes:-100000000} / 600000)) cores
   cores=$(nproc)
   ((by_memory >= 1)) || by_memory=1
   echo "${CMAKE_BUILD_PARALLEL_LEVEL:-$((cores < by_memory ? cores : by_memory))}"
@@ -61,12 +61,13 @@ of_cache() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null; }
 
 # Chooses the compiler of a folder, exports it as CXX, and empties a folder that was configured in a way that cannot go on.
 prepare_folder() {
-  local folder=$1 before program name why=
+  local folder=$1 record before program name why=
   if [[ -e $folder/CMakeCache.txt ]]; then
     program=$(of_cache "$folder" CMAKE_CXX_COMPILER)
-    before=$(find "$folder/CMakeFiles" -maxdepth 2 -name CMakeCXXCompiler.cmake -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 |
-      cut -d ' ' -f 2- | tr '\n' '\0' | xargs -0 -r sed -n -e 's/^set(CMAKE_CXX_COMPILER_ID "GNU")/GCC/p' \
-      -e 's/^set(CMAKE_CXX_COMPILER_ID "\(.*\)")/\1/p' -e 's/^set(CMAKE_CXX_COMPILER_VERSION "\(.*\)")/\1/p' | xargs)
+    # One file per version of CMake that configured the folder; the latest tells.
+    record=$(ls -t "$folder"/CMakeFiles/*/CMakeCXXCompiler.cmake 2>/dev/null | head -n 1 || true)
+    before=$(sed -n -e 's/^set(CMAKE_CXX_COMPILER_ID "GNU")/GCC/p' -e 's/^set(CMAKE_CXX_COMPILER_ID "\(.*\)")/\1/p' \
+      -e 's/^set(CMAKE_CXX_COMPILER_VERSION "\(.*\)")/\1/p' "${record:-/dev/null}" | xargs)
     name=$(compiler_name "$program" || true)
     if [[ $(of_cache "$folder" CMAKE_HOME_DIRECTORY) != "$PWD" ]]; then
       why="was made for $(of_cache "$folder" CMAKE_HOME_DIRECTORY)"
