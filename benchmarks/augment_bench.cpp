@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/augment.h"
-#include "data/encode.h"
+#include "data/images/augment.h"
+#include "data/images/encode.h"
 
 namespace invp {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "engine/core/random.h"
-#include "engine/ops/conv2d.h"
-#include "engine/ops/conv2d_direct_cpu.h"
+#include "engine/ops/conv/conv2d.h"
+#include "engine/ops/conv/conv2d_direct_cpu.h"
 
 namespace invp {
 namespace {

@@ -8,10 +8,10 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/random.h"
-#include "engine/ops/batch_norm.h"
-#include "engine/ops/conv2d.h"
-#include "engine/ops/matmul.h"
-#include "engine/ops/max_pool2d.h"
+#include "engine/ops/basic/matmul.h"
+#include "engine/ops/conv/conv2d.h"
+#include "engine/ops/norm/batch_norm.h"
+#include "engine/ops/pool/max_pool2d.h"
 
 namespace invp {
 namespace {

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 #include "engine/autograd/node.h"
 #include "engine/core/error.h"
 #include "engine/core/stopwatch.h"
-#include "invp/protocols/linear_task.h"
+#include "invp/protocols/linear/linear_task.h"
 #include "layers/resnet.h"
 
 namespace invp {

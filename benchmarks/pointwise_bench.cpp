@@ -8,10 +8,10 @@
 #include "engine/autograd/node.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
-#include "engine/ops/batch_norm.h"
-#include "engine/ops/max_pool2d.h"
-#include "engine/ops/sgd_step.h"
-#include "engine/ops/stores_cpu.h"
+#include "engine/core/stores_cpu.h"
+#include "engine/ops/norm/batch_norm.h"
+#include "engine/ops/pool/max_pool2d.h"
+#include "engine/ops/step/sgd_step.h"
 
 namespace invp {
 namespace {

@@ -9,10 +9,10 @@
 #include "engine/autograd/node.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
-#include "engine/ops/l2_normalize.h"
-#include "engine/ops/top_similar.h"
-#include "invp/knn.h"
-#include "invp/objective.h"
+#include "engine/ops/basic/l2_normalize.h"
+#include "engine/ops/search/top_similar.h"
+#include "invp/method/knn.h"
+#include "invp/method/objective.h"
 
 namespace invp {
 namespace {

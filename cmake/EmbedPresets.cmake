@@ -1,7 +1,7 @@
-# cmake -DOUT=FILE.cpp -DFILES=a.toml,b.toml -P EmbedPresets.cmake: writes the function presets() of tools/settings.h, so that
+# cmake -DOUT=FILE.cpp -DFILES=a.toml,b.toml -P EmbedPresets.cmake: writes the function presets() of tools/options/settings.h, so that
 # the program carries configs/ wherever it is installed.
 string(REPLACE "," ";" FILES "${FILES}")
-set(text "// Made from configs/*.toml by cmake/EmbedPresets.cmake.\n#include \"tools/settings.h\"\n\nnamespace invp {\n\n")
+set(text "// Made from configs/*.toml by cmake/EmbedPresets.cmake.\n#include \"tools/options/settings.h\"\n\nnamespace invp {\n\n")
 string(APPEND text "const std::vector<Preset>& presets() {\n  static const std::vector<Preset> all{\n")
 foreach(file IN LISTS FILES)
   get_filename_component(name "${file}" NAME_WE)

@@ -1,4 +1,5 @@
-# One static library per top-level folder, with the warnings, the include rule and the instruction set all of them share.
+# One static library per room (a folder with a CMakeLists.txt of its own), with the warnings, the include rule and the instruction set
+# that all of them share.
 
 # For code that waits for kernels, disks and people: compiled far more often than it is waited for. Under the sanitizers -O1 takes three
 # times as long to compile as -O0.
@@ -8,45 +9,96 @@ else()
   set(INVP_LITTLE_OPTIMIZATION -O1)
 endif()
 
-# invp_library(NAME USES LIB... BOOKKEEPING REGEX SOURCES FILE...)
-# Sources that match BOOKKEEPING are optimised little.
-# The folder's sources see the headers of their own folder and of what they USE and of nothing else: an include against the
-# arrows engine <- layers <- invp, engine <- optim <- invp, data <- invp does not build.
-function(invp_library name)
-  cmake_parse_arguments(ARG "" "BOOKKEEPING" "USES;LINKS;SOURCES" ${ARGN})
-  if(ARG_BOOKKEEPING)
-    set(bookkeeping ${ARG_SOURCES})
-    list(FILTER bookkeeping INCLUDE REGEX "${ARG_BOOKKEEPING}")
-    set_source_files_properties(${bookkeeping} PROPERTIES COMPILE_OPTIONS ${INVP_LITTLE_OPTIMIZATION})
-  endif()
-  add_library(invp_${name} STATIC ${ARG_SOURCES})
-  invp_compile_options(invp_${name})
-  # Headers are reached as "folder/file.h" through a directory that holds one link: the folder itself. It is the same for all
-  # builds, so that ccache knows a file again that the build with CUDA compiles as the one without does.
-  set(view ${CMAKE_SOURCE_DIR}/.cache/include/${name})
-  file(MAKE_DIRECTORY ${view})
-  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${name} ${view}/${name} SYMBOLIC)
-  target_include_directories(invp_${name} PUBLIC ${view})
-  foreach(used IN LISTS ARG_USES)
-    target_link_libraries(invp_${name} PUBLIC invp_${used})
+# invp_rooms(FOLDER...): the rooms below this folder, each after those that it uses; and invp_<this folder>, which is all of them.
+function(invp_rooms)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE above)
+  add_library(invp_${above} INTERFACE)
+  foreach(folder IN LISTS ARGN)
+    add_subdirectory(${folder})
+    string(REPLACE "/" "_" room invp_${above}_${folder})
+    target_link_libraries(invp_${above} INTERFACE ${room})
   endforeach()
-  target_link_libraries(invp_${name} PUBLIC ${ARG_LINKS})
 endfunction()
 
-# invp_cuda_sources(NAME FILE...): what a library has in builds with CUDA. With INVP_CUDA_EMULATED the kernels are compiled as
-# C++ against tests/emulator, which plays the GPU on the CPU.
-function(invp_cuda_sources name)
-  target_sources(invp_${name} PRIVATE ${ARGN})
-  target_compile_definitions(invp_${name} PUBLIC INVP_CUDA)
+# invp_room(BOOKKEEPING USES ROOM... LINKS LIB... SOURCES FILE... CUDA FILE...): this folder as a library.
+# BOOKKEEPING: it waits for disks and people, and is optimised little. CUDA: what it has in builds with CUDA only.
+# Its sources see the headers of this room and of the rooms that it USES, and no others: any other include does not build.
+# A room can only use rooms that came before it, so no two can include each other.
+function(invp_room)
+  cmake_parse_arguments(ARG "BOOKKEEPING" "" "USES;LINKS;SOURCES;CUDA" ${ARGN})
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE room)
+  string(REPLACE "/" "_" name invp_${room})
+  set_property(DIRECTORY PROPERTY INVP_ROOM ${name})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  invp_compile_options(${name})
+  if(ARG_BOOKKEEPING)
+    target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${INVP_LITTLE_OPTIMIZATION}>)
+  endif()
+  # Headers are reached as "engine/core/tensor.h" through a directory that holds one link: to the room itself. It is the same for
+  # all builds, so that ccache knows a file again that the build with CUDA compiles as the one without does.
+  string(REPLACE "/" "." view ${room})
+  set(view ${CMAKE_SOURCE_DIR}/.cache/include/${view})
+  cmake_path(GET room PARENT_PATH above)
+  file(MAKE_DIRECTORY ${view}/${above})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${view}/${room} SYMBOLIC)
+  target_include_directories(${name} PUBLIC ${view})
+  foreach(used IN LISTS ARG_USES)
+    string(REPLACE "/" "_" target invp_${used})
+    if(NOT TARGET ${target})
+      message(FATAL_ERROR "${room} uses ${used}, which is no room or comes after it. Rooms may only use those before them "
+        "in the invp_rooms of their folder, so that no two need each other.")
+    endif()
+    target_link_libraries(${name} PUBLIC ${target})
+  endforeach()
+  target_link_libraries(${name} PUBLIC ${ARG_LINKS})
+  if(INVP_CUDA)
+    target_compile_definitions(${name} PUBLIC INVP_CUDA)
+    target_link_libraries(${name} PUBLIC $<IF:$<BOOL:${INVP_CUDA_EMULATED}>,invp_emulator,CUDA::cudart_static>)
+    invp_cuda_sources(${ARG_CUDA})
+  endif()
+endfunction()
+
+# invp_op(NAME TEST NAME): an operation of this room: NAME.h with the contract, NAME.cpp, the kernels NAME_cpu.cpp and
+# NAME_cuda.cu (or .cpp), and its test in the same place below tests/. All of them must be there. TEST: the test has another name.
+function(invp_op name)
+  cmake_parse_arguments(ARG "" "TEST" "" ${ARGN})
+  get_property(room DIRECTORY PROPERTY INVP_ROOM)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE folder)
+  if(NOT ARG_TEST)
+    set(ARG_TEST ${name})
+  endif()
+  set(test ${CMAKE_SOURCE_DIR}/tests/${folder}/${ARG_TEST}_test.cpp)
+  cmake_path(NORMAL_PATH test)
+  set(kernels ${name}_cuda.cu)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}_cuda.cpp)
+    set(kernels ${name}_cuda.cpp)
+  endif()
+  foreach(file IN ITEMS ${name}.h ${name}.cpp ${name}_cpu.cpp ${kernels} ${test})
+    if(NOT EXISTS ${file} AND NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+      message(FATAL_ERROR "invp_op(${name}) in ${folder} wants the file ${file}")
+    endif()
+  endforeach()
+  target_sources(${room} PRIVATE ${name}.cpp ${name}_cpu.cpp)
+  if(INVP_CUDA)
+    invp_cuda_sources(${kernels})
+  endif()
+  if(test MATCHES "/tests/engine/")
+    set_property(GLOBAL APPEND PROPERTY INVP_OP_TESTS ${test})
+  endif()
+endfunction()
+
+# invp_cuda_sources(FILE...): what this room has in builds with CUDA. With INVP_CUDA_EMULATED the kernels are compiled as C++ against
+# tests/emulator, which plays the GPU on the CPU.
+function(invp_cuda_sources)
+  get_property(room DIRECTORY PROPERTY INVP_ROOM)
+  target_sources(${room} PRIVATE ${ARGN})
   set(kernels ${ARGN})
   list(FILTER kernels INCLUDE REGEX "\\.cu$")
   if(INVP_CUDA_EMULATED)
     set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas;-Wno-conversion;-Wno-unused-const-variable")
-    target_compile_definitions(invp_${name} PUBLIC INVP_CUDA_EMULATED)
-    target_link_libraries(invp_${name} PUBLIC invp_emulator)
-  else()
-    target_link_libraries(invp_${name} PUBLIC CUDA::cudart_static)
-    target_compile_options(invp_${name} PRIVATE
+  elseif(kernels)
+    target_compile_options(${room} PRIVATE
       $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo --expt-relaxed-constexpr $<$<BOOL:${INVP_WERROR}>:-Werror=all-warnings> -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers>)
   endif()
 endfunction()
@@ -93,7 +145,7 @@ function(invp_test name)
   foreach(used IN LISTS ARG_USES)
     target_link_libraries(test_${name} PRIVATE invp_${used})
   endforeach()
-  target_link_libraries(test_${name} PRIVATE invp_gtest)
+  target_link_libraries(test_${name} PRIVATE invp_engine invp_gtest)
   target_compile_definitions(test_${name} PRIVATE INVP_SOURCE_DIR="${CMAKE_SOURCE_DIR}" INVP_BINARY_DIR="${CMAKE_BINARY_DIR}")
   # Tests run side by side: waiting threads must not burn the other's core. The user's plans are not theirs, and an emulated
   # GPU's times mean nothing.

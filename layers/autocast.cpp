@@ -1,7 +1,7 @@
 #include "layers/autocast.h"
 
 #include "engine/autograd/node.h"
-#include "engine/ops/cast.h"
+#include "engine/ops/basic/cast.h"
 
 namespace invp {
 

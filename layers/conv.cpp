@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "engine/autograd/recompute.h"
-#include "engine/ops/cast.h"
+#include "engine/ops/basic/cast.h"
 #include "layers/autocast.h"
 
 namespace invp {

@@ -1,8 +1,8 @@
 // Convolution, batch norm and the pair of them, the unit ResNets are made of.
 #pragma once
 
-#include "engine/ops/batch_norm.h"
-#include "engine/ops/conv2d.h"
+#include "engine/ops/conv/conv2d.h"
+#include "engine/ops/norm/batch_norm.h"
 #include "layers/init.h"
 #include "layers/module.h"
 

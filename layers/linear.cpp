@@ -1,6 +1,6 @@
 #include "layers/linear.h"
 
-#include "engine/ops/cast.h"
+#include "engine/ops/basic/cast.h"
 #include "layers/autocast.h"
 
 namespace invp {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "engine/ops/matmul.h"
+#include "engine/ops/basic/matmul.h"
 #include "layers/init.h"
 #include "layers/module.h"
 

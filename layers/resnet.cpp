@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "engine/autograd/recompute.h"
-#include "engine/ops/avg_pool2d.h"
-#include "engine/ops/cast.h"
-#include "engine/ops/max_pool2d.h"
-#include "engine/ops/reshape.h"
+#include "engine/ops/basic/cast.h"
+#include "engine/ops/basic/reshape.h"
+#include "engine/ops/pool/avg_pool2d.h"
+#include "engine/ops/pool/max_pool2d.h"
 
 namespace invp {
 

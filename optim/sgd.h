@@ -1,11 +1,11 @@
 // Stochastic gradient descent with momentum and coupled weight decay, PyTorch's rule
-// (engine/ops/sgd_step.h), over groups of parameters that may differ in their settings.
+// (engine/ops/step/sgd_step.h), over groups of parameters that may differ in their settings.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "engine/ops/sgd_step.h"
+#include "engine/ops/step/sgd_step.h"
 
 namespace invp {
 
@@ -31,7 +31,7 @@ class Sgd {
   /// Updates every parameter that has a gradient, each group in one fused pass, with learning rate
   /// hyper.lr * lr_factor.
   void step(double lr_factor = 1.0);
-  /// The same with what the device's memory says (engine/ops/sgd_step.h).
+  /// The same with what the device's memory says (engine/ops/step/sgd_step.h).
   void step(const SgdControl& control);
   /// Forgets the gradients, whose memory goes back to the allocator.
   void zero_grad();

@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
-#include "tools/command.h"
-#include "tools/settings.h"
-#include "tools/suggest.h"
+#include "engine/core/text.h"
+#include "tools/options/command.h"
+#include "tools/options/settings.h"
 
 #ifndef INVP_VERSION
 #error "INVP_VERSION comes from tools/CMakeLists.txt"

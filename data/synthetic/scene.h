@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/image.h"
+#include "data/images/image.h"
 #include "data/synthetic/shapes.h"
 #include "data/synthetic/textures.h"
 #include "engine/core/random.h"

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <system_error>
 
-#include "data/encode.h"
+#include "data/images/encode.h"
 #include "data/synthetic/scene.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"

@@ -8,7 +8,7 @@
 #include <functional>
 #include <string>
 
-#include "data/image.h"
+#include "data/images/image.h"
 
 namespace invp {
 

@@ -5,8 +5,8 @@
 #include <queue>
 #include <utility>
 
+#include "engine/autograd/accumulate.h"
 #include "engine/autograd/join.h"
-#include "engine/ops/accumulate.h"
 
 namespace invp {
 

@@ -16,6 +16,7 @@
 #include "engine/core/cuda_memory.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/core/text.h"
 
 namespace invp {
 
@@ -306,19 +307,6 @@ void fill_words(void* to, std::uint32_t value, std::int64_t count, Device device
 #else
   fail("[memory] cannot fill memory of ", device, " in this build");
 #endif
-}
-
-std::string format_bytes(std::int64_t bytes) {
-  constexpr std::array kUnits = {"B", "KB", "MB", "GB", "TB"};
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (std::abs(value) >= 1000 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.2f %s", value, kUnits[unit]);
-  return text.data();
 }
 
 }  // namespace invp

@@ -94,7 +94,4 @@ void fill_bytes(void* to, int value, std::size_t bytes, Device device);
 /// Sets every one of `count` words of four bytes.
 void fill_words(void* to, std::uint32_t value, std::int64_t count, Device device);
 
-/// "1.25 GB"
-std::string format_bytes(std::int64_t bytes);
-
 }  // namespace invp

@@ -1,5 +1,7 @@
 #include "engine/core/onednn.h"
 
+#include "engine/core/hash.h"
+
 namespace invp::cpu::onednn {
 
 dnnl::engine& engine() {
@@ -36,11 +38,10 @@ dnnl::primitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory:
   return dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to));
 }
 
-std::size_t PrimitiveCache::Hash::operator()(const Key& key) const {
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over the words
-  for (const std::int64_t word : key)
-    hash = (hash ^ static_cast<std::uint64_t>(word)) * 0x100000001b3;
-  return hash ^ (hash >> 32);
+std::size_t PrimitiveCache::KeyHash::operator()(const Key& key) const {
+  Hash hash;
+  for (const std::int64_t word : key) hash.add(static_cast<std::uint64_t>(word));
+  return hash.value() ^ (hash.value() >> 32);
 }
 
 std::shared_ptr<const Primitive> PrimitiveCache::find(const Key& key) {

@@ -57,13 +57,13 @@ class PrimitiveCache {
   std::size_t size() const { return order_.size(); }
 
  private:
-  struct Hash {
+  struct KeyHash {
     std::size_t operator()(const Key& key) const;
   };
   using Entry = std::pair<Key, std::shared_ptr<const Primitive>>;
   std::size_t capacity_;
   std::list<Entry> order_;  ///< most recently used first
-  std::unordered_map<Key, std::list<Entry>::iterator, Hash> index_;
+  std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index_;
 };
 
 PrimitiveCache& primitive_cache();  ///< this thread's

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "engine/core/parallel.h"
-#include "engine/ops/top_similar.h"
+#include "engine/ops/search/top_similar.h"
 
 namespace invp {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/ops/vec_cpu.h"
+#include "engine/core/vec_cpu.h"
 
 namespace invp {
 

@@ -11,7 +11,7 @@
 #include <set>
 #include <sstream>
 
-#include "engine/ops/conv2d_cudnn_cuda.h"
+#include "engine/ops/conv/conv2d_cudnn_cuda.h"
 
 namespace invp::cuda {
 namespace {

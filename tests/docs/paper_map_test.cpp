@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "data/augment.h"
-#include "invp/objective.h"
-#include "invp/pretrain.h"
-#include "invp/protocols/finetune.h"
-#include "invp/protocols/linear_protocol.h"
+#include "data/images/augment.h"
+#include "invp/method/objective.h"
+#include "invp/method/pretrain.h"
+#include "invp/protocols/finetune/finetune.h"
+#include "invp/protocols/linear/linear_protocol.h"
 
 namespace invp {
 namespace {

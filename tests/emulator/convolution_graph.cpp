@@ -1,12 +1,13 @@
 // Stands where cuDNN's graphs of convolutions stand in a build for real GPUs
-// (engine/ops/conv2d_cudnn_cuda.cpp): computes them by the definition, on the CPU. Like the real
-// ones they want aligned addresses and all of their workspace, some plans are named that cannot be
-// had, and some problems have no plan at all, so that what the engine does then is tested as well.
+// (engine/ops/conv/conv2d_cudnn_cuda.cpp): computes them by the definition, on the CPU. Like the
+// real ones they want aligned addresses and all of their workspace, some plans are named that
+// cannot be had, and some problems have no plan at all, so that what the engine does then is tested
+// as well.
 #include <algorithm>
 #include <cstring>
 
 #include "emulator.h"
-#include "engine/ops/conv2d_cudnn_cuda.h"
+#include "engine/ops/conv/conv2d_cudnn_cuda.h"
 
 namespace invp::cuda {
 

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "engine/core/random.h"
-#include "engine/ops/top_similar_cuda.cuh"
+#include "engine/ops/search/top_similar_cuda.cuh"
 #include "tests/support/values.h"
 
 namespace invp::cuda {

@@ -1,4 +1,4 @@
-"""Golden values for tests/invp/protocols/finetune_test.cpp: fine-tuning in PyTorch, double precision.
+"""Golden values for tests/invp/protocols/finetune/finetune_test.cpp: fine-tuning in PyTorch, double precision.
 
 A narrow ResNet-18, its images and labels are filled by a formula both sides can compute (splitmix64), so only results are
 stored: the losses of every step, what each tensor of the state has changed by after the last (weights in half precision, which is

@@ -1,4 +1,4 @@
-"""Golden values for tests/invp/protocols/linear_test.cpp: layer-wise linear classification in PyTorch, double precision.
+"""Golden values for tests/invp/protocols/linear/linear_test.cpp: layer-wise linear classification in PyTorch, double precision.
 
 A narrow ResNet-50, its images, labels and first classifiers are filled by a formula both sides can compute (splitmix64), so
 only results are stored: of all 17 taps the losses of 50 steps, in three forms; average precisions by scikit-learn; rates.

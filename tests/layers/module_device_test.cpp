@@ -5,8 +5,8 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/numerics.h"
-#include "engine/ops/cast.h"
-#include "engine/ops/sgd_step.h"
+#include "engine/ops/basic/cast.h"
+#include "engine/ops/step/sgd_step.h"
 #include "layers/autocast.h"
 #include "layers/exchange.h"
 #include "layers/resnet.h"

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/autograd/node.h"
-#include "engine/core/cuda_info.h"
 #include "engine/core/numerics.h"
+#include "engine/devices/cuda_info.h"
 #include "layers/resnet.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"

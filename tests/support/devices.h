@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/cuda_info.h"
 #include "engine/core/numerics.h"
-#include "engine/ops/cast.h"
+#include "engine/devices/cuda_info.h"
+#include "engine/ops/basic/cast.h"
 #include "tests/support/values.h"
 
 namespace invp::testing {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "invp/observer.h"
+#include "invp/run/observer.h"
 
 namespace invp::testing {
 

@@ -7,8 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/numerics.h"
+#include "engine/devices/device_choice.h"
 #include "engine/files/safetensors.h"
-#include "engine/ops/decode_jpegs.h"
+#include "engine/ops/image/decode_jpegs.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 #include "tests/support/environment.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "data/encode.h"
-#include "data/transform.h"
+#include "data/images/encode.h"
+#include "data/images/transform.h"
 #include "engine/core/error.h"
 #include "invp/report/html/html.h"
 

@@ -4,7 +4,7 @@
 #include "engine/files/safetensors.h"
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
-#include "invp/report/metrics_writer.h"
+#include "invp/report/text/metrics_writer.h"
 
 namespace invp {
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "data/dataset.h"
-#include "invp/objective.h"
+#include "data/sets/dataset.h"
+#include "invp/method/objective.h"
 
 namespace invp {
 

@@ -8,7 +8,7 @@
 
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
-#include "invp/report/svg_chart.h"
+#include "invp/report/svg/svg_chart.h"
 
 namespace invp {
 

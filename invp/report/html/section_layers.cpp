@@ -6,7 +6,7 @@
 #include "engine/core/error.h"
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
-#include "invp/report/svg_chart.h"
+#include "invp/report/svg/svg_chart.h"
 
 namespace invp {
 
@@ -44,7 +44,7 @@ std::string table_of(const Entry& entry) {
     out += message("<tr><td>", row.tap, "</td><td>", html_escaped(row.block), "</td><td>", row.dims,
                    "</td>");
     for (const double value : row.values)
-      out += "<td>" + (std::isfinite(value) ? formatted_number("%.2f", value) : "–") + "</td>";
+      out += "<td>" + (std::isfinite(value) ? formatted("%.2f", value) : "–") + "</td>";
     out += "</tr>\n";
   }
   return out + "</table></div></details>\n";

@@ -3,8 +3,8 @@
 #include <numeric>
 
 #include "engine/core/error.h"
-#include "engine/ops/bank_rows.h"
-#include "engine/ops/top_similar.h"
+#include "engine/ops/search/bank_rows.h"
+#include "engine/ops/search/top_similar.h"
 #include "invp/report/html/anchors.h"
 #include "invp/report/html/html.h"
 
@@ -51,7 +51,7 @@ std::string nearest_section(const std::vector<RunParts>& runs, const ReportOptio
       strip += "<ol class=\"tiles large\">\n";
       for (const Neighbour& neighbour : lists->second[i]) {
         strip += cards.tile(neighbour.image, cards.anchors()[i], false,
-                            formatted_number("%.2f", neighbour.similarity));
+                            formatted("%.2f", neighbour.similarity));
       }
       return strip + "</ol></div>\n";
     });

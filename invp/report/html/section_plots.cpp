@@ -111,7 +111,7 @@ int tile_side(std::size_t points) {
 std::string caption_of(const PlotPoints& plot) {
   std::string text = plot.name.empty() ? "" : plot.name + ", ";
   text += counted(std::ssize(plot.points), "image") + " of " + plot.split;
-  if (plot.divergence) text += formatted_number(", KL divergence %.3f", *plot.divergence);
+  if (plot.divergence) text += formatted(", KL divergence %.3f", *plot.divergence);
   return text;
 }
 

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "engine/core/error.h"
-#include "engine/ops/bank_rows.h"
-#include "engine/ops/neighbour_graph.h"
+#include "engine/ops/search/bank_rows.h"
+#include "engine/ops/search/neighbour_graph.h"
 #include "invp/report/html/anchors.h"
 #include "invp/report/html/html.h"
 
@@ -67,8 +67,7 @@ std::string count_of(const Discovered& found, std::int64_t anchor, const AnchorC
   }
   const auto share = [&](std::int64_t part, std::int64_t whole, const char* end) {
     if (!has_classes(cards.dataset()) || whole == 0) return std::string();
-    return formatted_number(", %.0f %%",
-                            100 * static_cast<double>(part) / static_cast<double>(whole)) +
+    return formatted(", %.0f %%", 100 * static_cast<double>(part) / static_cast<double>(whole)) +
            end;
   };
   return message(counted(all, "positive"), share(same, all, " of its class"), "; ", hard, " hard",

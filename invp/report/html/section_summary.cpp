@@ -6,19 +6,20 @@
 
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
+#include "engine/core/text.h"
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
-#include "invp/report/progress.h"
+#include "invp/report/text/progress.h"
 
 namespace invp {
 
 namespace {
 
 std::string per_cent(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? formatted_number("%.2f %%", *value) : "";
+  return value && std::isfinite(*value) ? formatted("%.2f %%", *value) : "";
 }
 std::string loss(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? formatted_number("%.4f", *value) : "";
+  return value && std::isfinite(*value) ? formatted("%.4f", *value) : "";
 }
 
 /// "53.20 % (chance 10.0 %)": chance is that of two images of the training set.
@@ -34,8 +35,7 @@ std::string purity(const RunParts& run, const std::optional<double>& value) {
     same += count * (count - 1);
   }
   if (pairs < 2) return per_cent(value);
-  return per_cent(value) +
-         formatted_number(" (chance %.1f %%)", 100 * same / (pairs * (pairs - 1)));
+  return per_cent(value) + formatted(" (chance %.1f %%)", 100 * same / (pairs * (pairs - 1)));
 }
 
 const EpochReport* best_epoch(const RunParts& run) {
@@ -90,7 +90,7 @@ std::string speed(const RunParts& run) {
 
 std::string wait(const RunParts& run) {
   const double share = mean_over_time(run, [](const auto& e) { return e.data_wait; });
-  return std::isfinite(share) ? formatted_number("%.1f %%", 100 * share) : "";
+  return std::isfinite(share) ? formatted("%.1f %%", 100 * share) : "";
 }
 
 std::string memory(const RunParts& run) {

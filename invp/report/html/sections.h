@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "engine/core/tensor.h"
-#include "invp/observer.h"
 #include "invp/report/html/report.h"
 #include "invp/report/html/run_files.h"
+#include "invp/run/observer.h"
 
 namespace invp {
 

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/ops/batch_norm.h"
-#include "engine/ops/conv2d.h"
-#include "engine/ops/elementwise.h"
+#include "engine/ops/basic/elementwise.h"
+#include "engine/ops/conv/conv2d.h"
+#include "engine/ops/norm/batch_norm.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 

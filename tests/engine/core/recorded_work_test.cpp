@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "engine/ops/elementwise.h"
-#include "engine/ops/reduce.h"
+#include "engine/ops/basic/elementwise.h"
+#include "engine/ops/basic/reduce.h"
 #include "tests/support/devices.h"
 #include "tests/support/environment.h"
 

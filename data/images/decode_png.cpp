@@ -1,0 +1,156 @@
+// libpng behind RAII; its errors arrive by longjmp, as libjpeg's do in decode_jpeg.cpp.
+#include <png.h>
+
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+
+#include "data/images/decoders.h"
+
+namespace invp::decoders {
+namespace {
+
+/// Text and profile chunks may inflate without bound; none is of use here.
+constexpr png_alloc_size_t kMaxChunkBytes = 1 << 20;
+
+/// Freed also when the Decoder's constructor throws.
+struct Handle {
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+  ~Handle() { png_destroy_read_struct(&png_, &info_, nullptr); }
+};
+
+class Decoder : private Handle {
+ public:
+  Decoder(Bytes bytes, const std::string& name, const DecodeOptions& options)
+      : name_(name), rest_(bytes) {
+    png_ = png_create_read_struct(
+        PNG_LIBPNG_VER_STRING, this,
+        [](png_structp png, png_const_charp text) {
+          auto& self = *static_cast<Decoder*>(png_get_error_ptr(png));
+          std::snprintf(self.message_, sizeof self.message_, "%s", text);
+          std::longjmp(self.jump_, 1);
+        },
+        [](png_structp, png_const_charp) {});
+    info_ = png_ ? png_create_info_struct(png_) : nullptr;
+    CHECK(info_, "[decode] ", name, ": PNG: out of memory");
+    read_header(options);
+  }
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  ImageInfo info() const {
+    const int stored = png_get_channels(png_, info_);
+    const bool palette = png_get_color_type(png_, info_) == PNG_COLOR_TYPE_PALETTE;
+    return {ImageFormat::kPng, width_, height_, palette ? 3 : stored};
+  }
+
+  void decode(const Box* wanted, Image& out) {
+    const Box region = wanted ? *wanted : Box{0, 0, width_, height_};
+    check_region(name_, region, width_, height_);
+    int passes = 1;
+    guarded([&] { passes = ask_for_rgb(); });
+    const std::size_t row_bytes = static_cast<std::size_t>(width_) * 3;
+    out.reshape(region.width, region.height);
+    if (region.width == width_ && (passes == 1 || region.height == height_)) {
+      guarded([&] {
+        for (int pass = 0; pass < passes; ++pass) {
+          std::uint8_t* scratch = out.row(0);  // a row above the region is read and overwritten
+          for (int y = 0; y < region.y; ++y) png_read_row(png_, scratch, nullptr);
+          for (int y = 0; y < region.height; ++y) png_read_row(png_, out.row(y), nullptr);
+        }
+      });
+      return;
+    }
+    // Interlaced rows are completed pass by pass, so all of them are kept until the last one.
+    const int last = region.y + region.height;
+    std::vector<std::uint8_t> rows(row_bytes * static_cast<std::size_t>(passes == 1 ? 1 : height_));
+    const auto cut = [&](const std::uint8_t* row, int y) {
+      std::memcpy(out.row(y - region.y), row + static_cast<std::size_t>(region.x) * 3,
+                  out.stride());
+    };
+    guarded([&] {
+      if (passes == 1) {
+        for (int y = 0; y < last; ++y) {
+          png_read_row(png_, rows.data(), nullptr);
+          if (y >= region.y) cut(rows.data(), y);
+        }
+        return;
+      }
+      for (int pass = 0; pass < passes; ++pass) {
+        for (int y = 0; y < height_; ++y) {
+          png_read_row(png_, rows.data() + row_bytes * static_cast<std::size_t>(y), nullptr);
+        }
+      }
+      for (int y = region.y; y < last; ++y) {
+        cut(rows.data() + row_bytes * static_cast<std::size_t>(y), y);
+      }
+    });
+  }
+
+ private:
+  void read_header(const DecodeOptions& options) {
+    guarded([&] {
+      png_set_read_fn(png_, this, [](png_structp png, png_bytep target, std::size_t count) {
+        auto& self = *static_cast<Decoder*>(png_get_io_ptr(png));
+        if (count > self.rest_.size()) png_error(png, "the file is cut short");
+        std::memcpy(target, self.rest_.data(), count);
+        self.rest_ = self.rest_.subspan(count);
+      });
+      // check_size is the limit, with a clearer message than libpng's own.
+      png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+      png_set_chunk_malloc_max(png_, kMaxChunkBytes);
+      png_read_info(png_, info_);
+    });
+    const std::int64_t width = png_get_image_width(png_, info_);
+    const std::int64_t height = png_get_image_height(png_, info_);
+    check_size(name_, width, height, options);
+    width_ = static_cast<int>(width);
+    height_ = static_cast<int>(height);
+  }
+
+  /// Has libpng deliver 8-bit RGB; returns the number of passes over the rows.
+  int ask_for_rgb() {
+    const int colour = png_get_color_type(png_, info_);
+    const int depth = png_get_bit_depth(png_, info_);
+    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
+    if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png_);
+    if (depth == 16 && colour == PNG_COLOR_TYPE_GRAY) png_set_scale_16(png_);
+    if (depth == 16 && colour != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png_);
+    if ((colour & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png_);
+    // A palette's transparency becomes an alpha channel in palette_to_rgb, so this comes always.
+    png_set_strip_alpha(png_);
+    const int passes = png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    if (png_get_rowbytes(png_, info_) != static_cast<std::size_t>(width_) * 3) {
+      png_error(png_, "unexpected row size");
+    }
+    return passes;
+  }
+
+  /// As in decode_jpeg.cpp: `calls` must own nothing with a destructor.
+  template <class Calls>
+  void guarded(Calls calls) {
+    if (setjmp(jump_) != 0) refuse(name_, std::string("PNG: ") + message_);
+    calls();
+  }
+
+  const std::string& name_;
+  Bytes rest_;
+  int width_ = 0, height_ = 0;
+  std::jmp_buf jump_;
+  char message_[128] = "";
+};
+
+}  // namespace
+
+ImageInfo png_info(Bytes bytes, const std::string& name, const DecodeOptions& options) {
+  return Decoder(bytes, name, options).info();
+}
+
+void decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
+                const DecodeOptions& options) {
+  Decoder(bytes, name, options).decode(region, out);
+}
+
+}  // namespace invp::decoders

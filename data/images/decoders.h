@@ -1,0 +1,42 @@
+// One decoder a file format; decode.h picks by content. Private to data/.
+// Each checks the header against `options.max_pixels` before it allocates, and throws invp::Error
+// through refuse().
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "data/images/decode.h"
+#include "engine/core/error.h"
+
+namespace invp::decoders {
+
+using Bytes = std::span<const std::uint8_t>;
+
+[[noreturn]] inline void refuse(const std::string& name, const std::string& reason) {
+  fail("[decode] ", name, ": ", reason);
+}
+
+/// Refuses sizes that are not positive or hold more pixels than allowed.
+void check_size(const std::string& name, std::int64_t width, std::int64_t height,
+                const DecodeOptions& options);
+
+/// Refuses a region that does not lie inside a width x height picture.
+void check_region(const std::string& name, const Box& region, int width, int height);
+
+ImageInfo jpeg_info(Bytes bytes, const std::string& name, const DecodeOptions& options);
+ImageInfo png_info(Bytes bytes, const std::string& name, const DecodeOptions& options);
+ImageInfo pnm_info(Bytes bytes, const std::string& name, const DecodeOptions& options);
+ImageInfo other_info(Bytes bytes, const std::string& name, ImageFormat format,
+                     const DecodeOptions& options);
+
+/// A null region means the whole picture.
+void decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& out,
+                 const DecodeOptions& options);
+void decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
+                const DecodeOptions& options);
+void decode_pnm(Bytes bytes, const std::string& name, Image& out, const DecodeOptions& options);
+void decode_other(Bytes bytes, const std::string& name, ImageFormat format, Image& out,
+                  const DecodeOptions& options);
+
+}  // namespace invp::decoders

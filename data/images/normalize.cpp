@@ -1,0 +1,43 @@
+#include "data/images/planes.h"
+#include "data/images/transform.h"
+#include "engine/core/error.h"
+#include "engine/ops/image/pixel_arithmetic.h"
+
+namespace invp {
+
+NormalizationTable::NormalizationTable(const Normalization& normalization) {
+  for (std::size_t c = 0; c < 3; ++c) {
+    CHECK(normalization.std[c] > 0, "[normalize] standard deviations are positive, got ",
+          normalization.std[c]);
+    for (int v = 0; v < 256; ++v) {
+      values_[c][static_cast<std::size_t>(v)] =
+          pixel::normalized(v, normalization.mean[c], normalization.std[c]);
+    }
+  }
+}
+
+void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out) {
+  const float *red = table.channel(0), *green = table.channel(1), *blue = table.channel(2);
+  const int width = planes.width;
+  for (int y = 0; y < planes.height; ++y, out += 3 * static_cast<std::size_t>(width)) {
+    const std::size_t at = static_cast<std::size_t>(y) * static_cast<std::size_t>(width);
+    const std::uint8_t* r = planes.plane(0) + at;
+    const std::uint8_t* g = planes.plane(1) + at;
+    const std::uint8_t* b = planes.plane(2) + at;
+    float* target = flip ? out + 3 * (width - 1) : out;
+    const std::ptrdiff_t step = flip ? -3 : 3;
+    for (int x = 0; x < width; ++x, target += step) {
+      target[0] = red[r[x]];
+      target[1] = green[g[x]];
+      target[2] = blue[b[x]];
+    }
+  }
+}
+
+void to_tensor(ImageView image, const NormalizationTable& table, bool flip, float* out) {
+  Planes planes;
+  to_planes(image, planes);
+  to_tensor(planes, table, flip, out);
+}
+
+}  // namespace invp

@@ -1,0 +1,149 @@
+// Recognising the sets of fine_grained.h, and those that need text and folders alone.
+#include "data/sets/fine_grained.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "data/sets/image_folder.h"
+#include "data/sets/subset.h"
+#include "data/sets/text_lines.h"
+#include "engine/core/error.h"
+
+namespace invp {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kPets = 37;
+constexpr std::int64_t kBirds = 200;
+constexpr std::int64_t kMostImages = 10'000'000;
+
+std::unique_ptr<Dataset> file_dataset(const char* kind, const fs::path& root,
+                                      std::vector<std::string> paths,
+                                      std::vector<std::int32_t> labels,
+                                      std::vector<std::string> classes, const fs::path& list) {
+  CHECK(!paths.empty(), list.string(), ": names no picture of this split");
+  CHECK(fs::exists(root / paths.front()), (root / paths.front()).string(), ": no such file, but ",
+        list.string(), " names it first");
+  return std::make_unique<FileDataset>(kind, root, std::move(paths), std::move(labels),
+                                       std::move(classes));
+}
+
+fs::path birds_folder(const fs::path& path) {
+  return fs::exists(path / "CUB_200_2011") ? path / "CUB_200_2011" : path;
+}
+
+fs::path caltech_folder(const fs::path& path) {
+  return fs::exists(path / "101_ObjectCategories") ? path / "101_ObjectCategories" : path;
+}
+
+/// "ID WORD" lines of the birds by their IDs.
+class ById {
+ public:
+  explicit ById(const fs::path& file) : file_(file) {
+    for (TextLine& line : read_lines(file)) {
+      const auto words = line.words();
+      if (words.size() != 2) line.fail("is not \"ID VALUE\"");
+      const std::int64_t id = line.integer(words[0], "an ID", 1, kMostImages);
+      if (!lines_.emplace(id, std::make_pair(line, words[1])).second)
+        line.fail(message("has ID ", id, " for the second time"));
+    }
+  }
+
+  const auto& all() const { return lines_; }
+  std::string_view value(std::int64_t id) const { return found(id).second; }
+  std::int64_t integer(std::int64_t id, const char* what, std::int64_t low,
+                       std::int64_t high) const {
+    const auto& [line, word] = found(id);
+    return line.integer(word, what, low, high);
+  }
+
+ private:
+  const std::pair<TextLine, std::string_view>& found(std::int64_t id) const {
+    const auto at = lines_.find(id);
+    CHECK(at != lines_.end(), file_.string(), ": has no line for ID ", id);
+    return at->second;
+  }
+
+  fs::path file_;
+  std::map<std::int64_t, std::pair<TextLine, std::string_view>> lines_;
+};
+
+}  // namespace
+
+std::optional<std::string> recognise_fine_grained(const fs::path& path) {
+  if (fs::exists(path / "setid.mat") && fs::exists(path / "imagelabels.mat")) return "flowers102";
+  for (const char* annotations : {"cars_annos.mat", "cars_train_annos.mat"}) {
+    if (fs::exists(path / annotations) || fs::exists(path / "devkit" / annotations)) return "cars";
+  }
+  if (fs::exists(path / "annotations" / "trainval.txt") && fs::exists(path / "images"))
+    return "pets";
+  const fs::path birds = birds_folder(path);
+  if (fs::exists(birds / "train_test_split.txt") && fs::exists(birds / "images.txt"))
+    return "cub200";
+  if (fs::is_directory(path / "101_ObjectCategories") ||
+      fs::is_directory(path / "BACKGROUND_Google")) {
+    return "caltech101";
+  }
+  return std::nullopt;
+}
+
+std::unique_ptr<Dataset> open_pets(const fs::path& path, bool train) {
+  const fs::path list = path / "annotations" / (train ? "trainval.txt" : "test.txt");
+  std::vector<std::string> paths;
+  std::vector<std::int32_t> labels;
+  std::vector<std::string> classes = numbered_classes(kPets);
+  for (const TextLine& line : read_lines(list)) {
+    if (line.text.starts_with('#')) continue;
+    const auto words = line.words();
+    if (words.size() != 4) line.fail("is not \"IMAGE CLASS SPECIES BREED\"");
+    const std::int64_t label = line.integer(words[1], "class", 1, kPets) - 1;
+    const std::string image(words[0]);
+    // "yorkshire_terrier_12" is the twelfth yorkshire_terrier.
+    classes[static_cast<std::size_t>(label)] = image.substr(0, image.rfind('_'));
+    paths.push_back("images/" + image + ".jpg");
+    labels.push_back(static_cast<std::int32_t>(label));
+  }
+  return file_dataset("pets", path, std::move(paths), std::move(labels), std::move(classes), list);
+}
+
+std::unique_ptr<Dataset> open_cub200(const fs::path& path, bool train) {
+  const fs::path root = birds_folder(path);
+  const ById images(root / "images.txt");
+  const ById label_of(root / "image_class_labels.txt");
+  const ById trained_on(root / "train_test_split.txt");
+  const ById names(root / "classes.txt");
+  std::vector<std::string> classes;
+  for (std::int64_t i = 1; i <= kBirds; ++i) classes.emplace_back(names.value(i));
+  std::vector<std::string> paths;
+  std::vector<std::int32_t> labels;
+  for (const auto& [id, entry] : images.all()) {
+    const std::int64_t label = label_of.integer(id, "class", 1, kBirds) - 1;
+    if ((trained_on.integer(id, "a split", 0, 1) == 1) != train) continue;
+    paths.push_back("images/" + std::string(entry.second));
+    labels.push_back(static_cast<std::int32_t>(label));
+  }
+  return file_dataset("cub200", root, std::move(paths), std::move(labels), std::move(classes),
+                      root / "images.txt");
+}
+
+std::unique_ptr<Dataset> open_caltech101(const fs::path& path, bool train, std::uint64_t seed) {
+  static constexpr std::int64_t kTrainedOn = 30;
+  const std::shared_ptr<const Dataset> all =
+      open_image_folder(caltech_folder(path), "caltech101", {"BACKGROUND_Google"});
+  std::vector<std::int64_t> chosen = draw_per_class(*all, seed, [](std::int64_t images) {
+    return std::min(kTrainedOn, std::max<std::int64_t>(images - 1, 1));
+  });
+  if (!train) {
+    std::vector<std::int64_t> rest;
+    for (std::int64_t i = 0; i < all->size(); ++i) {
+      if (!std::ranges::binary_search(chosen, i)) rest.push_back(i);
+    }
+    chosen = std::move(rest);
+    CHECK(!chosen.empty(), path.string(), ": no class has a second picture to test on");
+  }
+  return subset(all, std::move(chosen));
+}
+
+}  // namespace invp

@@ -1,0 +1,51 @@
+// The small data sets of transfer by fine-tuning that come with pictures in files of their own and
+// labels elsewhere. Paths are the folders that the official archives unpack to. Each may also be
+// given as an ImageFolder (image_folder.h).
+//
+// All throw an Error naming the file and the line, element or folder that is wrong: labels out of
+// range, a split without pictures, a first picture that is not there.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "data/sets/dataset.h"
+
+namespace invp {
+
+/// Which set stands at the path; nothing when none of these does. Looks at the names of files only.
+///   "flowers102"  imagelabels.mat, setid.mat
+///   "cars"        cars_annos.mat, or cars_train_annos.mat in devkit/ or beside it
+///   "pets"        annotations/trainval.txt
+///   "cub200"      train_test_split.txt and images.txt, here or in CUB_200_2011/
+///   "caltech101"  101_ObjectCategories/, or that folder itself
+std::optional<std::string> recognise_fine_grained(const std::filesystem::path& path);
+
+/// Oxford Flowers-102 (Nilsback and Zisserman 2008): jpg/image_NNNNN.jpg; the 102 labels in
+/// imagelabels.mat; of setid.mat, trnid and valid train, tstid tests.
+std::unique_ptr<Dataset> open_flowers102(const std::filesystem::path& path, bool train);
+
+/// Stanford Cars (Krause et al. 2013), 196 classes, whole pictures: the structures `annotations` of
+/// devkit/cars_train_annos.mat and cars_test_annos_withlabels.mat with cars_train/ and cars_test/,
+/// or those of cars_annos.mat with their paths. Classes are named by cars_meta.mat, or by
+/// class_names beside the annotations, where there is one.
+std::unique_ptr<Dataset> open_cars(const std::filesystem::path& path, bool train);
+
+/// Oxford-IIIT Pets (Parkhi et al. 2012), 37 breeds: "IMAGE CLASS SPECIES BREED" a line in
+/// annotations/trainval.txt and test.txt, pictures in images/.
+std::unique_ptr<Dataset> open_pets(const std::filesystem::path& path, bool train);
+
+/// Caltech-UCSD Birds 200-2011 (Wah et al. 2011): images.txt, image_class_labels.txt,
+/// train_test_split.txt and classes.txt, joined by their IDs; pictures in images/.
+std::unique_ptr<Dataset> open_cub200(const std::filesystem::path& path, bool train);
+
+/// Caltech-101 (Fei-Fei et al. 2004) without BACKGROUND_Google. There is no official split: `seed`
+/// draws 30 pictures of each class to train on, and all others test; a class keeps at least one to
+/// test where it has two.
+std::unique_ptr<Dataset> open_caltech101(const std::filesystem::path& path, bool train,
+                                         std::uint64_t seed = 0);
+
+}  // namespace invp

@@ -1,0 +1,99 @@
+// The sets of fine_grained.h whose labels are in MATLAB's files.
+#include <array>
+#include <cstdio>
+
+#include "data/sets/fine_grained.h"
+#include "data/sets/mat_file.h"
+#include "engine/core/error.h"
+
+namespace invp {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kFlowers = 102;
+constexpr std::int64_t kCars = 196;
+
+/// The file in the folder or its devkit/, if it is there.
+std::optional<fs::path> find_in(const fs::path& path, const char* name) {
+  for (const fs::path& file : {path / "devkit" / name, path / name}) {
+    if (fs::exists(file)) return file;
+  }
+  return std::nullopt;
+}
+
+struct Pictures {
+  std::vector<std::string> paths;
+  std::vector<std::int32_t> labels;
+};
+
+std::unique_ptr<Dataset> file_dataset(const char* kind, const fs::path& root, Pictures pictures,
+                                      std::vector<std::string> classes, const fs::path& file) {
+  CHECK(!pictures.paths.empty(), file.string(), ": names no picture of this split");
+  const fs::path first = root / pictures.paths.front();
+  CHECK(fs::exists(first), first.string(), ": no such file, but ", file.string(),
+        " names it first");
+  return std::make_unique<FileDataset>(kind, root, std::move(pictures.paths),
+                                       std::move(pictures.labels), std::move(classes));
+}
+
+std::vector<std::string> names_of_cars(const MatValue& names) {
+  CHECK(names.count() == kCars, "class_names: ", names.count(), " names of cars instead of ",
+        kCars);
+  std::vector<std::string> classes;
+  for (std::int64_t i = 0; i < kCars; ++i) classes.push_back(names.cell(i).text());
+  return classes;
+}
+
+std::vector<std::string> names_of_cars(const fs::path& path) {
+  const auto meta = find_in(path, "cars_meta.mat");
+  return meta ? names_of_cars(MatFile(*meta).variable("class_names")) : numbered_classes(kCars);
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_flowers102(const fs::path& path, bool train) {
+  const fs::path split = path / "setid.mat";
+  const MatValue label_of = MatFile(path / "imagelabels.mat").variable("labels");
+  const MatFile ids(split);
+  Pictures pictures;
+  for (const char* part : train ? std::vector{"trnid", "valid"} : std::vector{"tstid"}) {
+    const MatValue images = ids.variable(part);
+    for (std::int64_t i = 0; i < images.count(); ++i) {
+      const std::int64_t image = images.integer(i, 1, label_of.count());
+      std::array<char, 32> name{};
+      std::snprintf(name.data(), name.size(), "jpg/image_%05d.jpg", static_cast<int>(image));
+      pictures.paths.emplace_back(name.data());
+      pictures.labels.push_back(
+          static_cast<std::int32_t>(label_of.integer(image - 1, 1, kFlowers) - 1));
+    }
+  }
+  std::vector<std::string> classes;
+  for (std::int64_t i = 1; i <= kFlowers; ++i) classes.push_back(std::to_string(i));
+  return file_dataset("flowers102", path, std::move(pictures), std::move(classes), split);
+}
+
+std::unique_ptr<Dataset> open_cars(const fs::path& path, bool train) {
+  const auto both = find_in(path, "cars_annos.mat");
+  const char* const wanted = train ? "cars_train_annos.mat" : "cars_test_annos_withlabels.mat";
+  const auto file = both ? both : find_in(path, wanted);
+  CHECK(file.has_value(), path.string(), ": has no ", wanted, ", neither there nor in devkit/",
+        train ? "" : "; the test set's labels are an archive of their own");
+  const MatFile annotations(*file);
+  const MatValue entries = annotations.variable("annotations");
+  CHECK(entries.is_structure(), file->string(), ": annotations are no structures");
+  Pictures pictures;
+  for (std::int64_t i = 0; i < entries.count(); ++i) {
+    const std::int64_t label = entries.field(i, "class").integer(0, 1, kCars) - 1;
+    if (both && (entries.field(i, "test").integer(0, 0, 1) == 0) != train) continue;
+    pictures.paths.push_back(both ? entries.field(i, "relative_im_path").text()
+                                  : (train ? "cars_train/" : "cars_test/") +
+                                        entries.field(i, "fname").text());
+    pictures.labels.push_back(static_cast<std::int32_t>(label));
+  }
+  return file_dataset(
+      "cars", path, std::move(pictures),
+      both ? names_of_cars(annotations.variable("class_names")) : names_of_cars(path), *file);
+}
+
+}  // namespace invp

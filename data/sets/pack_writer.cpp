@@ -1,0 +1,191 @@
+#include "data/sets/pack_writer.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "data/images/decode.h"
+#include "data/images/encode.h"
+#include "data/images/transform.h"
+#include "data/sets/pack_format.h"
+#include "engine/core/error.h"
+#include "engine/core/parallel.h"
+#include "engine/files/atomic_file.h"
+
+namespace invp {
+namespace {
+
+/// Pictures a thread makes before all are written: enough to even out their sizes.
+constexpr std::int64_t kPerThread = 8;
+
+struct Packed {
+  std::vector<std::uint8_t> bytes;
+  int width = 0, height = 0;
+  bool copied = false, shrunk = false;
+  std::string reason;  ///< why there is none
+};
+
+Packed pack_pixels(ImageView image, const PackOptions& options) {
+  Packed packed;
+  Image smaller;
+  const int shorter = std::min(image.width, image.height);
+  packed.shrunk = options.shorter > 0 && shorter > options.shorter;
+  if (packed.shrunk) image = smaller = resize_shorter(image, options.shorter);
+  packed.width = image.width;
+  packed.height = image.height;
+  packed.bytes = options.raw ? crop(image, {0, 0, image.width, image.height}).pixels
+                             : encode_jpeg(image, {.quality = options.quality});
+  return packed;
+}
+
+Packed pack_one(const Dataset& dataset, std::int64_t index, const PackOptions& options,
+                Sample& sample) {
+  dataset.fetch(index, sample);
+  if (!sample.is_encoded()) return pack_pixels(sample.pixels, options);
+  const std::string name = dataset.name(index);
+  // Decoded also where the file is copied: what is packed has been seen whole.
+  const Image image = decode_image(sample.encoded, name);
+  const bool small = options.shorter == 0 || std::min(image.width, image.height) <= options.shorter;
+  if (options.raw || !small || read_image_info(sample.encoded, name).format != ImageFormat::kJpeg) {
+    return pack_pixels(image, options);
+  }
+  return {.bytes = {sample.encoded.begin(), sample.encoded.end()},
+          .width = image.width,
+          .height = image.height,
+          .copied = true,
+          .reason = {}};
+}
+
+/// A name as the pack keeps it: where the set lay does not matter later.
+std::string stored_name(const std::string& name, const std::filesystem::path& root) {
+  std::string prefix = root.string();
+  if (!prefix.empty() && prefix.back() != '/') prefix += '/';
+  return !prefix.empty() && name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
+
+class Writer {
+ public:
+  Writer(const Dataset& dataset, const std::filesystem::path& file, const PackOptions& options)
+      : dataset_(dataset), options_(options), file_(file) {
+    append_string(dataset.kind());
+    for (const std::string& name : dataset.classes()) append_string(name);
+    header_.encoding = options.raw ? PackEncoding::kPixels : PackEncoding::kFiles;
+    header_.classes = static_cast<std::uint32_t>(dataset.classes().size());
+    file_.append(std::as_bytes(std::span(&header_, 1)));  // room, until everything is known
+  }
+
+  void add(std::int64_t index, const Packed& picture) {
+    if (!picture.reason.empty()) {
+      report_.left_out.push_back({dataset_.name(index), picture.reason});
+      return;
+    }
+    CHECK(text_.size() <= std::numeric_limits<std::uint32_t>::max() &&
+              picture.bytes.size() <= std::numeric_limits<std::uint32_t>::max(),
+          dataset_.name(index), ": too many names, or too large a picture, for one pack");
+    const std::span bytes = std::as_bytes(std::span(picture.bytes));
+    records_.push_back({.offset = static_cast<std::uint64_t>(file_.bytes_written()),
+                        .bytes = static_cast<std::uint32_t>(bytes.size()),
+                        .crc = pack_crc(bytes),
+                        .width = static_cast<std::uint32_t>(picture.width),
+                        .height = static_cast<std::uint32_t>(picture.height),
+                        .label = static_cast<std::uint32_t>(dataset_.label(index)),
+                        .name = static_cast<std::uint32_t>(text_.size())});
+    append_string(stored_name(dataset_.name(index), options_.root));
+    std::ranges::copy(dataset_.presences(index), std::back_inserter(presences_));
+    file_.append(bytes);
+    report_.copied += picture.copied;
+    report_.shrunk += picture.shrunk;
+  }
+
+  void check_bad_share() const {
+    const auto allowed = options_.max_bad_share * static_cast<double>(dataset_.size());
+    const std::vector<BadImage>& bad = report_.left_out;
+    if (static_cast<double>(bad.size()) <= allowed) return;
+    std::string shown;
+    for (std::size_t i = 0; i < std::min<std::size_t>(bad.size(), 3); ++i)
+      shown += "\n  " + bad[i].reason;
+    fail("[pack] ", bad.size(), " of ", dataset_.size(), " images are bad, more than the share of ",
+         options_.max_bad_share,
+         " allowed; repair or remove them (invp data check lists all), or raise --max-bad-share:",
+         shown);
+  }
+
+  PackReport finish() {
+    CHECK(!records_.empty(), "[pack] no image of ", dataset_.kind(), " could be read");
+    const std::span records = std::as_bytes(std::span(records_));
+    const std::span presences = std::as_bytes(std::span(presences_));
+    const std::span text = std::as_bytes(std::span(text_));
+    header_.presences = presences.empty() ? 0 : 1;
+    header_.images = records_.size();
+    const bool encoded = !options_.raw && report_.copied < std::ssize(records_);
+    header_.shorter = static_cast<std::uint32_t>(report_.shrunk > 0 ? options_.shorter : 0);
+    header_.quality = static_cast<std::uint32_t>(encoded ? options_.quality : 0);
+    header_.index_offset = static_cast<std::uint64_t>(file_.bytes_written());
+    header_.index_crc = pack_crc(text, pack_crc(presences, pack_crc(records)));
+    file_.append(records);
+    file_.append(presences);
+    file_.append(text);
+    header_.file_bytes = static_cast<std::uint64_t>(file_.bytes_written());
+    const std::span header = std::as_bytes(std::span(&header_, 1));
+    header_.header_crc = pack_crc(header.first(offsetof(PackHeader, header_crc)));
+    file_.overwrite(0, header);
+    file_.commit();
+    report_.images = std::ssize(records_);
+    report_.bytes = file_.bytes_written();
+    return std::move(report_);
+  }
+
+ private:
+  void append_string(const std::string& text) {
+    CHECK(text.find('\0') == std::string::npos, "[pack] a name with a zero byte: ", text);
+    text_ += text;
+    text_ += '\0';
+  }
+
+  const Dataset& dataset_;
+  const PackOptions& options_;
+  AtomicFile file_;
+  PackHeader header_;
+  std::vector<PackRecord> records_;
+  std::vector<Presence> presences_;
+  std::string text_;
+  PackReport report_;
+};
+
+}  // namespace
+
+PackReport write_pack(const Dataset& dataset, const std::filesystem::path& file,
+                      const PackOptions& options,
+                      const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  CHECK(options.shorter >= 0, "[pack] the shorter side is not negative, got ", options.shorter);
+  CHECK(options.quality >= 1 && options.quality <= 100, "[pack] the quality is 1 to 100, got ",
+        options.quality);
+  Writer writer(dataset, file, options);
+  const std::int64_t block = kPerThread * num_threads();
+  for (std::int64_t begin = 0; begin < dataset.size(); begin += block) {
+    const std::int64_t end = std::min(begin + block, dataset.size());
+    std::vector<Packed> pictures(static_cast<std::size_t>(end - begin));
+    parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
+      Sample sample;
+      for (std::int64_t i = first; i < last; ++i) {
+        Packed& picture = pictures[static_cast<std::size_t>(i - begin)];
+        try {
+          picture = pack_one(dataset, i, options, sample);
+        } catch (const Error& error) {
+          picture.reason = error.what();
+        }
+      }
+    });
+    for (std::int64_t i = begin; i < end; ++i)
+      writer.add(i, pictures[static_cast<std::size_t>(i - begin)]);
+    writer.check_bad_share();
+    progress(end, dataset.size());
+  }
+  return writer.finish();
+}
+
+}  // namespace invp

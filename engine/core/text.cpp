@@ -1,0 +1,125 @@
+#include "engine/core/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <cstdio>
+
+#include "engine/core/error.h"
+
+namespace invp {
+
+namespace {
+
+char lower(char c) {
+  return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+}
+
+// A word begun or buried inside the candidate ("epoch", "momentum") is closer than its missing
+// letters say.
+double difference(std::string_view word, const std::string& candidate) {
+  const double distance = edit_distance(word, candidate);
+  if (!word.empty() && candidate.starts_with(word)) return std::min(distance, 1.0) + distance / 100;
+  if (word.size() >= 3 && candidate.find(word) != std::string::npos)
+    return std::min(distance, 2.0) + distance / 100;
+  return distance;
+}
+
+}  // namespace
+
+std::string formatted(const char* format, double value) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), format, value);
+  return text.data();
+}
+
+std::string fixed(double value, int digits) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return text.data();
+}
+
+std::string format_bytes(std::int64_t bytes) {
+  constexpr std::array kUnits = {"B", "KB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (std::abs(value) >= 1000 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return formatted(unit == 0 ? "%.0f " : "%.2f ", value) + kUnits[unit];
+}
+
+std::string format_duration(double seconds) {
+  if (seconds < 9.95) return formatted("%.1f s", std::max(0.0, seconds));
+  const auto whole = static_cast<long long>(std::llround(seconds));
+  if (whole < 60) return std::to_string(whole) + " s";
+  const auto two_digits = [](long long value) {
+    return (value < 10 ? ":0" : ":") + std::to_string(value);
+  };
+  if (whole < 3600) return std::to_string(whole / 60) + two_digits(whole % 60);
+  return std::to_string(whole / 3600) + two_digits(whole / 60 % 60) + two_digits(whole % 60);
+}
+
+std::string format_rate(double per_second) {
+  if (per_second < 9.995) return formatted("%.2f", per_second);
+  if (per_second < 99.95) return formatted("%.1f", per_second);
+  std::string text = formatted("%.0f", per_second);
+  for (std::size_t at = text.size(); at > 3;) {
+    at -= 3;
+    text.insert(at, 1, ',');
+  }
+  return text;
+}
+
+std::string counted(std::int64_t count, std::string_view noun) {
+  return message(count, ' ', noun, count == 1 ? "" : "s");
+}
+
+// Bytes that do not continue a UTF-8 character.
+int columns_of(std::string_view text) {
+  return static_cast<int>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+int edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<int>> cost(a.size() + 1, std::vector<int>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = static_cast<int>(i);
+  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = static_cast<int>(j);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const bool same = lower(a[i - 1]) == lower(b[j - 1]);
+      cost[i][j] =
+          std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + (same ? 0 : 1)});
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+          lower(a[i - 2]) == lower(b[j - 1])) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  const auto best = std::min_element(candidates.begin(), candidates.end(),
+                                     [&](const std::string& a, const std::string& b) {
+                                       return difference(word, a) < difference(word, b);
+                                     });
+  return best == candidates.end() ? std::string() : *best;
+}
+
+std::string join_choices(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  }
+  return text;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace invp

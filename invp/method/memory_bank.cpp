@@ -1,0 +1,54 @@
+#include "invp/method/memory_bank.h"
+
+#include <cmath>
+
+#include "engine/core/parallel.h"
+#include "engine/core/random.h"
+#include "engine/ops/search/bank_rows.h"
+
+namespace invp {
+
+namespace {
+
+Tensor random_rows(std::int64_t images, std::int64_t dim, std::uint64_t seed, DType dtype) {
+  CHECK(images >= 1 && dim >= 1, "[bank] needs at least one image and one dimension, got ", images,
+        " and ", dim);
+  const MemoryScope scope(MemoryUse::kBank);
+  Tensor rows = Tensor::empty({images, dim}, dtype);
+  const double limit = 1 / std::sqrt(static_cast<double>(dim) / 3);
+  const double unit = std::ldexp(2 * limit, -32);
+  constexpr std::int64_t kGrain = 64;
+  dispatch_floating(dtype, "bank", [&]<class T>(T) {
+    parallel_for(0, images, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        Random random(seed, Purpose::kBank, 0, static_cast<std::uint64_t>(i));
+        T* row = rows.data<T>() + i * dim;
+        for (std::int64_t k = 0; k < dim; ++k) {
+          row[k] = T(static_cast<float>(unit * (random.bits() + 0.5) - limit));
+        }
+      }
+    });
+  });
+  return rows;
+}
+
+}  // namespace
+
+MemoryBank::MemoryBank(std::int64_t images, std::int64_t dim, std::uint64_t seed, DType dtype,
+                       Device device)
+    : rows_([&] {
+        const MemoryScope scope(MemoryUse::kBank);
+        return random_rows(images, dim, seed, dtype).to(device);
+      }()) {}
+
+MemoryBank::MemoryBank(Tensor rows) : rows_(std::move(rows)) {
+  CHECK(rows_.rank() == 2 && (rows_.dtype() == DType::kF32 || rows_.dtype() == DType::kBF16),
+        "[bank] must be f32 or bf16 of shape (n, d), got ", rows_.dtype(), " ", rows_.shape());
+}
+
+void MemoryBank::update(const Tensor& indices, const Tensor& embeddings, float momentum,
+                        const Tensor& halted) {
+  blend_rows(rows_, indices, embeddings, momentum, halted);
+}
+
+}  // namespace invp

@@ -1,0 +1,104 @@
+#include "invp/method/purity.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/ops/search/bank_rows.h"
+#include "engine/ops/search/neighbour_graph.h"
+
+namespace invp {
+
+namespace {
+
+// Anchors at a time, so that their lists, 84 entries each with k = 4 and l = 3 and a million at
+// most, take up to 16 MB.
+std::int64_t anchors_at_a_time(const NeighbourGraph& graph, int steps) {
+  constexpr std::int64_t kEntries = 1 << 22;
+  std::int64_t width = 0;
+  std::int64_t reached = 1;
+  for (int step = 0; step < steps && width < kEntries; ++step) {
+    reached *= graph.neighbors();
+    width += reached;
+  }
+  return std::max<std::int64_t>(1, kEntries / width);
+}
+
+struct Count {
+  std::int64_t pairs = 0;
+  std::int64_t same = 0;
+  double per_cent() const {
+    return pairs == 0 ? 0 : 100 * static_cast<double>(same) / static_cast<double>(pairs);
+  }
+};
+
+void count(const Tensor& lists, std::span<const std::int32_t> anchors,
+           std::span<const std::int64_t> labels, Count& total) {
+  const Tensor host = lists.to(kCpu);
+  const std::span<const std::int32_t> members = host.span<std::int32_t>();
+  const auto width = static_cast<std::size_t>(host.dim(1));
+  for (std::size_t i = 0; i < anchors.size(); ++i) {
+    const std::int64_t own = labels[static_cast<std::size_t>(anchors[i])];
+    for (const std::int32_t member : members.subspan(i * width, width)) {
+      if (member < 0 || member == anchors[i]) continue;
+      const std::int64_t label = labels[static_cast<std::size_t>(member)];
+      if (label < 0) continue;
+      ++total.pairs;
+      total.same += label == own ? 1 : 0;
+    }
+  }
+}
+
+std::vector<std::int32_t> spread_anchors(std::span<const std::int64_t> labels, std::int64_t most) {
+  const std::int64_t images = std::ssize(labels);
+  const std::int64_t wanted = std::min(images, most);
+  std::vector<std::int32_t> anchors;
+  for (std::int64_t i = 0; i < wanted; ++i) {
+    const std::int64_t row = i * images / wanted;
+    if (labels[static_cast<std::size_t>(row)] >= 0)
+      anchors.push_back(static_cast<std::int32_t>(row));
+  }
+  return anchors;
+}
+
+bool one_class(std::span<const std::int64_t> labels) {
+  std::int64_t first = -1;
+  for (const std::int64_t label : labels) {
+    if (label < 0) continue;
+    if (first >= 0 && label != first) return false;
+    first = label;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighbourGraph& graph,
+                                      const ObjectiveConfig& config,
+                                      std::span<const std::int64_t> labels,
+                                      std::int64_t most_anchors) {
+  CHECK(std::ssize(labels) == bank.size() && graph.size() == bank.size(), "[purity] ",
+        labels.size(), " labels and a graph of ", graph.size(), " images for a bank of ",
+        bank.size());
+  if (one_class(labels)) return std::nullopt;
+  const Propagation propagation =
+      config.form == ContrastForm::kPaper ? Propagation::kDistinct : Propagation::kRepeated;
+  const std::vector<std::int32_t> anchors = spread_anchors(labels, most_anchors);
+  const auto at_a_time = static_cast<std::size_t>(anchors_at_a_time(graph, config.steps));
+  Count all;
+  Count hard;
+  for (std::size_t begin = 0; begin < anchors.size(); begin += at_a_time) {
+    const std::span<const std::int32_t> block =
+        std::span(anchors).subspan(begin, std::min(at_a_time, anchors.size() - begin));
+    const Tensor rows = Tensor::from(block, {std::ssize(block)}, bank.rows().device());
+    const Tensor positives = propagate(graph.rows(), rows, config.steps, propagation);
+    const Tensor similarities =
+        row_similarities(take_rows(bank.rows(), rows), bank.rows(), positives);
+    count(positives, block, labels, all);
+    count(choose_positives(positives, similarities, config.hard_positives, config.positives), block,
+          labels, hard);
+  }
+  if (all.pairs == 0) return std::nullopt;
+  return Purity{.positives = all.per_cent(), .hard_positives = hard.per_cent()};
+}
+
+}  // namespace invp

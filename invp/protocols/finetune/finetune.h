@@ -1,0 +1,84 @@
+// Fine-tuning: a backbone and a new linear layer trained together on labels, for the
+// semi-supervised protocol (1 % and 10 % of ImageNet's labels) and for transfer to small data sets
+// (supplement, B.3 and B.4). Batch norms use and update batch statistics.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/images/augment.h"
+#include "data/sets/dataset.h"
+#include "invp/run/supervised_run.h"
+#include "layers/resnet.h"
+
+namespace invp {
+
+enum class FinetuneProtocol { kSemi, kTransfer };
+
+struct FinetuneConfig {
+  FinetuneProtocol protocol = FinetuneProtocol::kTransfer;
+  AugmentConfig augment;
+  AugmentConfig evaluation;
+
+  int epochs = 200;
+  int batch_size = 128;
+  double learning_rate = 0.001;     ///< of the backbone
+  double fc_learning_rate = 0.005;  ///< of the new layer
+  double fc_first_rate = 0;         ///< of the new layer in the first epoch; 0: as fc_learning_rate
+  bool fc_constant = false;         ///< the new layer's rate never falls
+  std::vector<int> milestones = {120, 160};
+  double lr_decay = 0.1;
+  double momentum = 0.9;
+  double weight_decay = 1e-6;  ///< of everything, biases and batch norms too
+  bool fc_only = false;        ///< the backbone stays but for its running statistics
+  /// Batch norms see the batch in so many parts, and keep the first part's running statistics: what
+  /// the released code's GPUs did.
+  int bn_groups = 1;
+
+  Device device;
+  DType compute_type = DType::kF32;
+  std::uint64_t seed = 0;
+  int workers = 1;
+  std::optional<AugmentOn> augment_on;  ///< unset: as suits the device
+};
+
+/// The paper's epochs, rates, milestones and weight decay.
+FinetuneConfig finetune_defaults(FinetuneProtocol protocol);
+
+/// What a set's own protocol measures by comes first: of Oxford Pets, Caltech-101 and Flowers-102
+/// the mean over classes, else top-1 (Kornblith et al. 2019).
+std::vector<ShownMeasure> shown_measures(FinetuneProtocol protocol, const std::string& kind);
+
+/// The learning rates of backbone and new layer.
+std::vector<Schedule> finetune_rates(const FinetuneConfig& config);
+
+/// A network with one output a class. The new layer is PyTorch's: weights and biases uniform in
+/// +-1/sqrt(n_in), a function of the seed. Its backbone is that of `weights`, or with none
+/// initialised from the seed. Throws Error naming `origin` when the weights do not fit.
+std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t classes,
+                                        const TensorFile* weights, const std::string& origin);
+
+class FinetuneTask final : public SupervisedTask {
+ public:
+  /// Network, on the device and in the compute type that it is to have, and validation set live
+  /// longer.
+  FinetuneTask(const FinetuneConfig& config, ResNet& network, const Dataset& validation);
+
+  Device device() const override { return network_.device(); }
+  Tensor train_step(const Batch& batch) override;
+  /// "top1", "top5", "mean_per_class", per cent.
+  std::vector<Measure> evaluate(const PhaseProgress& progress) override;
+  Sgd& optimizer() override { return optimizer_; }
+  TensorFile state() const override;
+  void load_state(const TensorFile& state, const std::string& origin) override;
+
+ private:
+  Tensor logits(const Tensor& images);
+
+  const FinetuneConfig& config_;
+  ResNet& network_;
+  const Dataset& validation_;
+  Sgd optimizer_;
+};
+
+}  // namespace invp

@@ -1,0 +1,220 @@
+#include "invp/protocols/linear/linear_task.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "data/sets/ten_crops.h"
+#include "engine/autograd/node.h"
+#include "engine/ops/basic/reduce.h"
+#include "engine/ops/basic/scale.h"
+#include "engine/ops/loss/bce_with_logits.h"
+#include "engine/ops/loss/cross_entropy.h"
+#include "layers/exchange.h"
+
+namespace invp {
+
+namespace {
+
+constexpr std::string_view kHeads = "heads.";
+constexpr std::string_view kModel = "model.";
+constexpr int kRandomViews = 10;
+
+Sgd make_optimizer(const ResNet& network, const LinearHeads& heads, const LinearConfig& config) {
+  const SgdHyper hyper{
+      .lr = config.learning_rate, .momentum = config.momentum, .weight_decay = config.weight_decay};
+  std::vector<Sgd::Group> groups = heads.groups(hyper);
+  if (config.train_network) {
+    Sgd::Group group{.parameters = {}, .hyper = hyper};
+    for (const NamedTensor& item : network.parameters()) {
+      if (!item.name.starts_with("fc.")) group.parameters.push_back({item.name, item.tensor});
+    }
+    groups.push_back(std::move(group));
+  }
+  return Sgd(std::move(groups));
+}
+
+float target_of(Presence presence) {
+  switch (presence) {
+    case Presence::kPresent: return 1;
+    case Presence::kAbsent: return 0;
+    case Presence::kUnclear: break;
+  }
+  return kIgnoredTarget;
+}
+
+}  // namespace
+
+TapLoss::TapLoss(const Dataset& dataset, const Batch& batch, Device device) {
+  const auto count = std::ssize(batch.indices);
+  if (dataset.presences(0).empty()) {
+    labels_ = Tensor::from(batch.labels, {count}, device);
+    return;
+  }
+  const auto classes = std::ssize(dataset.classes());
+  std::vector<float> targets;
+  for (const std::int64_t index : batch.indices) {
+    for (const Presence presence : dataset.presences(index)) targets.push_back(target_of(presence));
+  }
+  targets_ = Tensor::from(targets, {count, classes}, device);
+  classes_ = Tensor::full({}, static_cast<float>(classes), device);
+}
+
+Tensor TapLoss::backward(const Tensor& logits) const {
+  if (labels_.defined()) {
+    const Tensor loss = cross_entropy(logits, labels_);
+    invp::backward(loss);
+    return loss.detach();
+  }
+  // The operation averages over the classes too.
+  const Tensor mean = bce_with_logits(logits, targets_);
+  invp::backward(mean, classes_);
+  return scale(mean.detach(), classes_);
+}
+
+LinearTask::LinearTask(ResNet& network, LinearHeads& heads, const LinearConfig& config,
+                       const Dataset& train, const Dataset& validation)
+    : network_(network),
+      heads_(heads),
+      config_(config),
+      train_(train),
+      validation_(validation),
+      optimizer_(make_optimizer(network, heads, config)) {}
+
+void LinearTask::use_cache(const CachedFeatures* train, CachedFeatures* validation) {
+  train_cache_ = train;
+  validation_cache_ = validation;
+}
+
+std::vector<std::string> LinearTask::loss_names() const {
+  std::vector<std::string> names = {"loss"};
+  if (heads_.layers().size() == 1) return names;
+  for (const TapLayer& layer : heads_.layers()) names.push_back(message("loss_tap", layer.tap));
+  return names;
+}
+
+void LinearTask::each_tap(const Batch& batch, const CachedFeatures* cache, const Visit& visit) {
+  if (cache != nullptr) {
+    for (std::size_t k = 0; k < heads_.layers().size(); ++k)
+      visit(k, cache->features(k, batch).to(device()));
+  } else if (config_.train_network) {
+    visit(0, network_.features(images_on(batch, device())));
+  } else {
+    pooled_taps(network_, images_on(batch, device()), heads_.layers(), visit);
+  }
+}
+
+// A tap's classifier is trained as soon as the network has come to it: what it looked at can go
+// before the next block is computed.
+Tensor LinearTask::train_step(const Batch& batch) {
+  const TapLoss loss(train_, batch, device());
+  const auto taps = std::ssize(heads_.layers());
+  const std::int64_t first = taps == 1 ? 0 : 1;
+  const Tensor losses = Tensor::empty({first + taps}, DType::kF32, device());
+  optimizer_.zero_grad();
+  each_tap(batch, train_cache_, [&](std::size_t k, const Tensor& features) {
+    const GradMode record(true);
+    const std::int64_t row = first + static_cast<std::int64_t>(k);
+    losses.slice(row, row + 1).copy_from(loss.backward(heads_.head(k).forward(features)).view({1}));
+  });
+  optimizer_.step();
+  optimizer_.zero_grad();
+  if (first == 1) losses.slice(0, 1).copy_from(mean(losses.slice(1, 1 + taps)).view({1}));
+  return losses;
+}
+
+std::vector<Measure> LinearTask::evaluate(const PhaseProgress& progress) {
+  const NoGrad no_grad;
+  network_.train(false);  // what was folded from earlier weights is made anew
+  std::vector<TapJudge> judges;
+  for (std::size_t k = 0; k < heads_.layers().size(); ++k)
+    judges.emplace_back(validation_, config_.views);
+  judge(judges, progress);
+  scores_.clear();
+  for (const TapJudge& tap : judges) scores_.push_back(tap.score());
+  return measures_of(heads_.layers(), scores_, !validation_.presences(0).empty());
+}
+
+void LinearTask::judge(std::vector<TapJudge>& judges, const PhaseProgress& progress) {
+  const auto add = [&](const Batch& batch, const CachedFeatures* cache) {
+    each_tap(batch, cache, [&](std::size_t k, const Tensor& features) {
+      judges[k].add(heads_.head(k).forward(features), batch.indices);
+    });
+  };
+  const bool crops = config_.views == TestViews::kTenCrops;
+  const int passes = config_.views == TestViews::kTenRandom ? kRandomViews : 1;
+  std::int64_t done = 0;
+  const auto told = [&](const Batch& batch, std::int64_t images) {
+    progress("evaluation", done += std::ssize(batch.indices), images * passes);
+  };
+  if (validation_cache_ != nullptr) {
+    validation_cache_->start_epoch(0, 0);
+    while (const std::optional<Batch> batch = validation_cache_->next()) {
+      add(*batch, validation_cache_);
+      told(*batch, validation_.size());
+    }
+    return;
+  }
+  const AugmentConfig& evaluation = config_.evaluation;
+  std::unique_ptr<TenCrops> ten;
+  if (crops) {
+    const int shorter = std::max(evaluation.resize_shorter, evaluation.image_size);
+    ten = std::make_unique<TenCrops>(validation_, shorter, evaluation.image_size);
+  }
+  const Dataset& shown = crops ? static_cast<const Dataset&>(*ten) : validation_;
+  // The crops of a picture stay in one batch.
+  const std::int64_t batch_size =
+      crops ? std::max<std::int64_t>(1, config_.batch_size / TenCrops::kCrops) * TenCrops::kCrops
+            : config_.batch_size;
+  BatchFeed feed(shown, evaluation,
+                 {.batch_size = batch_size,
+                  .workers = config_.workers,
+                  .seed = config_.seed,
+                  .shuffle = false,
+                  .max_bad_share = config_.max_bad_share,
+                  .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
+                 device());
+  for (int pass = 0; pass < passes; ++pass) {
+    feed.start_epoch(pass);
+    while (const std::optional<Batch> batch = feed.next()) {
+      add(*batch, nullptr);
+      told(*batch, shown.size());
+    }
+  }
+}
+
+TensorFile LinearTask::state() const {
+  TensorFile file;
+  for (auto& [name, tensor] : heads_.to_file().tensors)
+    file.tensors.emplace_back(std::string(kHeads) + name, tensor);
+  if (!config_.train_network) return file;
+  for (auto& [name, tensor] : pytorch_state(network_).tensors)
+    file.tensors.emplace_back(std::string(kModel) + name, tensor);
+  return file;
+}
+
+void LinearTask::load_state(const TensorFile& state, const std::string& origin) {
+  heads_.from_file(with_prefix(state, kHeads), origin);
+  if (config_.train_network) load_pytorch_state(network_, with_prefix(state, kModel), origin);
+}
+
+std::vector<Measure> measures_of(const std::vector<TapLayer>& layers,
+                                 const std::vector<TapScore>& scores, bool multi_label) {
+  using Figure = std::pair<const char*, double TapScore::*>;
+  const std::vector<Figure> figures =
+      multi_label ? std::vector<Figure>{{"map", &TapScore::map},
+                                        {"map_envelope", &TapScore::map_envelope},
+                                        {"map_11point", &TapScore::map_eleven_point}}
+                  : std::vector<Figure>{{"top1", &TapScore::top1}, {"top5", &TapScore::top5}};
+  const TapScore& best = *std::ranges::max_element(
+      scores, {}, [&](const TapScore& score) { return score.*figures.front().second; });
+  std::vector<Measure> measures;
+  for (const auto& [name, value] : figures) measures.push_back({name, best.*value});
+  if (layers.size() == 1) return measures;
+  for (std::size_t k = 0; k < layers.size(); ++k) {
+    for (const auto& [name, value] : figures)
+      measures.push_back({message(name, "_tap", layers[k].tap), scores[k].*value});
+  }
+  return measures;
+}
+
+}  // namespace invp

@@ -1,0 +1,73 @@
+// A step and an evaluation of layer-wise linear classification (linear.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "invp/protocols/linear/cached_features.h"
+#include "invp/protocols/linear/linear.h"
+
+namespace invp {
+
+/// The loss of one classifier: cross entropy of labels, or binary cross entropy of presences,
+/// summed over the classes and divided by the pictures, without the unclear ones.
+class TapLoss {
+ public:
+  /// For a batch of the data set, on the device.
+  TapLoss(const Dataset& dataset, const Batch& batch, Device device);
+
+  /// Adds the gradient of the classifier's loss to what it was computed from. Returns the loss, f32
+  /// with one element.
+  Tensor backward(const Tensor& logits) const;
+
+ private:
+  Tensor labels_;   ///< (n) i64, or
+  Tensor targets_;  ///< (n, classes) f32
+  Tensor classes_;  ///< one f32: their number
+};
+
+class LinearTask final : public SupervisedTask {
+ public:
+  /// All that is given lives longer; the caches may be null. What trains and what is judged come
+  /// without images then.
+  LinearTask(ResNet& network, LinearHeads& heads, const LinearConfig& config, const Dataset& train,
+             const Dataset& validation);
+  void use_cache(const CachedFeatures* train, CachedFeatures* validation);
+
+  /// Of the last evaluation.
+  const std::vector<TapScore>& scores() const { return scores_; }
+
+  Device device() const override { return network_.device(); }
+  /// "loss", the mean over the taps, then, of several, "loss_tap1" and so on.
+  std::vector<std::string> loss_names() const override;
+  Tensor train_step(const Batch& batch) override;
+  /// Of the best tap "top1" and "top5", or "map", "map_envelope" and "map_11point"; then of each
+  /// tap, "top1_tap1" and so on.
+  std::vector<Measure> evaluate(const PhaseProgress& progress) override;
+  Sgd& optimizer() override { return optimizer_; }
+  TensorFile state() const override;
+  void load_state(const TensorFile& state, const std::string& origin) override;
+
+ private:
+  using Visit = std::function<void(std::size_t k, const Tensor& features)>;
+  void each_tap(const Batch& batch, const CachedFeatures* cache, const Visit& visit);
+  void judge(std::vector<TapJudge>& judges, const PhaseProgress& progress);
+
+  ResNet& network_;
+  LinearHeads& heads_;
+  const LinearConfig& config_;
+  const Dataset& train_;
+  const Dataset& validation_;
+  Sgd optimizer_;
+  const CachedFeatures* train_cache_ = nullptr;
+  CachedFeatures* validation_cache_ = nullptr;
+  std::vector<TapScore> scores_;
+};
+
+/// The figures of evaluate().
+std::vector<Measure> measures_of(const std::vector<TapLayer>& layers,
+                                 const std::vector<TapScore>& scores, bool multi_label);
+
+}  // namespace invp

@@ -1,0 +1,122 @@
+#include "invp/report/text/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string_view>
+
+#include "engine/core/text.h"
+
+namespace invp {
+
+namespace {
+
+constexpr int kBarColumns = 24;
+constexpr auto kRedraw = std::chrono::milliseconds(100);
+constexpr auto kPlainInterval = std::chrono::seconds(30);
+
+std::string bar(double fraction, int columns) {
+  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const int eighths = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * columns * 8);
+  std::string text = "▕";
+  for (int i = 0; i < eighths / 8; ++i) text += "█";
+  text += kEighths[eighths % 8];
+  for (int i = (eighths + 7) / 8; i < columns; ++i) text += ' ';
+  return text + "▏";
+}
+
+}  // namespace
+
+std::string progress_line(const ProgressView& view, int columns, bool fancy) {
+  const double fraction =
+      view.total > 0 ? static_cast<double>(view.done) / static_cast<double>(view.total) : 0;
+  const std::string percent = formatted("%3.0f%%", std::floor(100 * fraction));
+  std::string rate;
+  if (view.per_second > 0) rate = "  " + format_rate(view.per_second) + ' ' + view.unit + "/s";
+  std::string left;
+  if (view.seconds_left >= 0) left = "  " + format_duration(view.seconds_left) + " left";
+  const std::string detail = view.detail.empty() ? "" : "  " + view.detail;
+  if (!fancy) return view.label + ' ' + percent + detail + rate + left;
+
+  // What does not fit goes: first the detail, then the rate, then the bar, which may also shrink.
+  std::string tail = ' ' + percent + detail + rate + left;
+  const int room = columns - columns_of(view.label) - 1;
+  if (room - columns_of(tail) < 8 + 2) tail = ' ' + percent + rate + left;
+  if (room - columns_of(tail) < 8 + 2) tail = ' ' + percent + left;
+  const int cells = std::min(kBarColumns, room - columns_of(tail) - 2);
+  std::string line = view.label + (cells >= 4 ? ' ' + bar(fraction, cells) : "") + tail;
+  if (columns_of(line) > columns) line = view.label + ' ' + percent;
+  return columns_of(line) > columns ? percent : line;
+}
+
+Progress::Progress(std::FILE* stream) : stream_(stream), last_(Clock::now()) {
+  const char* term = std::getenv("TERM");
+  terminal_ = isatty(fileno(stream)) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+Progress::~Progress() {
+  clear();
+}
+
+void Progress::show(const ProgressView& view) {
+  const Clock::time_point now = Clock::now();
+  if (terminal_) {
+    if (drawn_ && now - last_ < kRedraw) return;
+    // One write, cursor to the start, text, erase what is left of the old line: nothing flickers.
+    put("\r" + progress_line(view, columns() - 1, true) + "\x1b[K");
+    drawn_ = true;
+  } else {
+    if (now - last_ < kPlainInterval) return;
+    put(progress_line(view, 0, false) + "\n");
+  }
+  last_ = now;
+}
+
+void Progress::line(const std::string& text) {
+  put((drawn_ ? "\r\x1b[K" : "") + text + "\n"), drawn_ = false;
+}
+
+void Progress::clear() {
+  if (drawn_) put("\r\x1b[K");
+  drawn_ = false;
+}
+
+void Progress::put(const std::string& text) const {
+  std::fwrite(text.data(), 1, text.size(), stream_);
+  std::fflush(stream_);
+}
+
+int Progress::columns() const {
+  winsize size{};
+  if (ioctl(fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+void Pace::update(double done, double seconds) {
+  if (last_done_ >= 0 && seconds > last_seconds_) {
+    // A half-life of 20 s: long enough to be steady, short enough to follow a machine that slows
+    // down.
+    const double keep = std::exp2(-(seconds - last_seconds_) / 20);
+    work_ = work_ * keep + (done - last_done_);
+    weight_ = weight_ * keep + (seconds - last_seconds_);
+  }
+  last_done_ = done;
+  last_seconds_ = seconds;
+}
+
+void ProgressBar::show(std::int64_t done, std::int64_t total, const std::string& detail) {
+  pace_.update(static_cast<double>(done), stopwatch_.seconds());
+  const double rate = pace_.per_second();
+  progress_.show({.label = label_,
+                  .done = done,
+                  .total = total,
+                  .detail = detail,
+                  .per_second = rate,
+                  .unit = unit_,
+                  .seconds_left = rate > 0 ? static_cast<double>(total - done) / rate : -1});
+}
+
+}  // namespace invp

@@ -1,0 +1,155 @@
+#include "invp/report/text/run_reporter.h"
+
+#include <cstdio>
+#include <ctime>
+
+#include "engine/core/error.h"
+#include "engine/core/text.h"
+#include "invp/report/svg/curves.h"
+
+namespace invp {
+
+namespace {
+
+// Step curves in TensorBoard: often enough to see a spike, rarely enough to keep 800 epochs small.
+constexpr std::int64_t kStepsBetweenPoints = 10;
+
+std::string time_stamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  return text;
+}
+
+std::string right(const std::string& text, std::size_t width) {
+  return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
+}
+
+}  // namespace
+
+std::string epoch_heading(const RunPlan& plan) {
+  std::string middle;
+  if (plan.shown.empty()) middle = "     ins     inv   kNN-1   kNN-5";
+  for (const ShownMeasure& measure : plan.shown) middle += right(measure.heading, 8);
+  return "   epoch    loss" + middle + "     rate   img/s  wait     time";
+}
+
+std::string epoch_row(const EpochReport& report, const RunPlan& plan) {
+  const auto cell = [](const char* format, const auto& value) {
+    return value ? formatted(format, *value) : right("-", 8);
+  };
+  std::string middle;
+  if (plan.shown.empty()) {
+    middle = cell("%8.4f", report.loss_ins) + cell("%8.4f", report.loss_inv) +
+             cell("%8.2f", report.knn_top1) + cell("%8.2f", report.knn_top5);
+  }
+  for (const ShownMeasure& measure : plan.shown)
+    middle += cell("%8.2f", find_measure(report.measures, measure.name));
+  return right(message(report.epoch, '/', plan.epochs), 8) +
+         formatted(report.loss < 100 ? "%8.4f" : "%8.5g", report.loss) + middle +
+         formatted("%9.3g", report.learning_rate) +
+         right(format_rate(report.images_per_second), 8) +
+         formatted("%5.0f%%", 100 * report.data_wait) + right(format_duration(report.seconds), 9);
+}
+
+RunReporter::RunReporter(std::filesystem::path folder, std::string title,
+                         const std::string& config_toml, std::FILE* terminal)
+    : folder_(std::move(folder)), title_(std::move(title)), progress_(terminal) {
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  CHECK(!error, folder_.string(), ": cannot be made: ", error.message());
+  write_whole(folder_ / "config.toml", config_toml);
+  log_.open(folder_ / "log.txt", std::ios::app);
+  CHECK(log_.good(), (folder_ / "log.txt").string(),
+        ": cannot be written (is the disk full, the folder read-only?)");
+}
+
+void RunReporter::run_started(const RunPlan& plan) {
+  plan_ = plan;
+  const std::int64_t first_step = (plan.first_epoch - 1) * plan.steps_per_epoch + plan.first_step;
+  metrics_ = std::make_unique<MetricsWriter>(folder_ / "metrics.jsonl", plan.first_epoch);
+  events_ = std::make_unique<TensorBoardWriter>(folder_, first_step);
+}
+
+void RunReporter::step_finished(const StepReport& report) {
+  pace_.update(static_cast<double>(report.global_step), stopwatch_.seconds());
+  const double steps_a_second = pace_.per_second();
+  const double steps_left =
+      static_cast<double>((plan_.epochs - report.epoch + 1) * plan_.steps_per_epoch - report.step);
+  const double images_a_step =
+      static_cast<double>(plan_.images_per_epoch) / static_cast<double>(plan_.steps_per_epoch);
+  progress_.show({.label = message("epoch ", report.epoch, '/', plan_.epochs),
+                  .done = report.step,
+                  .total = plan_.steps_per_epoch,
+                  .detail = "loss " + formatted("%.3f", report.loss) + "  data wait " +
+                            formatted("%.0f%%", 100 * report.data_wait),
+                  .per_second = steps_a_second * images_a_step,
+                  .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
+  if (events_ && report.global_step % kStepsBetweenPoints == 0) {
+    events_->scalar("step/loss", report.loss, report.global_step);
+    if (report.loss_ins) events_->scalar("step/loss_ins", *report.loss_ins, report.global_step);
+    if (report.loss_inv) events_->scalar("step/loss_inv", *report.loss_inv, report.global_step);
+    events_->scalar("step/learning_rate", report.learning_rate, report.global_step);
+    events_->scalar("step/data_wait", report.data_wait, report.global_step);
+    for (const Measure& measure : report.measures)
+      events_->scalar("step/" + measure.name, measure.value, report.global_step);
+  }
+}
+
+void RunReporter::phase_progress(const char* phase, std::int64_t done, std::int64_t total) {
+  progress_.show({.label = phase, .done = done, .total = total, .detail = {}});
+}
+
+void RunReporter::epoch_finished(const EpochReport& report) {
+  // Evaluation stood between the steps: the pace of training starts afresh.
+  pace_ = {};
+  if (!heading_printed_) progress_.line(epoch_heading(plan_)), log(epoch_heading(plan_));
+  heading_printed_ = true;
+  const std::string row = epoch_row(report, plan_);
+  progress_.line(row);
+  log(row);
+  if (metrics_) {
+    metrics_->write(report);
+    write_whole(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
+  }
+  if (events_) {
+    events_->scalar("epoch/loss", report.loss, report.global_step);
+    if (report.loss_ins) events_->scalar("epoch/loss_ins", *report.loss_ins, report.global_step);
+    if (report.loss_inv) events_->scalar("epoch/loss_inv", *report.loss_inv, report.global_step);
+    if (report.knn_top1) events_->scalar("epoch/knn_top1", *report.knn_top1, report.global_step);
+    if (report.knn_top5) events_->scalar("epoch/knn_top5", *report.knn_top5, report.global_step);
+    if (report.positive_purity)
+      events_->scalar("epoch/positive_purity", *report.positive_purity, report.global_step);
+    if (report.hard_positive_purity)
+      events_->scalar("epoch/hard_positive_purity", *report.hard_positive_purity,
+                      report.global_step);
+    events_->scalar("epoch/learning_rate", report.learning_rate, report.global_step);
+    events_->scalar("epoch/images_per_second", report.images_per_second, report.global_step);
+    events_->scalar("epoch/data_wait", report.data_wait, report.global_step);
+    for (const Measure& measure : report.measures)
+      events_->scalar("epoch/" + measure.name, measure.value, report.global_step);
+    events_->flush();
+  }
+}
+
+void RunReporter::checkpoint_written(const std::string& path) {
+  log("checkpoint " + path);
+}
+
+void RunReporter::note(const std::string& line) {
+  progress_.line(line);
+  log(line);
+}
+
+std::optional<EpochReport> RunReporter::last_epoch() const {
+  if (!metrics_ || metrics_->epochs().empty()) return std::nullopt;
+  return metrics_->epochs().back();
+}
+
+void RunReporter::log(const std::string& line) {
+  log_ << time_stamp() << "  " << line << '\n' << std::flush;
+}
+
+}  // namespace invp

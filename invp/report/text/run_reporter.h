@@ -1,0 +1,55 @@
+// Everything a person or a tool sees of a run: progress on stderr, and in the run folder
+// config.toml, log.txt, metrics.jsonl, events.out.tfevents.* and curves.svg.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/core/stopwatch.h"
+#include "invp/report/text/metrics_writer.h"
+#include "invp/report/text/progress.h"
+#include "invp/report/text/tensorboard.h"
+#include "invp/run/observer.h"
+
+namespace invp {
+
+/// The table of epochs, of a pretraining run 78 columns wide: its heading and one row.
+std::string epoch_heading(const RunPlan& plan);
+std::string epoch_row(const EpochReport& report, const RunPlan& plan);
+
+class RunReporter : public RunObserver {
+ public:
+  /// Makes the folder and writes config.toml. `title` heads the curves. Throws Error if the folder
+  /// cannot be written.
+  RunReporter(std::filesystem::path folder, std::string title, const std::string& config_toml,
+              std::FILE* terminal = stderr);
+
+  void run_started(const RunPlan& plan) override;
+  void step_finished(const StepReport& report) override;
+  void phase_progress(const char* phase, std::int64_t done, std::int64_t total) override;
+  void epoch_finished(const EpochReport& report) override;
+  void checkpoint_written(const std::string& path) override;
+  void note(const std::string& line) override;
+
+  /// The last finished epoch of this or, after a resume, of the earlier process.
+  std::optional<EpochReport> last_epoch() const;
+
+ private:
+  void log(const std::string& line);
+
+  std::filesystem::path folder_;
+  std::string title_;
+  Progress progress_;
+  std::ofstream log_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<TensorBoardWriter> events_;
+  RunPlan plan_;
+  Pace pace_;
+  Stopwatch stopwatch_;
+  bool heading_printed_ = false;
+};
+
+}  // namespace invp

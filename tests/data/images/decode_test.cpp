@@ -1,0 +1,256 @@
+#include "data/images/decode.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/images/encode.h"
+#include "data/images/transform.h"
+#include "engine/core/error.h"
+#include "tests/data/golden.h"
+
+namespace invp {
+namespace {
+
+using test::golden;
+using test::photo_like;
+using testing::HasSubstr;
+
+std::string error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// Pillow's pixels of odd files, and clear refusals of broken ones.
+TEST(Decode, GivesPillowsPixelsOrAClearReason) {
+  const auto rows = test::read_table(golden("images/expected.tsv"));
+  ASSERT_GT(rows.size(), 25u);
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row[0]);
+    const auto path = golden("images/" + row[0]);
+    if (row[1] == "!") {
+      const std::string error = error_of([&] { load_image(path); });
+      EXPECT_THAT(error, HasSubstr(row[0]));
+      EXPECT_THAT(error, HasSubstr(row[2]));
+      EXPECT_THAT(error, testing::Not(HasSubstr("\n")));
+      continue;
+    }
+    const Image expected = load_image(golden("images/" + row[1]));
+    EXPECT_EQ(load_image(path), expected);
+    const auto info = read_image_info(read_file_bytes(path), row[0]);
+    EXPECT_EQ(info.width, expected.width);
+    EXPECT_EQ(info.height, expected.height);
+  }
+}
+
+TEST(Decode, ReportsFormatAndChannelsByContent) {
+  const auto info = [](const char* name) {
+    return read_image_info(read_file_bytes(golden(std::string("images/") + name)), name);
+  };
+  EXPECT_EQ(info("png-named.jpg").format, ImageFormat::kPng);
+  EXPECT_EQ(info("jpeg-named.png").format, ImageFormat::kJpeg);
+  EXPECT_EQ(info("colours.gif").format, ImageFormat::kGif);
+  EXPECT_EQ(info("colours.bmp").format, ImageFormat::kBmp);
+  EXPECT_EQ(info("colours.ppm").format, ImageFormat::kPnm);
+  EXPECT_EQ(info("cmyk.jpg").channels, 4);
+  EXPECT_EQ(info("grey.jpg").channels, 1);
+  EXPECT_EQ(info("palette.png").channels, 3);
+  EXPECT_EQ(info("grey-alpha.png").channels, 2);
+}
+
+TEST(Decode, ARegionIsTheCropOfTheWhole) {
+  Random random(5, Purpose::kBenchmark);
+  for (const auto sampling : {Subsampling::k444, Subsampling::k422, Subsampling::k440,
+                              Subsampling::k420, Subsampling::k411, Subsampling::kGrey}) {
+    for (const bool progressive : {false, true}) {
+      const auto bytes = encode_jpeg(photo_like(203, 157, 3),
+                                     {.subsampling = sampling, .progressive = progressive});
+      const Image whole = decode_image(bytes, "x");
+      for (int i = 0; i < 120; ++i) {
+        Box box;
+        box.width = static_cast<int>(random.integer(1, whole.width));
+        box.height = static_cast<int>(random.integer(1, whole.height));
+        box.x = static_cast<int>(random.integer(0, whole.width - box.width));
+        box.y = static_cast<int>(random.integer(0, whole.height - box.height));
+        Image part;
+        decode_region(bytes, "x", box, part);
+        ASSERT_EQ(part, crop(whole, box))
+            << "sampling " << static_cast<int>(sampling) << " progressive " << progressive
+            << " box " << box.x << "," << box.y << " " << box.width << "x" << box.height;
+      }
+    }
+  }
+}
+
+TEST(Decode, ARegionOfOtherFormatsToo) {
+  for (const char* name : {"cmyk.jpg", "palette.png", "alpha.png", "colours.bmp", "colours.gif"}) {
+    SCOPED_TRACE(name);
+    const auto bytes = read_file_bytes(golden(std::string("images/") + name));
+    const Image whole = decode_image(bytes, name);
+    for (const Box box :
+         {Box{0, 0, 23, 17}, Box{3, 2, 7, 9}, Box{0, 5, 23, 4}, Box{22, 16, 1, 1}}) {
+      Image part;
+      decode_region(bytes, name, box, part);
+      EXPECT_EQ(part, crop(whole, box));
+    }
+  }
+}
+
+TEST(Decode, RefusesARegionOutside) {
+  const auto bytes = encode_jpeg(photo_like(20, 10, 1));
+  Image part;
+  for (const Box box : {Box{-1, 0, 5, 5}, Box{0, 0, 21, 5}, Box{16, 0, 5, 5}, Box{0, 8, 5, 3},
+                        Box{0, 0, 0, 5}, Box{2147483647, 0, 2, 2}}) {
+    EXPECT_THROW(decode_region(bytes, "x", box, part), Error);
+  }
+}
+
+TEST(Decode, ScalesInsideTheTransform) {
+  // Colour constant within each 8 x 8 block, which every such transform maps to itself.
+  const Image colours = photo_like(12, 8, 2);
+  Image image(96, 64);
+  for (int y = 0; y < 64; ++y) {
+    for (int x = 0; x < 96; ++x) std::copy_n(colours.at(x / 8, y / 8), 3, image.at(x, y));
+  }
+  const auto bytes = encode_jpeg(image, {.quality = 100, .subsampling = Subsampling::k444});
+  for (const int denominator : {2, 4, 8}) {
+    const Image small = decode_image(bytes, "x", {.scale_denominator = denominator});
+    ASSERT_EQ(small.width, 96 / denominator);
+    ASSERT_EQ(small.height, 64 / denominator);
+    for (int y = 0; y < small.height; ++y) {
+      for (int x = 0; x < small.width; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          const int block_x = x * denominator / 8;
+          const int block_y = y * denominator / 8;
+          ASSERT_NEAR(small.at(x, y)[c], colours.at(block_x, block_y)[c], 4);
+        }
+      }
+    }
+  }
+  const auto odd = encode_jpeg(photo_like(101, 67, 2));
+  EXPECT_EQ(decode_image(odd, "x", {.scale_denominator = 8}).width, scaled_side(101, 8));
+  EXPECT_EQ(scaled_side(101, 8), 13);
+  EXPECT_THAT(error_of([&] { decode_image(bytes, "x", {.scale_denominator = 3}); }),
+              HasSubstr("1, 2, 4 or 8, got 3"));
+}
+
+TEST(Decode, FillsACutFileOnlyWhenAsked) {
+  const Image image = photo_like(96, 96, 2);
+  for (const bool progressive : {false, true}) {
+    auto bytes = encode_jpeg(image, {.progressive = progressive});
+    const Image whole = decode_image(bytes, "x");
+    bytes.resize(bytes.size() / 2);
+    EXPECT_THAT(error_of([&] { decode_image(bytes, "a.jpg"); }),
+                HasSubstr("a.jpg: JPEG: the file is cut short"));
+    const Image part = decode_image(bytes, "x", {.allow_truncated = true});
+    ASSERT_EQ(part.height, 96);
+    if (!progressive) {
+      EXPECT_EQ(crop(part, {0, 0, 96, 16}), crop(whole, {0, 0, 96, 16}));
+      EXPECT_EQ(part.at(95, 95)[0], part.at(95, 95)[1]);  // grey
+    }
+  }
+  auto bytes = encode_jpeg(image);
+  const Image whole = decode_image(bytes, "x");
+  bytes.resize(bytes.size() - 2);  // only the end marker
+  EXPECT_EQ(decode_image(bytes, "x"), whole);
+}
+
+// No prefix of a file may crash the decoder, and none may be taken for the whole.
+TEST(Decode, SurvivesEveryPrefixAndManyFlips) {
+  const Image image = photo_like(40, 30, 2);
+  const std::vector<std::vector<std::uint8_t>> files = {
+      encode_jpeg(image), encode_jpeg(image, {.progressive = true}), encode_png(image),
+      read_file_bytes(golden("images/colours.gif")), read_file_bytes(golden("images/colours.bmp"))};
+  Random random(3, Purpose::kBenchmark);
+  for (const auto& file : files) {
+    int refused = 0;
+    for (std::size_t n = 0; n < file.size(); n += 7) {
+      try {
+        decode_image(std::span(file).first(n), "x");
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, static_cast<int>(file.size() / 7 * 9 / 10));
+    for (int i = 0; i < 300; ++i) {
+      auto flipped = file;
+      flipped[static_cast<std::size_t>(
+          random.integer(0, static_cast<std::int64_t>(file.size()) - 1))] ^=
+          static_cast<std::uint8_t>(random.integer(1, 255));
+      try {
+        decode_image(flipped, "x", {.max_pixels = 1'000'000});
+      } catch (const Error&) {
+      }
+    }
+  }
+}
+
+TEST(Decode, RefusesMorePixelsThanAllowed) {
+  const Image image = photo_like(40, 30, 1);
+  const auto ppm = read_file_bytes(golden("images/colours.ppm"));
+  EXPECT_THROW(decode_image(ppm, "x", {.max_pixels = 390}), Error);
+  EXPECT_NO_THROW(decode_image(ppm, "x", {.max_pixels = 391}));
+  for (const auto& bytes : {encode_jpeg(image), encode_png(image)}) {
+    EXPECT_NO_THROW(decode_image(bytes, "x", {.max_pixels = 1200}));
+    EXPECT_THAT(error_of([&] { decode_image(bytes, "big.jpg", {.max_pixels = 1199}); }),
+                HasSubstr("big.jpg: the header claims 40 x 30 pixels, more than the 1199 allowed"));
+  }
+}
+
+TEST(Decode, TurnsUprightOnlyWhenAsked) {
+  const auto bytes = read_file_bytes(golden("images/turned.jpg"));
+  EXPECT_EQ(exif_orientation(bytes), 6);
+  const Image stored = decode_image(bytes, "x");
+  const Image upright = decode_image(bytes, "x", {.apply_orientation = true});
+  ASSERT_EQ(upright.width, stored.height);
+  ASSERT_EQ(upright.height, stored.width);
+  // 6: column 0 of the stored picture, from its bottom up, is the top row.
+  for (int x = 0; x < upright.width; ++x) {
+    EXPECT_EQ(upright.at(x, 0)[0], stored.at(0, stored.height - 1 - x)[0]);
+  }
+  EXPECT_EQ(exif_orientation(encode_png(stored)), 1);
+  EXPECT_EQ(exif_orientation({}), 1);
+}
+
+// The eight orientations are the symmetries of a rectangle; where corner (0, 0) goes names each.
+TEST(Decode, KnowsAllOrientations) {
+  Image image(3, 2);
+  for (std::size_t i = 0; i < 6; ++i) image.pixels[3 * i] = static_cast<std::uint8_t>(i);
+  const std::vector<std::vector<int>> expected = {
+      {0, 1, 2, 3, 4, 5}, {2, 1, 0, 5, 4, 3}, {5, 4, 3, 2, 1, 0}, {3, 4, 5, 0, 1, 2},
+      {0, 3, 1, 4, 2, 5}, {3, 0, 4, 1, 5, 2}, {5, 2, 4, 1, 3, 0}, {2, 5, 1, 4, 0, 3}};
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Image out = oriented(image, orientation);
+    EXPECT_EQ(out.width, orientation >= 5 ? 2 : 3);
+    std::vector<int> reds;
+    for (std::size_t i = 0; i < 6; ++i) reds.push_back(out.pixels[3 * i]);
+    EXPECT_EQ(reds, expected[static_cast<std::size_t>(orientation - 1)]) << orientation;
+  }
+}
+
+TEST(Encode, PngKeepsEveryPixel) {
+  const Image image = test::noise(37, 21, 1);
+  EXPECT_EQ(decode_image(encode_png(image), "x"), image);
+  const Image whole = test::noise(30, 20, 2);
+  const Box box{3, 4, 11, 9};
+  EXPECT_EQ(decode_image(encode_png(ImageView(whole).part(box)), "x"), crop(whole, box));
+}
+
+TEST(Encode, RefusesWhatAJpegCannotHold) {
+  EXPECT_THROW(encode_jpeg(Image()), Error);
+  EXPECT_THROW(encode_jpeg(photo_like(4, 4, 1), {.quality = 0}), Error);
+  EXPECT_THROW(encode_jpeg(photo_like(4, 4, 1), {.quality = 101}), Error);
+  EXPECT_THROW(encode_png(Image()), Error);
+}
+
+TEST(Decode, NamesTheFileItCannotRead) {
+  EXPECT_THAT(error_of([] { load_image("/no/such/picture.jpg"); }),
+              testing::AllOf(HasSubstr("/no/such/picture.jpg"), HasSubstr("No such file")));
+  EXPECT_THAT(error_of([] { load_image(golden("images")); }), HasSubstr("a folder"));
+}
+
+}  // namespace
+}  // namespace invp

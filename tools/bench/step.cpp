@@ -1,0 +1,185 @@
+// invp bench step and infer: whole training steps and whole inference on random images that stand
+// ready in memory.
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "engine/autograd/node.h"
+#include "engine/core/memory.h"
+#include "engine/core/text.h"
+#include "invp/method/trainer.h"
+#include "invp/report/text/table.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/random_tensors.h"
+#include "tools/bench/timing.h"
+#include "tools/options/device_options.h"
+#include "tools/options/network_options.h"
+#include "tools/options/objective_options.h"
+
+namespace invp {
+
+namespace {
+
+/// What both benchmarks are asked for.
+struct Work {
+  NetworkConfig network;
+  int batch = 128;
+  int image_size = 32;
+  int repeats = 5;
+  int warmups = 3;  ///< two called and one recorded (core/recorded_work.h)
+  DeviceOptions device;
+};
+
+void declare_work(Options& options, Work& work) {
+  work.network.arch = Arch::kResNet18Cifar;
+  declare_network(options, work.network);
+  options.group("Work");
+  options.integer("batch-size", work.batch, {1, 65536}, "images a step");
+  options.integer("image-size", work.image_size, {8, 4096}, "pixels a side");
+  options.integer("repeats", work.repeats, {1, 1e6}, "measured steps; the median counts");
+  options.integer("warmups", work.warmups, {0, 1e6}, "steps before them");
+}
+
+Tensor random_images(const Work& work, const Compute& compute) {
+  return random_tensor({work.batch, work.image_size, work.image_size, 3}, compute.seed, 1)
+      .to(compute.device);
+}
+
+Repeats repeats(const Work& work, const Compute& compute) {
+  return {.device = compute.device, .warmups = work.warmups, .measured = work.repeats};
+}
+
+Results report(const char* what, const Work& work, Device device, const Timing& timing) {
+  const double rate = work.batch * 1000.0 / timing.median;
+  const MemoryStats memory = memory_stats(device);
+  Table table({what, ">median ms", ">min .. max", ">images/s", ">peak memory"});
+  table.row({message(name_of(work.network.arch), ", width ", work.network.width, ", batch ",
+                     work.batch, ", ", work.image_size, "x", work.image_size),
+             format_ms(timing.median), format_spread(timing),
+             formatted(rate < 100 ? "%.1f" : "%.0f", rate), format_bytes(memory.peak)});
+  std::cout << table.text();
+  Results results = timing_results(timing, device);
+  results["images_per_second"] = rate;
+  results["peak_resident_bytes"] = peak_resident_bytes();
+  return results;
+}
+
+class BenchStep : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "bench step",
+            .arguments = "[options]",
+            .summary = "whole training steps",
+            .description =
+                "Times training steps (forward, objective, backward, optimiser, bank and graph\n"
+                "update) on random images that stand ready in memory.\n",
+            .examples =
+                "  invp bench step --arch resnet18-cifar --width 16 --bank 10000\n"
+                "  invp bench step --arch resnet50 --head mlp --tau 0.2 --batch-size 16 \\\n"
+                "      --image-size 224 --bank 50000\n"};
+  }
+
+  void declare(Options& options) override {
+    declare_work(options, work_);
+    options.integer("bank", bank_, {1, 2e9}, "training images in the bank");
+    declare_recompute(options, work_.network.recompute);
+    declare_objective(options, objective_);
+    declare_device(options, work_.device);
+  }
+
+  Results run() override {
+    const Compute compute = start_compute(work_.device);
+    announce(compute);
+    CHECK(bank_ >= work_.batch, "--bank ", bank_, " is less than --batch-size ", work_.batch,
+          ": a step's images are distinct");
+    objective_.warm_epochs = 0;
+    NetworkConfig network = work_.network;
+    network.seed = compute.seed;
+    Trainer trainer({.network = network,
+                     .objective = objective_,
+                     .compute_type = compute.type,
+                     .seed = compute.seed,
+                     .device = compute.device},
+                    bank_);
+    fill_graph(trainer);
+    const Tensor images = random_images(work_, compute);
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(work_.batch));
+    std::int64_t next = 0;
+    reset_peak_memory(compute.device);
+    const Timing timing = measure(repeats(work_, compute), [&] {
+      for (std::int64_t& index : indices) index = next++ % bank_;
+      trainer.step(images, indices, 1, 1.0);
+    });
+    return report("training step", work_, compute.device, timing);
+  }
+
+ private:
+  // An empty graph would spare the step its positives: every row gets neighbours, as after an
+  // epoch.
+  static void fill_graph(Trainer& trainer) {
+    const Tensor& graph = trainer.graph().rows();
+    const Tensor rows = Tensor::empty(graph.shape(), DType::kI32);
+    const std::int64_t images = rows.dim(0);
+    const std::int64_t neighbours = rows.dim(1);
+    auto* const values = rows.data<std::int32_t>();
+    for (std::int64_t i = 0; i < images; ++i) {
+      for (std::int64_t k = 0; k < neighbours; ++k) {
+        const std::int64_t row = images == 1 ? -1 : (i + 1 + k * 7919 % (images - 1)) % images;
+        values[i * neighbours + k] = static_cast<std::int32_t>(row);
+      }
+    }
+    graph.copy_from(rows);
+  }
+
+  Work work_;
+  ObjectiveConfig objective_;
+  std::int64_t bank_ = 10'000;
+};
+
+class BenchInfer : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "bench infer",
+            .arguments = "[options]",
+            .summary = "inference of whole networks",
+            .description =
+                "Times the forward pass in evaluation mode, batch norm folded into the\n"
+                "convolutions, on random images that stand ready in memory.\n",
+            .examples = "  invp bench infer --arch resnet50 --batch-size 32 --image-size 224\n"};
+  }
+
+  void declare(Options& options) override {
+    declare_work(options, work_);
+    declare_device(options, work_.device);
+  }
+
+  Results run() override {
+    const Compute compute = start_compute(work_.device);
+    announce(compute);
+    NetworkConfig config = work_.network;
+    config.seed = compute.seed;
+    ResNet network(config);
+    network.to(compute.device);
+    network.set_compute_type(compute.type);
+    network.train(false);
+    const Tensor images = random_images(work_, compute);
+    const NoGrad guard;
+    reset_peak_memory(compute.device);
+    const Timing timing = measure(repeats(work_, compute), [&] { network.forward(images); });
+    return report("inference", work_, compute.device, timing);
+  }
+
+ private:
+  Work work_;
+};
+
+}  // namespace
+
+void add_bench_step(Commands& commands) {
+  commands.push_back(std::make_unique<BenchStep>());
+}
+void add_bench_infer(Commands& commands) {
+  commands.push_back(std::make_unique<BenchInfer>());
+}
+
+}  // namespace invp

@@ -1,0 +1,101 @@
+// invp extract: the features of a split.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/stopwatch.h"
+#include "engine/core/text.h"
+#include "engine/files/safetensors.h"
+#include "invp/report/text/progress.h"
+#include "tools/options/checkpoint_network.h"
+#include "tools/options/command.h"
+#include "tools/options/data_options.h"
+#include "tools/options/device_options.h"
+
+namespace invp {
+
+namespace {
+
+class ExtractCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "extract",
+            .arguments = "--checkpoint FILE --data PATH --to FILE [options]",
+            .summary = "features of a split by a trained network",
+            .description =
+                "Shows every image of a split to a network in evaluation mode and writes what a\n"
+                "layer makes of it: features [n, d] f32, labels [n] i64, indices [n] i64.\n",
+            .examples =
+                "  invp extract --checkpoint runs/a/checkpoints/best.safetensors --data photos \\\n"
+                "      --split val --layer pool --to features.safetensors\n"};
+  }
+
+  void declare(Options& options) override {
+    declare_checkpoint(options, network_);
+    options.group("Features");
+    options.text("layer", layer_, "NAME",
+                 "head, pool or block1..block17 (averaged over the image)");
+    options.text("split", split_, "NAME", "train, val or test");
+    options.text("to", to_, "FILE", "where they go (safetensors)").required();
+    declare_data(options, data_);
+    declare_device(options, device_);
+  }
+
+  Results run() override {
+    const DataSource source = data_source(data_);
+    const Compute compute = start_compute(device_);
+    const auto network = load_network(network_, layer_ == "head");
+    network->set_compute_type(compute.type);
+    network->to(compute.device);
+    const FeatureLayer layer = parsed_layer(*network);
+    const auto dataset = open_dataset(source, split_);
+    announce(compute);
+    const Stopwatch stopwatch;
+    const Features features =
+        features_of(*network, *dataset, layer, network_, worker_count(data_), "features");
+    const auto images = static_cast<std::int64_t>(features.indices.size());
+    const double rate = static_cast<double>(images) / stopwatch.seconds();
+    write_safetensors(to_,
+                      TensorFile{.tensors = {{"features", features.features},
+                                             {"labels", Tensor::from(features.labels, {images})},
+                                             {"indices", Tensor::from(features.indices, {images})}},
+                                 .metadata = {{"layer", layer_},
+                                              {"split", split_},
+                                              {"classes", lines(dataset->classes())}}});
+    const std::int64_t dim = features.features.dim(1);
+    std::cout << to_ << ": " << images << " images, " << dim << " values each, "
+              << format_rate(rate) << " images/s\n";
+    if (images < dataset->size())
+      std::cout << dataset->size() - images << " broken images were left out\n";
+    return {{"images", images}, {"dim", dim}, {"images_per_second", rate}};
+  }
+
+ private:
+  static std::string lines(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : "\n") + name;
+    return text;
+  }
+
+  FeatureLayer parsed_layer(const ResNet& network) const {
+    try {
+      return parse_feature_layer(layer_, network);
+    } catch (const Error& error) {
+      throw UsageError(message("--layer: ", error.what()));
+    }
+  }
+
+  CheckpointOptions network_;
+  std::string layer_ = "head";
+  std::string split_ = "train";
+  std::string to_;
+  DataOptions data_;
+  DeviceOptions device_;
+};
+
+}  // namespace
+
+void add_extract(Commands& commands) {
+  commands.push_back(std::make_unique<ExtractCommand>());
+}
+
+}  // namespace invp

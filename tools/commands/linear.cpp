@@ -1,0 +1,174 @@
+// invp linear: a linear classifier at every block of a frozen network.
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/memory.h"
+#include "engine/core/text.h"
+#include "invp/report/svg/curves.h"
+#include "invp/report/svg/layers.h"
+#include "invp/report/text/table.h"
+#include "tools/options/command.h"
+#include "tools/options/linear_options.h"
+#include "tools/options/stop_signal.h"
+
+namespace invp {
+
+namespace {
+
+class LinearCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {
+        .name = "linear",
+        .arguments = "--checkpoint FILE --data PATH [options]",
+        .summary = "linear classifiers at every block of a frozen network",
+        .description =
+            "Freezes a trained network, puts a linear classifier behind each of its blocks and\n"
+            "trains them all in one pass over the data; judged are top-1 and top-5 accuracy or,\n"
+            "for VOC07, mean average precision. The run folder gets layers.csv, the figure\n"
+            "layers.svg, and what pretraining writes. The defaults are the paper's; the released\n"
+            "code's are the presets code-linear, code-linear-single, code-voc and\n"
+            "code-voc-finetune.\n",
+        .examples =
+            "  invp linear --checkpoint runs/a/checkpoints/last.safetensors --data imagenet\n"
+            "  invp linear --checkpoint resnet50.pth --data VOCdevkit --out runs/voc07\n"
+            "  invp linear --preset code-linear --checkpoint resnet50.pth --data imagenet\n"};
+  }
+
+  void declare(Options& options) override {
+    options_ = &options;
+    settings_.declare(options);
+  }
+
+  Results run() override {
+    const auto network = settings_.network();
+    const LinearConfig config = resolved(*network);
+    network->to(settings_.compute().device);
+    const auto train = settings_.open_train();
+    const auto test = settings_.open_test();
+    const RunOptions& folder = settings_.run();
+    refuse_to_overwrite(folder.out, folder.resume);
+    const StopSignal signals;
+    const std::string title =
+        message("Linear classification of ", train->kind(), ": ", name_of(network->config().arch));
+    StoppableReporter reporter(folder.out, title, options_->to_toml());
+    reporter.note(device_line(settings_.compute()));
+    LinearConfig going_on = config;
+    going_on.run.resume = checkpoint_to_resume(folder.out, folder.resume, reporter);
+    greet(reporter, going_on, *network, *train, *test);
+    const LinearResult result = run_linear(*network, going_on, *train, *test, reporter);
+    if (!result.taps.empty()) write_layers(title, result, *test);
+    return conclude(reporter, result);
+  }
+
+ private:
+  LinearConfig resolved(const ResNet& network) { return settings_.resolve(*options_, network); }
+
+  void greet(RunObserver& observer, const LinearConfig& config, const ResNet& network,
+             const Dataset& train, const Dataset& test) const {
+    observer.note(message("data     ", train.kind(), ", ", train.size(), " images to train on, ",
+                          test.size(), " to judge by, ", train.classes().size(), " classes"));
+    observer.note(message("network  ", settings_.checkpoint(), ": ", name_of(network.config().arch),
+                          ", width ", network.config().width, ", images of ",
+                          config.augment.image_size, " px"));
+    observer.note(message("protocol ", settings_.protocol(), ", learning rate ",
+                          format_number(config.learning_rate), ", batches of ", config.batch_size));
+  }
+
+  void write_layers(const std::string& title, const LinearResult& result,
+                    const Dataset& test) const {
+    const std::filesystem::path folder = settings_.run().out;
+    write_whole(folder / "layers.csv", layers_csv(result));
+    write_whole(folder / "layers.svg", layers_svg(title, result));
+    if (result.multi_label)
+      write_whole(folder / "classes.csv", classes_csv(result, test.classes()));
+  }
+
+  static std::string table_of(const LinearResult& result) {
+    Table table(
+        result.multi_label
+            ? std::vector<std::string>{">tap", "block", ">dims", ">mAP", ">envelope", ">11-point"}
+            : std::vector<std::string>{">tap", "block", ">dims", ">top-1", ">top-5"});
+    for (const auto& [layer, score] : result.taps) {
+      std::vector<std::string> row = {std::to_string(layer.tap), layer.block,
+                                      std::to_string(layer.dims())};
+      for (const double figure :
+           result.multi_label ? std::vector{score.map, score.map_envelope, score.map_eleven_point}
+                              : std::vector{score.top1, score.top5}) {
+        row.push_back(formatted("%.2f", figure));
+      }
+      table.row(row);
+    }
+    return table.text();
+  }
+
+  static Results figures_of(const TapScore& score, bool multi_label) {
+    if (!multi_label) return {{"top1", score.top1}, {"top5", score.top5}};
+    return {{"map", score.map},
+            {"map_envelope", score.map_envelope},
+            {"map_11point", score.map_eleven_point}};
+  }
+
+  static Results taps_of(const LinearResult& result) {
+    Results taps = Results::array();
+    for (const auto& [layer, score] : result.taps) {
+      Results tap = {{"tap", layer.tap}, {"block", layer.block}, {"dims", layer.dims()}};
+      tap.update(figures_of(score, result.multi_label));
+      taps.push_back(std::move(tap));
+    }
+    return taps;
+  }
+
+  Results conclude(StoppableReporter& reporter, const LinearResult& result) const {
+    const std::filesystem::path folder = settings_.run().out;
+    const SupervisedResult& run = result.run;
+    if (run.finished) {
+      reporter.note(message("finished after ", run.epoch, " epochs, peak memory ",
+                            format_bytes(memory_stats(settings_.compute().device).peak)));
+    } else {
+      reporter.note(message("stopped at step ", run.global_step, "; --resume auto goes on from ",
+                            run.checkpoint.string()));
+    }
+    if (const int signal = StopSignal::received(); signal != 0 && !run.finished)
+      throw Stopped{signal};
+    Results results;
+    if (result.taps.empty()) {
+      results["best_tap"] = nullptr;
+    } else {
+      const TapResult& best = result.taps[result.best];
+      const char* const headline = result.multi_label ? "map" : "top1";
+      std::cout << table_of(result) << "best: block " << best.layer.tap << ", " << best.layer.block
+                << ", " << (result.multi_label ? "mAP " : "top-1 ")
+                << formatted("%.2f", result.headline(best)) << " %";
+      results["best_tap"] = best.layer.tap;
+      results.update(figures_of(best.score, result.multi_label));
+      if (const auto known = run.best.find(headline); known != run.best.end()) {
+        std::cout << "; over all epochs " << formatted("%.2f", known->second.value)
+                  << " % after epoch " << known->second.epoch;
+        results[std::string("best_") + headline] = known->second.value;
+        results["best_epoch"] = known->second.epoch;
+      }
+      std::cout << '\n' << (folder / "layers.svg").string() << '\n';
+    }
+    results["taps"] = taps_of(result);
+    results["epoch"] = run.epoch;
+    results["loss"] = std::isfinite(run.last.loss) ? Results(run.last.loss) : Results(nullptr);
+    results["images_per_second"] = run.last.images_per_second;
+    results["peak_memory_bytes"] = memory_stats(settings_.compute().device).peak;
+    results["checkpoint"] = run.checkpoint.string();
+    if (!result.taps.empty()) results["picture"] = (folder / "layers.svg").string();
+    return results;
+  }
+
+  const Options* options_ = nullptr;
+  LinearOptions settings_;
+};
+
+}  // namespace
+
+void add_linear(Commands& commands) {
+  commands.push_back(std::make_unique<LinearCommand>());
+}
+
+}  // namespace invp

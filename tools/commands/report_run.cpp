@@ -1,0 +1,106 @@
+#include "tools/commands/report_run.h"
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+#include "engine/files/atomic_file.h"
+#include "tools/options/data_options.h"
+#include "tools/options/objective_options.h"
+#include "tools/options/settings.h"
+
+namespace invp {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string joined(const std::vector<std::string>& values) {
+  std::string text;
+  for (const std::string& value : values) text += (text.empty() ? "" : ", ") + value;
+  return text;
+}
+
+/// The last `parts` parts of a path, "." and trailing slashes aside.
+std::string tail(const fs::path& path, std::size_t parts) {
+  std::vector<std::string> names;
+  for (const fs::path& part : fs::absolute(path).lexically_normal()) {
+    if (!part.empty() && part != "/") names.push_back(part.string());
+  }
+  std::string text;
+  for (std::size_t i = names.size() - std::min(parts, names.size()); i < names.size(); ++i)
+    text += (text.empty() ? "" : "/") + names[i];
+  return text;
+}
+
+bool all_differ(const std::vector<ReportRun>& runs) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (runs[i].name == runs[j].name) return false;
+    }
+  }
+  return true;
+}
+
+/// What the report needs to understand of the settings; the rest it only shows.
+void understand(ReportRun& run, const std::vector<Setting>& settings, const std::string& data) {
+  DataOptions where;
+  Options options;
+  declare_data(options, where);
+  declare_objective(options, run.objective);
+  declare_ramp(options, run.objective);
+  std::vector<std::string> elsewhere;
+  for (const Setting& setting : settings) elsewhere.push_back(setting.name);
+  options.apply(settings, elsewhere);
+  if (!data.empty()) where.path = data;
+  run.open = [where](std::string_view split) -> std::shared_ptr<const Dataset> {
+    try {
+      return open_dataset(data_source(where), split);
+    } catch (const UsageError& error) {
+      throw Error(error.what());
+    }
+  };
+}
+
+}  // namespace
+
+ReportRun report_run(const fs::path& folder, const std::string& data) {
+  ReportRun run{
+      .name = tail(folder, 1), .folder = folder, .settings = {}, .objective = {}, .open = {}};
+  const fs::path config = folder / "config.toml";
+  if (!fs::exists(config)) return run;
+  try {
+    const std::vector<Setting> settings = config_settings(config.string());
+    understand(run, settings, data);
+    for (const Setting& setting : settings)
+      run.settings.emplace_back(setting.name, joined(setting.values));
+  } catch (const UsageError&) {
+    // The report says that there are no settings.
+  }
+  return run;
+}
+
+std::vector<ReportRun> report_runs(const std::vector<std::string>& folders,
+                                   const std::string& data) {
+  std::vector<ReportRun> runs;
+  for (const std::string& folder : folders) runs.push_back(report_run(folder, data));
+  constexpr std::size_t kMostParts = 8;
+  for (std::size_t parts = 2; !all_differ(runs) && parts <= kMostParts; ++parts) {
+    for (ReportRun& run : runs) run.name = tail(run.folder, parts);
+  }
+  return runs;
+}
+
+fs::path write_run_report(const fs::path& folder, const Dataset& train) {
+  ReportRun run = report_run(folder);
+  const auto reopen = run.open;
+  run.open = [&train, reopen](std::string_view split) {
+    // Shared with nobody: the caller's set outlives the report.
+    return split == "train" ? std::shared_ptr<const Dataset>(std::shared_ptr<void>(), &train)
+                            : reopen(split);
+  };
+  const fs::path file = folder / "report.html";
+  write_file(file, report_html(std::vector{run}));
+  return file;
+}
+
+}  // namespace invp

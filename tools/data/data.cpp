@@ -1,0 +1,195 @@
+// invp data info, check and show: what a data set is, whether it is whole, how it looks to
+// training.
+#include "tools/data/data.h"
+
+#include <iostream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "data/images/contact_sheet.h"
+#include "data/images/encode.h"
+#include "engine/core/error.h"
+#include "engine/core/parallel.h"
+#include "invp/report/text/progress.h"
+#include "invp/report/text/table.h"
+#include "tools/options/augment_options.h"
+#include "tools/options/data_options.h"
+
+namespace invp {
+
+namespace {
+
+class InfoCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "data info",
+            .arguments = "--data PATH [--format NAME]",
+            .summary = "images, classes and splits of a data set",
+            .description = "Says what stands at a path: its format, splits, images and classes.\n",
+            .examples = "  invp data info --data cifar-10-batches-bin\n"};
+  }
+
+  void declare(Options& options) override { declare_data(options, data_); }
+
+  Results run() override {
+    const DataSource source = data_source(data_);
+    const std::string format = resolve_format(source);
+    std::int64_t images = 0;
+    std::size_t classes = 0;
+    Results sizes = Results::object();
+    std::string storage;
+    Table table({"split", ">images", ">classes", "first class", "last class"});
+    for (const std::string& split : dataset_splits(source)) {
+      const auto dataset = open_dataset(source, split);
+      images += dataset->size();
+      classes = std::max(classes, dataset->classes().size());
+      sizes[split] = dataset->size();
+      table.row({split, std::to_string(dataset->size()), std::to_string(dataset->classes().size()),
+                 dataset->classes().front(), dataset->classes().back()});
+      if (!dataset->storage().empty()) storage += "  " + split + ": " + dataset->storage() + '\n';
+    }
+    std::cout << (source.path.empty() ? "synthetic set" : source.path.string()) << ": " << format
+              << '\n'
+              << table.text() << storage;
+    return {{"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
+  }
+
+ private:
+  DataOptions data_;
+};
+
+class CheckCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {.name = "data check",
+            .arguments = "--data PATH [--format NAME]",
+            .summary = "decode every file and list the broken ones",
+            .description =
+                "Decodes every image of every split and lists those that cannot be read, with\n"
+                "the reason; of packs, checksums are compared too.\n",
+            .examples = "  invp data check --data photos\n"};
+  }
+
+  void declare(Options& options) override {
+    declare_data(options, data_);
+    options.integer("threads", threads_, {0, 1024}, "CPU threads; 0: every core allowed");
+  }
+
+  Results run() override {
+    set_num_threads(threads_);
+    const DataSource source = data_source(data_);
+    Results bad = Results::array();
+    std::int64_t images = 0;
+    for (const std::string& split : dataset_splits(source)) {
+      const auto dataset = open_dataset(source, split);
+      check_split(*dataset, "checking " + split, bad);
+      images += dataset->size();
+    }
+    for (const auto& entry : bad) std::cout << "  " << entry["reason"].get<std::string>() << '\n';
+    std::cout << images << " images, " << bad.size() << " of them broken\n";
+    return {{"images", images}, {"bad", bad}};
+  }
+
+ private:
+  static void check_split(const Dataset& dataset, const std::string& label, Results& bad) {
+    ProgressBar bar(label);
+    constexpr std::int64_t kBlock = 256;
+    for (std::int64_t begin = 0; begin < dataset.size(); begin += kBlock) {
+      const std::int64_t end = std::min(begin + kBlock, dataset.size());
+      std::vector<std::string> reasons(static_cast<std::size_t>(end - begin));
+      parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t i = first; i < last; ++i) {
+          try {
+            dataset.check(i);
+          } catch (const Error& error) {
+            reasons[static_cast<std::size_t>(i - begin)] = error.what();
+          }
+        }
+      });
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::string& reason = reasons[static_cast<std::size_t>(i - begin)];
+        if (!reason.empty()) bad.push_back({{"file", dataset.name(i)}, {"reason", reason}});
+      }
+      bar.show(end, dataset.size());
+    }
+  }
+
+  DataOptions data_;
+  int threads_ = 0;
+};
+
+class ShowCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {
+        .name = "data show",
+        .arguments = "--data PATH --to OUT.png [options]",
+        .summary = "a contact sheet of images beside augmented views",
+        .description =
+            "Draws a contact sheet: each row an image of the training set beside views of it\n"
+            "as training would see them.\n",
+        .examples = "  invp data show --data photos --to sheet.png --rows 6 --augment imagenet\n"};
+  }
+
+  void declare(Options& options) override {
+    options_ = &options;
+    options.group("Sheet");
+    options.text("to", to_, "OUT.png", "where the picture goes").required();
+    options.integer("rows", rows_, {1, 1000}, "images, spread evenly over the split");
+    options.integer("views", sheet_.views, {1, 100}, "views beside each");
+    options.integer("tile", sheet_.tile, {16, 1024}, "pixels a side of one picture on the sheet");
+    options.text("split", split_, "NAME", "train, val or test");
+    options.integer("seed", seed_, {0, 9e18}, "of the views");
+    declare_data(options, data_);
+    augment_.declare(options);
+  }
+
+  Results run() override {
+    const auto dataset = open_dataset(data_source(data_), split_);
+    const AugmentConfig augment = augment_.resolve(*options_);
+    std::vector<Image> originals;
+    for (std::int64_t row = 0; row < std::min<std::int64_t>(rows_, dataset->size()); ++row) {
+      originals.push_back(
+          dataset->load(row * dataset->size() / std::min<std::int64_t>(rows_, dataset->size())));
+    }
+    const Image sheet =
+        contact_sheet(originals, augment, static_cast<std::uint64_t>(seed_), sheet_);
+    write_file_bytes(to_, encode_png(sheet));
+    std::cout << to_ << ": " << originals.size() << " images with " << sheet_.views
+              << " views each\n";
+    return {{"images", originals.size()}, {"picture", to_}};
+  }
+
+ private:
+  const Options* options_ = nullptr;
+  std::string to_;
+  std::string split_ = "train";
+  int rows_ = 6;
+  std::int64_t seed_ = 0;
+  ContactSheet sheet_;
+  DataOptions data_;
+  AugmentOptions augment_;
+};
+
+}  // namespace
+
+void add_data_info(Commands& commands) {
+  commands.push_back(std::make_unique<InfoCommand>());
+}
+void add_data_check(Commands& commands) {
+  commands.push_back(std::make_unique<CheckCommand>());
+}
+void add_data_show(Commands& commands) {
+  commands.push_back(std::make_unique<ShowCommand>());
+}
+
+void add_data(Commands& commands) {
+  add_data_info(commands);
+  add_data_check(commands);
+  add_data_show(commands);
+  add_data_apply(commands);
+  add_data_synthesize(commands);
+  add_data_pack(commands);
+}
+
+}  // namespace invp

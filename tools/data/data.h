@@ -1,0 +1,15 @@
+// The actions of invp data, one a file.
+#pragma once
+
+#include "tools/options/command.h"
+
+namespace invp {
+
+void add_data_info(Commands& commands);
+void add_data_check(Commands& commands);
+void add_data_show(Commands& commands);
+void add_data_apply(Commands& commands);
+void add_data_synthesize(Commands& commands);
+void add_data_pack(Commands& commands);
+
+}  // namespace invp

@@ -1,0 +1,66 @@
+#include "tools/options/checkpoint_network.h"
+
+#include "invp/report/text/progress.h"
+#include "invp/run/checkpoint.h"
+#include "layers/exchange.h"
+#include "tools/options/augment_options.h"
+
+namespace invp {
+
+void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
+  options.group("Network");
+  options
+      .text("checkpoint", checkpoint.checkpoint, "FILE",
+            "a run's checkpoint, or weights in .safetensors or .pth")
+      .required();
+  declare_evaluation(options, checkpoint);
+}
+
+void declare_evaluation(Options& options, CheckpointOptions& checkpoint) {
+  std::vector<std::string> archs = {"auto"};
+  for (const auto& [name, arch] : all_archs()) archs.push_back(name);
+  options.choice("arch", checkpoint.arch, archs, "backbone; auto: what the weights say");
+  options.choice(
+      "augment", checkpoint.augment, {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
+      "the training settings whose normalisation to use; auto: by the form of the network");
+  options.integer("image-size", checkpoint.image_size, {0, 4096},
+                  "pixels a side; 0: 224, or 32 for the CIFAR form");
+  options.integer("batch-size", checkpoint.batch_size, {1, 65536}, "images at a time");
+}
+
+std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head) {
+  const std::string& file = options.checkpoint;
+  const TensorFile weights = load_network_weights(file);
+  const NetworkConfig found = recognise_network(weights, file);
+  CHECK(options.arch == "auto" || options.arch == name_of(found.arch), file, ": the weights of a ",
+        name_of(found.arch), ", not of a ", options.arch, "; leave --arch away");
+  auto network = std::make_unique<ResNet>(found);
+  if (with_head) {
+    load_pytorch_state(*network, weights, file);
+  } else {
+    load_pytorch_backbone(*network, weights, file);
+  }
+  network->train(false);
+  return network;
+}
+
+AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network) {
+  const bool cifar = network.arch == Arch::kResNet18Cifar || network.arch == Arch::kResNet50Cifar;
+  AugmentConfig training =
+      augment_preset(options.augment == "auto" ? (cifar ? "cifar" : "imagenet") : options.augment);
+  if (options.image_size > 0) training.image_size = options.image_size;
+  return AugmentOptions::evaluation(training);
+}
+
+Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
+                     const CheckpointOptions& options, int workers, const std::string& label) {
+  ProgressBar bar(label);
+  return embed(network, dataset,
+               {.pipeline = evaluation_pipeline(options, network.config()),
+                .layer = layer,
+                .batch_size = options.batch_size,
+                .workers = workers},
+               [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
+}
+
+}  // namespace invp

@@ -1,0 +1,38 @@
+// A trained network and the images it is shown: what extract, knn and tsne share.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/images/augment.h"
+#include "invp/method/embed.h"
+#include "layers/resnet.h"
+#include "tools/options/options.h"
+
+namespace invp {
+
+struct CheckpointOptions {
+  std::string checkpoint;
+  std::string arch = "auto";
+  std::string augment = "auto";
+  int image_size = 0;
+  int batch_size = 64;
+};
+
+void declare_checkpoint(Options& options, CheckpointOptions& checkpoint);
+/// Without --checkpoint itself, for commands that take several.
+void declare_evaluation(Options& options, CheckpointOptions& checkpoint);
+
+/// The network of a checkpoint of ours or of torchvision-named weights in safetensors or .pth, in
+/// evaluation mode. Without `with_head` the file's head, whatever it is, is left aside. Throws
+/// Error naming the file and what does not fit, an --arch that the weights are not among it.
+std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head);
+
+/// The deterministic pipeline: what was asked for, or what the form of the network suggests.
+AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network);
+
+/// Features of a whole data set by that pipeline, under a progress bar.
+Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
+                     const CheckpointOptions& options, int workers, const std::string& label);
+
+}  // namespace invp

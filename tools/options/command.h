@@ -1,0 +1,60 @@
+// A subcommand: what it says about itself, the options it takes, and what it does.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/options/options.h"
+
+namespace invp {
+
+/// The results named in a subcommand's help, in that order: the last line of stdout with --json.
+using Results = nlohmann::ordered_json;
+
+/// A run that SIGINT or SIGTERM ended after its checkpoint was written: exit code 128 + signal.
+struct Stopped {
+  int signal;
+};
+
+struct CommandText {
+  std::string name;         ///< "pretrain", "data info"
+  std::string arguments;    ///< "--data PATH [options]"
+  std::string summary;      ///< one line for the list of commands
+  std::string description;  ///< what it does; whole lines, at most 80 columns
+  std::string examples;     ///< whole command lines
+};
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  virtual CommandText text() const = 0;
+  virtual void declare(Options& options) = 0;
+  /// Prints what is for people; returns what --json prints. Throws UsageError (exit 2), Error (exit
+  /// 1) or Stopped.
+  virtual Results run() = 0;
+};
+
+using Commands = std::vector<std::unique_ptr<Command>>;
+
+// One a file cmd_NAME.cpp.
+void add_pretrain(Commands& commands);
+void add_extract(Commands& commands);
+void add_knn(Commands& commands);
+void add_linear(Commands& commands);
+void add_finetune(Commands& commands);
+void add_tsne(Commands& commands);
+void add_convert(Commands& commands);
+void add_data(Commands& commands);
+void add_op(Commands& commands);
+void add_objective(Commands& commands);
+void add_bench(Commands& commands);
+void add_report(Commands& commands);
+void add_doctor(Commands& commands);
+
+/// Names of the settings of a pretraining run: a run's config.toml also serves the commands that
+/// use its checkpoint.
+std::vector<std::string> run_setting_names();
+
+}  // namespace invp

@@ -1,0 +1,80 @@
+#include "tools/options/data_options.h"
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+#include "engine/core/parallel.h"
+
+namespace invp {
+
+void declare_data(Options& options, DataOptions& data) {
+  options.group("Data");
+  options.text("data", data.path, "PATH",
+               "folder or file of the data set; none for the synthetic one");
+  options.choice("format", data.format, dataset_formats(), "what is there; auto looks");
+  options.integer("synthetic-train", data.synthetic_train, {1, 2e9},
+                  "training images of the synthetic set");
+  options.integer("synthetic-val", data.synthetic_val, {0, 2e9}, "its validation images");
+  options.integer("synthetic-classes", data.synthetic_classes, {2, 100}, "its latent classes");
+  options.integer("synthetic-size", data.synthetic_size, {8, 1024}, "its pixels a side");
+  options.integer("synthetic-seed", data.synthetic_seed, {0, 9e18}, "of what it draws");
+  options.integer("workers", data.workers, {0, 1024},
+                  "threads that decode and augment; 0: one for every CPU thread");
+}
+
+void declare_augment_on(Options& options, DataOptions& data) {
+  options.choice("augment-on", data.augment_on, {"auto", "cpu", "device"},
+                 "where images are resized, coloured and blurred; auto: on the GPU, if there is "
+                 "one. The result is the same");
+}
+
+std::optional<AugmentOn> augment_on(const DataOptions& data) {
+  if (data.augment_on == "auto") return std::nullopt;
+  return data.augment_on == "cpu" ? AugmentOn::kWorkers : AugmentOn::kDevice;
+}
+
+void declare_decode_on(Options& options, DataOptions& data) {
+  options.choice("decode-on", data.decode_on, {"workers", "device"},
+                 "where JPEG files become pixels; device: baseline ones on the GPU, by nvJPEG. "
+                 "Pixels differ by a grey level or two");
+}
+
+DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device) {
+  if (data.decode_on == "workers") return DecodeOn::kWorkers;
+  const std::string obstacle = data.augment_on == "cpu"
+                                   ? "--augment-on cpu wants pixels in the workers"
+                               : augment.dct_scaling ? "--dct-scaling is for the workers"
+                                                     : jpeg_obstacle(device);
+  if (!obstacle.empty())
+    throw UsageError(
+        message("--decode-on device: ", obstacle, "; --decode-on workers does without"));
+  return DecodeOn::kDevice;
+}
+
+DataSource data_source(const DataOptions& data) {
+  if (data.path.empty() && data.format != "synthetic") {
+    throw UsageError("--data PATH is missing: where the images are; --format synthetic needs none");
+  }
+  DataSource source{.path = data.path, .format = data.format};
+  source.synthetic = {.classes = data.synthetic_classes,
+                      .size = data.synthetic_size,
+                      .seed = static_cast<std::uint64_t>(data.synthetic_seed)};
+  source.synthetic_train = data.synthetic_train;
+  source.synthetic_val = data.synthetic_val;
+  return source;
+}
+
+int worker_count(const DataOptions& data) {
+  return data.workers > 0 ? data.workers : num_threads();
+}
+
+std::unique_ptr<Dataset> open_validation(const DataSource& source) {
+  const std::vector<std::string> splits = dataset_splits(source);
+  for (const char* split : {"val", "test"}) {
+    if (std::find(splits.begin(), splits.end(), split) != splits.end())
+      return open_dataset(source, split);
+  }
+  return nullptr;
+}
+
+}  // namespace invp

@@ -1,0 +1,46 @@
+// --data, --format and the settings of the synthetic set; --workers.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "data/load/loader.h"
+#include "data/sets/open_dataset.h"
+#include "tools/options/options.h"
+
+namespace invp {
+
+struct DataOptions {
+  std::string path;
+  std::string format = "auto";
+  std::int64_t synthetic_train = 10'000;
+  std::int64_t synthetic_val = 1'000;
+  int synthetic_classes = 10;
+  int synthetic_size = 32;
+  std::int64_t synthetic_seed = 0;
+  int workers = 0;  ///< 0: one for every thread
+  std::string augment_on = "auto";
+  std::string decode_on = "workers";
+};
+
+void declare_data(Options& options, DataOptions& data);
+
+/// --augment-on, for commands that train.
+void declare_augment_on(Options& options, DataOptions& data);
+/// Unset for "auto".
+std::optional<AugmentOn> augment_on(const DataOptions& data);
+
+/// --decode-on, beside --augment-on.
+void declare_decode_on(Options& options, DataOptions& data);
+/// Throws UsageError, with the way out, where the device cannot or other options are against it.
+DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device);
+
+/// Throws UsageError when neither a path nor the synthetic set was asked for.
+DataSource data_source(const DataOptions& data);
+/// Loader threads: what was asked for, or one for every compute thread.
+int worker_count(const DataOptions& data);
+/// The validation split; null where there is none.
+std::unique_ptr<Dataset> open_validation(const DataSource& source);
+
+}  // namespace invp

@@ -1,0 +1,56 @@
+#include "tools/options/device_options.h"
+
+#include <iostream>
+
+#include "engine/core/error.h"
+#include "engine/core/numerics.h"
+#include "engine/core/parallel.h"
+#include "engine/devices/device_choice.h"
+
+namespace invp {
+
+namespace {
+
+std::string precision_text(const DeviceOptions& device, bool on_cpu) {
+  if (on_cpu) return device.precision == "tf32" ? "fp32, as tf32 is on a CPU" : device.precision;
+  return device.precision + (device.deterministic ? ", deterministic" : ", not deterministic");
+}
+
+}  // namespace
+
+void declare_device(Options& options, DeviceOptions& device) {
+  options.group("Device");
+  options.text("device", device.device, "NAME", "cpu, cuda, cuda:N or auto");
+  options.choice("precision", device.precision, {"fp32", "tf32", "bf16"},
+                 "arithmetic of products; tf32 is fp32 on a CPU");
+  options.integer("threads", device.threads, {0, 1024}, "CPU threads; 0: every core allowed");
+  options.integer("seed", device.seed, {0, 9e18}, "of everything random");
+  options.flag("deterministic", device.deterministic,
+               "same bits on every run (always so on the CPU)");
+}
+
+Compute start_compute(const DeviceOptions& device) {
+  set_num_threads(device.threads);
+  set_numerics({.allow_tf32 = device.precision == "tf32", .deterministic = device.deterministic});
+  const DeviceChoice choice = choose_device(device.device);
+  const bool bf16 = device.precision == "bf16";
+  CHECK(!bf16 || multiplies_bf16(choice.device),
+        "--precision bf16: on a CPU its products need AVX-512, which this one does not have; "
+        "--precision fp32 does without");
+  return {.device = choice.device,
+          .type = bf16 ? DType::kBF16 : DType::kF32,
+          .seed = static_cast<std::uint64_t>(device.seed),
+          .text = message(choice.device, ", ", precision_text(device, choice.device == kCpu), ", ",
+                          num_threads(), num_threads() == 1 ? " thread" : " threads"),
+          .reason = choice.reason};
+}
+
+std::string device_line(const Compute& compute) {
+  return message("device   ", compute.text, ": ", compute.reason);
+}
+
+void announce(const Compute& compute) {
+  std::cerr << device_line(compute) << '\n';
+}
+
+}  // namespace invp

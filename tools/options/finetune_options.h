@@ -1,0 +1,56 @@
+// Every option of fine-tuning, and what they come to. Defaults that are not given are those of the
+// protocol.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "invp/protocols/finetune/finetune.h"
+#include "tools/options/augment_options.h"
+#include "tools/options/data_options.h"
+#include "tools/options/device_options.h"
+#include "tools/options/run_options.h"
+
+namespace invp {
+
+class FinetuneOptions {
+ public:
+  void declare(Options& options);
+  /// Before the data is looked at: sets threads and numerics. Throws UsageError for options that
+  /// do not go together.
+  void resolve(const Options& options);
+  /// The network to start from, on its device, with one output a class.
+  std::unique_ptr<ResNet> network(std::int64_t classes);
+  /// What the images of this set become, if nothing else was asked for, and how it is evaluated.
+  void resolve_images(const Options& options, const Dataset& train, const ResNet& network);
+
+  FinetuneConfig& config() { return config_; }
+  const DataOptions& data() const { return data_; }
+  const RunOptions& run() const { return run_; }
+  const Compute& compute() const { return compute_; }
+  const std::string& labels() const { return labels_; }
+  const std::string& checkpoint() const { return checkpoint_; }
+  bool from_scratch() const { return from_scratch_; }
+  int evaluate_every() const { return evaluate_every_; }
+
+ private:
+  FinetuneConfig config_;
+  std::string labels_;
+  std::string checkpoint_;
+  bool from_scratch_ = false;
+  std::string arch_ = "auto";
+  int width_ = 64;
+  Recompute recompute_ = Recompute::kNone;
+  std::vector<std::int64_t> milestones_;
+  int evaluate_every_ = 1;
+  DataOptions data_;
+  AugmentOptions augment_{"auto",
+                          {"auto", "train-224", "finetune-224", "finetune-cars", "linear-cifar",
+                           "linear-svhn", "imagenet", "none"}};
+  DeviceOptions device_;
+  RunOptions run_{.out = "runs/finetune", .resume = {}};
+  Compute compute_;
+};
+
+}  // namespace invp

@@ -1,0 +1,54 @@
+// Every option of layer-wise linear classification, and the LinearConfig they come to.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "invp/protocols/linear/linear_protocol.h"
+#include "tools/options/data_options.h"
+#include "tools/options/device_options.h"
+#include "tools/options/run_options.h"
+
+namespace invp {
+
+class LinearOptions {
+ public:
+  void declare(Options& options);
+
+  /// What is not given becomes the protocol's, and the options hold it from then on, for
+  /// config.toml. Throws UsageError for options that do not go together. Sets threads and numerics.
+  LinearConfig resolve(const Options& options, const ResNet& network);
+
+  /// The network of --checkpoint, without its head, on the CPU.
+  std::unique_ptr<ResNet> network() const;
+  /// The two splits, by the protocol's convention.
+  std::unique_ptr<Dataset> open_train() const;
+  std::unique_ptr<Dataset> open_test() const;
+
+  const Compute& compute() const { return compute_; }  ///< once resolved
+  const RunOptions& run() const { return run_; }
+  const std::string& checkpoint() const { return checkpoint_; }
+  /// "imagenet", "voc07", ...; once resolved.
+  const std::string& protocol() const { return protocol_; }
+
+ private:
+  LinearProtocol fill_in(const Options& options, const ResNet& network);
+  std::vector<int> parsed_taps(const ResNet& network) const;
+
+  std::string checkpoint_;
+  std::string arch_ = "auto";
+  DataOptions data_;
+  std::string voc_train_ = "trainval";
+  std::string protocol_ = "auto";
+  std::string taps_;
+  LinearConfig config_;
+  std::vector<std::int64_t> milestones_;
+  std::string augment_ = "train-224";
+  int image_size_ = 0;
+  double test_flip_prob_ = 0;
+  DeviceOptions device_;
+  Compute compute_;
+  RunOptions run_{.out = "runs/linear", .resume = {}};
+};
+
+}  // namespace invp

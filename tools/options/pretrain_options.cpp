@@ -1,0 +1,77 @@
+#include "tools/options/pretrain_options.h"
+
+#include "engine/core/error.h"
+#include "tools/options/network_options.h"
+#include "tools/options/objective_options.h"
+
+namespace invp {
+
+void PretrainOptions::declare(Options& options) {
+  declare_data(options, data_);
+  declare_network(options, config_.network);
+  declare_objective(options, config_.objective);
+  declare_ramp(options, config_.objective);
+
+  options.group("Training");
+  options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set");
+  options.integer("batch-size", config_.batch_size, {2, 65536}, "images a step");
+  options.number("lr", config_.learning_rate, {0, 1000}, "learning rate at the start");
+  options.choice<ScheduleKind>("schedule", config_.schedule,
+                               {{"cosine", ScheduleKind::kCosine}, {"step", ScheduleKind::kStep}},
+                               "how it falls");
+  options.integers("milestones", milestones_, {1, 1e6},
+                   "epochs after which the step schedule lowers the rate");
+  options.number("lr-decay", config_.lr_decay, {0, 1, true},
+                 "factor on the rate at each milestone");
+  options.integer("warmup-epochs", config_.warmup_epochs, {0, 1e6},
+                  "epochs over which the rate rises to its start");
+  options.number("momentum", config_.momentum, {0, 1}, "of SGD");
+  options.number("weight-decay", config_.weight_decay, {0, 1000}, "coupled, on all parameters");
+  options.choice<BankStart>(
+      "bank-start", config_.bank_start,
+      {{"random", BankStart::kRandom}, {"features", BankStart::kFeatures}},
+      "how the bank begins: random rows, or the untrained network's features");
+  options.flag("center-head", config_.center_head,
+               "set the last bias so that the first outputs have mean zero");
+  declare_recompute(options, config_.network.recompute);
+  augment_.declare(options);
+  declare_augment_on(options, data_);
+  declare_decode_on(options, data_);
+
+  options.group("Evaluation");
+  options.integer("knn-k", config_.knn_k, {1, 1e6},
+                  "neighbours that vote in the kNN after an epoch");
+  options.number("knn-tau", config_.knn_tau, {0, 100, true}, "temperature of their votes");
+  options.integer("knn-every", config_.knn_every, {0, 1e6}, "epochs between evaluations; 0: none");
+
+  declare_device(options, device_);
+  declare_run(options, run_);
+}
+
+PretrainConfig PretrainOptions::resolve(const Options& options) {
+  if (config_.schedule == ScheduleKind::kStep && milestones_.empty()) {
+    throw UsageError(
+        "--schedule step wants --milestones N,N: the epochs after which the rate falls");
+  }
+  config_.milestones.assign(milestones_.begin(), milestones_.end());
+  config_.augment = augment_.resolve(options);
+  config_.evaluation = AugmentOptions::evaluation(config_.augment);
+  compute_ = start_compute(device_);
+  config_.device = compute_.device;
+  config_.compute_type = compute_.type;
+  config_.seed = compute_.seed;
+  config_.network.seed = compute_.seed;
+  config_.workers = worker_count(data_);
+  config_.augment_on = augment_on(data_);
+  config_.decode_on = decode_on(data_, config_.augment, config_.device);
+  apply(run_, config_);
+  config_.max_bad_share = run_.max_bad_share;
+  try {
+    config_.objective.check();
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  return config_;
+}
+
+}  // namespace invp

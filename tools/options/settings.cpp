@@ -1,0 +1,75 @@
+#include "tools/options/settings.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "engine/core/error.h"
+#include "engine/core/text.h"
+
+namespace invp {
+
+namespace {
+
+std::string scalar(const toml::node& node, const std::string& where) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* integer = node.as_integer()) return std::to_string(integer->get());
+  if (const auto* number = node.as_floating_point()) return format_number(number->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  throw UsageError(message(where, " wants a number, a string, true, false or a list of these"));
+}
+
+}  // namespace
+
+std::vector<Setting> parse_settings(std::string_view toml, const std::string& source) {
+  toml::table table;
+  try {
+    table = toml::parse(toml, source);
+  } catch (const toml::parse_error& error) {
+    throw UsageError(
+        message(source, ":", error.source().begin.line, ": no TOML: ", error.description()));
+  }
+  std::vector<std::pair<std::uint32_t, Setting>> found;
+  for (const auto& [key, node] : table) {
+    const std::uint32_t line = node.source().begin.line;
+    Setting setting{std::string(key.str()), {}, message(source, ":", line)};
+    const std::string where = message(setting.origin, ": ", setting.name);
+    if (const auto* list = node.as_array()) {
+      for (const toml::node& item : *list) setting.values.push_back(scalar(item, where));
+    } else if (node.is_table()) {
+      throw UsageError(message(setting.origin, ": settings stand without [", setting.name,
+                               "] sections: name = value"));
+    } else {
+      setting.values.push_back(scalar(node, where));
+    }
+    found.emplace_back(line, std::move(setting));
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Setting> settings;
+  for (auto& [line, setting] : found) settings.push_back(std::move(setting));
+  return settings;
+}
+
+std::vector<Setting> config_settings(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in)
+    throw UsageError(message("--config ", file, ": cannot be read (is it there, is it a file?)"));
+  return parse_settings(text.str(), file);
+}
+
+std::vector<Setting> preset_settings(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) {
+    names.emplace_back(preset.name);
+    if (preset.name == name) return parse_settings(preset.toml, "configs/" + name + ".toml");
+  }
+  throw UsageError(message("--preset has no choice '", name, "'; did you mean ",
+                           nearest(name, names), "? (", join_choices(names), ")"));
+}
+
+}  // namespace invp

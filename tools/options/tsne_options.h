@@ -1,0 +1,24 @@
+// The settings of `invp tsne`.
+#pragma once
+
+#include "invp/tsne/tsne.h"
+#include "tools/options/options.h"
+
+namespace invp {
+
+class TsneOptions {
+ public:
+  void declare(Options& options);
+  /// For features of `dim` columns. Throws UsageError for a learning rate that is none.
+  TsneConfig resolve(std::int64_t dim, std::uint64_t seed) const;
+
+ private:
+  TsneConfig config_;
+  std::string rate_ = "auto";
+  std::string pca_ = "auto";
+};
+
+/// "exact", "barnes-hut", ...
+std::string name_of(TsneMethod method);
+
+}  // namespace invp
