@@ -62,7 +62,7 @@ void objective_step(benchmark::State& state, ContrastForm form) {
   const std::int64_t rows = state.range(1);
   const ObjectiveConfig config{.form = form, .background = state.range(2)};
   MemoryBank bank(bank_of(rows));
-  NeighbourGraph graph(rows, config.neighbors);
+  NeighborGraph graph(rows, config.neighbors);
   Random random(3, Purpose::kBenchmark);
   for (std::int32_t& neighbor : graph.rows().span<std::int32_t>()) {
     neighbor = static_cast<std::int32_t>(random.integer(0, rows - 1));

@@ -15,7 +15,7 @@
 #error "INVP_VERSION comes from tools/CMakeLists.txt"
 #endif
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -193,8 +193,8 @@ int run_program(std::vector<std::string> arguments) {
 
 }  // namespace
 
-}  // namespace invp
+}  // namespace invp::cli
 
 int main(int count, char** values) {
-  return invp::run_program(std::vector<std::string>(values + 1, values + count));
+  return invp::cli::run_program(std::vector<std::string>(values + 1, values + count));
 }

@@ -94,13 +94,13 @@ def jitter(images, strength=0.4):
     turns = torch.empty(n, 1, 1, 1).uniform_(-strength, strength)
     order = torch.rand(n, 4).argsort(1)
 
-    def grey(x):
+    def gray(x):
         return (x * LUMA).sum(1, keepdim=True)
 
     operations = [
         lambda x, i: blend(x, torch.zeros(()), factors[0, i]),
-        lambda x, i: blend(x, grey(x).mean((1, 2, 3), keepdim=True), factors[1, i]),
-        lambda x, i: blend(x, grey(x), factors[2, i]),
+        lambda x, i: blend(x, gray(x).mean((1, 2, 3), keepdim=True), factors[1, i]),
+        lambda x, i: blend(x, gray(x), factors[2, i]),
         lambda x, i: shift_hue(x, turns[i]),
     ]
     for place, kind in itertools.product(range(4), range(4)):
@@ -112,8 +112,8 @@ def jitter(images, strength=0.4):
 
 def augment(images):
     images = jitter(resized_crop(images))
-    grey = (torch.rand(len(images), 1, 1, 1) < 0.2).float()
-    images = images + grey * ((images * LUMA).sum(1, keepdim=True) - images)
+    gray = (torch.rand(len(images), 1, 1, 1) < 0.2).float()
+    images = images + gray * ((images * LUMA).sum(1, keepdim=True) - images)
     flipped = torch.rand(len(images), 1, 1, 1) < 0.5
     return torch.where(flipped, images.flip(3), images)
 

@@ -24,7 +24,7 @@ class Settings:
 
 
 class Memory:
-    """Bank [n, d], uniform in +-1/sqrt(d/3) and not normalised, and the neighbour table [n, k]."""
+    """Bank [n, d], uniform in +-1/sqrt(d/3) and not normalised, and the neighbor table [n, k]."""
 
     def __init__(self, n, dim=128, neighbors=4, random_graph=False):
         bound = (dim / 3) ** -0.5
@@ -36,7 +36,7 @@ class Memory:
         )
 
     def positives(self, indices, steps):
-        """k + k^2 + ... + k^steps neighbours of neighbours, repeats and all."""
+        """k + k^2 + ... + k^steps neighbors of neighbors, repeats and all."""
         shell, shells = self.graph[indices], []
         for step in range(steps):
             shells.append(shell)

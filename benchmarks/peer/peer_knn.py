@@ -14,7 +14,7 @@ CLASSES = 1000
 
 
 def vote(similarities, labels, tau):
-    """Classes of [q, K] neighbours, each weighing exp(s / tau)."""
+    """Classes of [q, K] neighbors, each weighing exp(s / tau)."""
     scores = torch.zeros(len(labels), CLASSES)
     scores.scatter_add_(1, labels, torch.exp(similarities / tau))
     return scores.argmax(1)

@@ -1,6 +1,6 @@
 """JPEG bytes in memory to augmented, normalised tensors: Pillow and torchvision, per process.
 
-The pipeline is the ImageNet recipe of the paper: random resized crop, colour jitter, grey, blur,
+The pipeline is the ImageNet recipe of the paper: random resized crop, color jitter, gray, blur,
 flip. `--workers N` runs N processes of one thread; the rate is their sum.
 """
 

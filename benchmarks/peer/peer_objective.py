@@ -1,6 +1,6 @@
 """One InvP objective step in PyTorch over a bank of ImageNet's size, without a network.
 
-Similarities, selection, propagation, both losses, the gradient to the features, the neighbour table
+Similarities, selection, propagation, both losses, the gradient to the features, the neighbor table
 and the bank update.
 """
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the peer's objective against `invp objective --objective released`, on random tensors.
 
-The same losses, gradient, neighbours and bank rows from the same inputs, for both ways of selecting;
+The same losses, gradient, neighbors and bank rows from the same inputs, for both ways of selecting;
 and both ways of selecting against a sort. Ends with 1 if something differs.
 
     .cache/peer/bin/python benchmarks/peer_gpu/check.py --invp build/bin/invp [--device cuda]

@@ -32,7 +32,7 @@ class Settings:
 
 
 class Memory:
-    """Bank [n, d] of unit rows and the neighbour table [n, k]."""
+    """Bank [n, d] of unit rows and the neighbor table [n, k]."""
 
     def __init__(self, n, dim, neighbors, device, low_precision=False):
         self.bank = F.normalize(torch.randn(n, dim, device=device), dim=1)
@@ -40,7 +40,7 @@ class Memory:
         self.low = self.bank.bfloat16() if low_precision else None
 
     def positives(self, indices, steps):
-        """k + k^2 + ... + k^steps neighbours of neighbours, repeats and all."""
+        """k + k^2 + ... + k^steps neighbors of neighbors, repeats and all."""
         shell, shells = self.graph[indices], []
         for step in range(steps):
             shells.append(shell)
@@ -124,7 +124,7 @@ def objective(features, indices, memory, settings):
 
 
 class Search:
-    """Similarities, selection, propagation, losses, gradient, neighbours and bank update."""
+    """Similarities, selection, propagation, losses, gradient, neighbors and bank update."""
 
     def __init__(self, args, settings, device):
         low = settings.similarity == torch.bfloat16

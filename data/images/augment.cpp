@@ -133,20 +133,20 @@ AugmentRecord to_record(const AugmentParameters& parameters) {
                        .top = parameters.window.y,
                        .blur_sigma = parameters.blur_sigma,
                        .flip = parameters.flip};
-  const auto add = [&](ColourOp op, double factor) {
-    record.colour[static_cast<std::size_t>(record.colour_steps++)] = {op, factor};
+  const auto add = [&](ColorOp op, double factor) {
+    record.color[static_cast<std::size_t>(record.color_steps++)] = {op, factor};
   };
-  if (parameters.gray && parameters.gray_before_jitter) add(ColourOp::kGrayscale, 0);
+  if (parameters.gray && parameters.gray_before_jitter) add(ColorOp::kGrayscale, 0);
   for (int i = 0; i < parameters.jitter_steps; ++i) {
     const JitterStep& step = parameters.jitter[static_cast<std::size_t>(i)];
     switch (step.op) {
-      case JitterOp::kBrightness: add(ColourOp::kBrightness, step.factor); break;
-      case JitterOp::kContrast: add(ColourOp::kContrast, step.factor); break;
-      case JitterOp::kSaturation: add(ColourOp::kSaturation, step.factor); break;
-      case JitterOp::kHue: add(ColourOp::kHue, step.factor); break;
+      case JitterOp::kBrightness: add(ColorOp::kBrightness, step.factor); break;
+      case JitterOp::kContrast: add(ColorOp::kContrast, step.factor); break;
+      case JitterOp::kSaturation: add(ColorOp::kSaturation, step.factor); break;
+      case JitterOp::kHue: add(ColorOp::kHue, step.factor); break;
     }
   }
-  if (parameters.gray && !parameters.gray_before_jitter) add(ColourOp::kGrayscale, 0);
+  if (parameters.gray && !parameters.gray_before_jitter) add(ColorOp::kGrayscale, 0);
   return record;
 }
 

@@ -2,7 +2,7 @@
 // their application. Drawing and applying are apart, so that parameters can be tested, shown and
 // repeated; a picture's parameters are a pure function of its random stream.
 //
-// A framing brings the picture to image_size x image_size; then, in this order, colour jitter,
+// A framing brings the picture to image_size x image_size; then, in this order, color jitter,
 // grayscale (or grayscale first), blur, mirroring, normalisation. Distributions are torchvision's.
 #pragma once
 

@@ -14,7 +14,7 @@ using pixel::BoxBlur;
 
 constexpr int kStrip = 64;  // columns
 
-/// One pass over n bytes whose neighbours lie `step` bytes apart, for a radius known to the
+/// One pass over n bytes whose neighbors lie `step` bytes apart, for a radius known to the
 /// compiler.
 template <int kRadius>
 void blur_small(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
@@ -78,7 +78,7 @@ void blur_rows(std::uint8_t* plane, int width, int height, const BoxBlur& box,
 }
 
 /// Strips of columns are blurred three times in scratch rows, so that a strip stays in the first
-/// cache. A column's neighbour lies kStrip bytes on, so a strip is blurred as one long line.
+/// cache. A column's neighbor lies kStrip bytes on, so a strip is blurred as one long line.
 void blur_columns(std::uint8_t* plane, int width, int height, const BoxBlur& box,
                   std::vector<std::uint8_t>& scratch) {
   const int margin = box.radius + 1;

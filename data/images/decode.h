@@ -3,8 +3,8 @@
 // (first frame) and TGA: stb_image; PBM, PGM and PPM, plain and raw: ours. WebP and TIFF are
 // refused by name.
 //
-// Colour: grey is replicated; palettes are looked up; alpha is dropped without compositing; gamma
-// and colour profiles are ignored; 16-bit colour of a PNG keeps its high byte, 16-bit grey is
+// Color: gray is replicated; palettes are looked up; alpha is dropped without compositing; gamma
+// and color profiles are ignored; 16-bit color of a PNG keeps its high byte, 16-bit gray is
 // divided by 257 and rounded; PNM samples are scaled from their largest value to 255 and rounded;
 // CMYK and YCCK JPEGs are taken in Adobe's polarity (as Pillow).
 //
@@ -33,7 +33,7 @@ struct DecodeOptions {
   /// Decodes a JPEG at 1/1, 1/2, 1/4 or 1/8 of its size inside the inverse DCT: faster, other
   /// pixels.
   int scale_denominator = 1;
-  /// Fills what a cut JPEG lacks with grey instead of refusing the file.
+  /// Fills what a cut JPEG lacks with gray instead of refusing the file.
   bool allow_truncated = false;
 };
 
@@ -41,7 +41,7 @@ struct DecodeOptions {
 struct ImageInfo {
   ImageFormat format = ImageFormat::kJpeg;
   int width = 0, height = 0;
-  /// Of the stored picture: 1 grey, 2 grey + alpha, 3 RGB or palette, 4 RGB + alpha or CMYK.
+  /// Of the stored picture: 1 gray, 2 gray + alpha, 3 RGB or palette, 4 RGB + alpha or CMYK.
   int channels = 0;
   /// A JPEG as cameras write them, which every decoder takes: baseline, in luma and chroma, chroma
   /// at full or half resolution, nothing behind its end.

@@ -18,7 +18,7 @@ namespace {
 /// A hostile progressive file repeats scans: each costs a pass over all coefficients.
 constexpr int kMaxScans = 500;
 
-/// Fancy upsampling looks at the neighbouring chroma sample, which a cropped scanline lacks at its
+/// Fancy upsampling looks at the neighboring chroma sample, which a cropped scanline lacks at its
 /// ends: that many extra pixels on either side keep its pixels those of the whole picture.
 constexpr int kMargin = 4;
 

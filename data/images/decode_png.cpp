@@ -111,13 +111,13 @@ class Decoder : private Handle {
 
   /// Has libpng deliver 8-bit RGB; returns the number of passes over the rows.
   int ask_for_rgb() {
-    const int colour = png_get_color_type(png_, info_);
+    const int color = png_get_color_type(png_, info_);
     const int depth = png_get_bit_depth(png_, info_);
-    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
-    if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png_);
-    if (depth == 16 && colour == PNG_COLOR_TYPE_GRAY) png_set_scale_16(png_);
-    if (depth == 16 && colour != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png_);
-    if ((colour & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png_);
+    if (color == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
+    if (color == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png_);
+    if (depth == 16 && color == PNG_COLOR_TYPE_GRAY) png_set_scale_16(png_);
+    if (depth == 16 && color != PNG_COLOR_TYPE_GRAY) png_set_strip_16(png_);
+    if ((color & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png_);
     // A palette's transparency becomes an alpha channel in palette_to_rgb, so this comes always.
     png_set_strip_alpha(png_);
     const int passes = png_set_interlace_handling(png_);

@@ -36,7 +36,7 @@ std::pair<int, int> sampling(Subsampling subsampling) {
     case Subsampling::k420: return {2, 2};
     case Subsampling::k411: return {4, 1};
     case Subsampling::k444:
-    case Subsampling::kGrey: break;
+    case Subsampling::kGray: break;
   }
   return {1, 1};
 }
@@ -52,7 +52,7 @@ bool compress(const ImageView& image, const JpegOptions& options, JpegErrors& er
   jpeg.input_components = 3;
   jpeg.in_color_space = JCS_RGB;
   jpeg_set_defaults(&jpeg);
-  if (options.subsampling == Subsampling::kGrey) jpeg_set_colorspace(&jpeg, JCS_GRAYSCALE);
+  if (options.subsampling == Subsampling::kGray) jpeg_set_colorspace(&jpeg, JCS_GRAYSCALE);
   std::tie(jpeg.comp_info[0].h_samp_factor, jpeg.comp_info[0].v_samp_factor) =
       sampling(options.subsampling);
   jpeg_set_quality(&jpeg, options.quality, TRUE);

@@ -11,9 +11,9 @@
 
 namespace invp {
 
-/// How a JPEG stores colour: k420 halves it in both directions (the usual form), k422 and k440 in
-/// one, k411 quarters it in width, k444 keeps it; kGrey stores luma alone.
-enum class Subsampling { k444, k422, k440, k420, k411, kGrey };
+/// How a JPEG stores color: k420 halves it in both directions (the usual form), k422 and k440 in
+/// one, k411 quarters it in width, k444 keeps it; kGray stores luma alone.
+enum class Subsampling { k444, k422, k440, k420, k411, kGray };
 
 struct JpegOptions {
   int quality = 90;  // 1..100

@@ -1,4 +1,4 @@
-// The augmentations' working form: the three channels apart, so that one loop over neighbouring
+// The augmentations' working form: the three channels apart, so that one loop over neighboring
 // bytes serves every operation and vectorises. Private to data/; transform.h is the same for an
 // Image. The arithmetic of each operation is Pillow's, bit for bit; transform.h states it.
 #pragma once

@@ -44,7 +44,7 @@ std::array<Image, 5> five_crop(ImageView image, int size);
 /// five_crop, then five_crop of the mirrored picture.
 std::vector<Image> ten_crop(ImageView image, int size);
 
-// Colour, in place. A blend with degenerate picture D is, per byte, D + f32(factor) * (I - D) in
+// Color, in place. A blend with degenerate picture D is, per byte, D + f32(factor) * (I - D) in
 // f32, clipped and truncated; factor 1 changes nothing, 0 gives D. Factors are not negative.
 
 /// D = 0.

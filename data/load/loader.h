@@ -25,7 +25,7 @@ enum class AugmentOn : std::uint8_t {
 /// Where JPEG files become pixels.
 enum class DecodeOn : std::uint8_t {
   kWorkers,  ///< in the loader's threads
-  /// A GPU with nvJPEG (engine/ops/image/decode_jpegs.h), whose pixels differ by two grey levels or
+  /// A GPU with nvJPEG (engine/ops/image/decode_jpegs.h), whose pixels differ by two gray levels or
   /// so: the threads pass on the files that suit it (ImageInfo::plain_jpeg), and decode the others.
   kDevice,
 };

@@ -1,7 +1,7 @@
 // What stands in a scene. Every range here serves two ends: that pictures of one class have their
-// shapes and textures in common and nothing that a comparison of pixels, colours or places would
+// shapes and textures in common and nothing that a comparison of pixels, colors or places would
 // find; and that what sets two pictures of a class apart is mostly what augmentation undoes
-// (colour, place, scale, light), so that a small network finds the classes within minutes.
+// (color, place, scale, light), so that a small network finds the classes within minutes.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -29,28 +29,28 @@ float lean(Random& random) {
   return real(random, -1.5, 1.5);
 }
 
-/// A colour of given hue (in turns), saturation and brightness (luma, kept off black and white).
-Colour colour(float hue, float saturation, float luma) {
+/// A color of given hue (in turns), saturation and brightness (luma, kept off black and white).
+Color color(float hue, float saturation, float luma) {
   luma = std::clamp(luma, 0.04F, 0.97F);
   const auto channel = [&](float shift) {
     const float wave = std::cos(static_cast<float>(kTau) * (hue - shift));
     return 0.5F + 0.5F * wave;
   };
-  const Colour pure{channel(0), channel(1.0F / 3), channel(2.0F / 3)};
-  const float grey = 0.299F * pure.red + 0.587F * pure.green + 0.114F * pure.blue;
+  const Color pure{channel(0), channel(1.0F / 3), channel(2.0F / 3)};
+  const float gray = 0.299F * pure.red + 0.587F * pure.green + 0.114F * pure.blue;
   const float strength = 1.3F * saturation * std::sqrt(luma * (1.3F - luma));
-  return {luma + strength * (pure.red - grey), luma + strength * (pure.green - grey),
-          luma + strength * (pure.blue - grey)};
+  return {luma + strength * (pure.red - gray), luma + strength * (pure.green - gray),
+          luma + strength * (pure.blue - gray)};
 }
 
-/// Two paints that differ enough in brightness for the texture to survive a loss of colour.
-std::array<Colour, 2> two_tone(Random& random) {
+/// Two paints that differ enough in brightness for the texture to survive a loss of color.
+std::array<Color, 2> two_tone(Random& random) {
   const float hue = real(random, 0, 1);
   const float other = random.uniform() < 0.5 ? hue + real(random, -0.08, 0.08) : real(random, 0, 1);
   const float dark = real(random, 0.08, 0.45);
   const float light = std::min(0.97F, dark + real(random, 0.32, 0.6));
-  std::array<Colour, 2> paint{colour(hue, real(random, 0.2, 1), light),
-                              colour(other, real(random, 0.2, 1), dark)};
+  std::array<Color, 2> paint{color(hue, real(random, 0.2, 1), light),
+                             color(other, real(random, 0.2, 1), dark)};
   if (random.uniform() < 0.5) std::swap(paint[0], paint[1]);
   return paint;
 }
@@ -78,7 +78,7 @@ Figure object(const ClassLook& look, Random& random) {
   return figure;
 }
 
-/// Plain pieces of any shape in the background's own range of colours.
+/// Plain pieces of any shape in the background's own range of colors.
 void add_clutter(float hue, Random& random, std::vector<Figure>& figures) {
   const int count = whole(random, 1, 4);
   for (int i = 0; i < count; ++i) {
@@ -90,8 +90,8 @@ void add_clutter(float hue, Random& random, std::vector<Figure>& figures) {
     piece.aspect = std::exp(real(random, -0.4, 0.4));
     piece.opacity = real(random, 0.25, 0.8);
     piece.style.duty = 1;
-    const Colour paint =
-        colour(hue + real(random, -0.2, 0.2), real(random, 0.1, 0.9), real(random, 0.15, 0.85));
+    const Color paint =
+        color(hue + real(random, -0.2, 0.2), real(random, 0.1, 0.9), real(random, 0.15, 0.85));
     piece.paint = {paint, paint};
     figures.push_back(piece);
   }
@@ -107,7 +107,7 @@ void add_twig(Random& random, std::vector<Figure>& figures) {
   twig.radius = real(random, 0.2, 0.32);
   twig.aspect = real(random, 10, 16);
   twig.style.duty = 1;
-  const Colour paint = colour(real(random, 0, 1), real(random, 0, 0.6), real(random, 0.05, 0.95));
+  const Color paint = color(real(random, 0, 1), real(random, 0, 0.6), real(random, 0.05, 0.95));
   twig.paint = {paint, paint};
   twig.opacity = real(random, 0.6, 1);
   figures.push_back(twig);
@@ -126,9 +126,9 @@ Scene compose(const ClassLook& look, Random& random) {
   Scene scene;
   const float hue = real(random, 0, 1);
   const float luma = real(random, 0.2, 0.8);
-  scene.background = {colour(hue, real(random, 0.1, 0.8), luma),
-                      colour(hue + real(random, -0.15, 0.15), real(random, 0.1, 0.8),
-                             luma + real(random, -0.25, 0.25))};
+  scene.background = {color(hue, real(random, 0.1, 0.8), luma),
+                      color(hue + real(random, -0.15, 0.15), real(random, 0.1, 0.8),
+                            luma + real(random, -0.25, 0.25))};
   scene.background_angle = turn(random);
   for (Wave& wave : scene.waves) {
     const float angle = turn(random);

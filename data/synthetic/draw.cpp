@@ -9,19 +9,19 @@
 namespace invp::synthetic {
 namespace {
 
-Colour mix(const Colour& a, const Colour& b, float t) {
+Color mix(const Color& a, const Color& b, float t) {
   return {a.red + t * (b.red - a.red), a.green + t * (b.green - a.green),
           a.blue + t * (b.blue - a.blue)};
 }
 
-Colour scaled(const Colour& a, float factor) {
+Color scaled(const Color& a, float factor) {
   return {factor * a.red, factor * a.green, factor * a.blue};
 }
 
-/// The canvas: colours of size × size pixels over the square from -1 to 1.
+/// The canvas: colors of size × size pixels over the square from -1 to 1.
 struct Canvas {
   int size;
-  std::vector<Colour> colours;
+  std::vector<Color> colors;
 
   float pixel() const { return 2.0F / static_cast<float>(size); }
   float coordinate(int i) const { return (static_cast<float>(i) + 0.5F) * pixel() - 1; }
@@ -32,7 +32,7 @@ struct Canvas {
   int last(float centre, float reach) const {
     return std::clamp(static_cast<int>((centre + reach + 1) / pixel()) + 1, 0, size);
   }
-  Colour& at(int x, int y) { return colours[static_cast<std::size_t>(y) * size + x]; }
+  Color& at(int x, int y) { return colors[static_cast<std::size_t>(y) * size + x]; }
 };
 
 void draw_background(const Scene& scene, Canvas& canvas) {
@@ -46,7 +46,7 @@ void draw_background(const Scene& scene, Canvas& canvas) {
       for (const Wave& w : scene.waves) {
         wave += w.depth * std::cos(w.direction.x * x + w.direction.y * y + w.phase);
       }
-      const Colour c =
+      const Color c =
           mix(scene.background[0], scene.background[1], 0.5F + along.x * x + along.y * y);
       canvas.at(column, row) = {c.red + wave, c.green + wave, c.blue + wave};
     }
@@ -75,7 +75,7 @@ class Placed {
     return signed_distance(figure_.shape, {local.x / width_, local.y / height_}) *
            std::min(width_, height_);
   }
-  Colour surface(Point local, float pixel) const {
+  Color surface(Point local, float pixel) const {
     if (figure_.style.duty >= 1) return figure_.paint[0];
     const Point p{(texture_cos_ * local.x + texture_sin_ * local.y) / figure_.period,
                   (texture_cos_ * local.y - texture_sin_ * local.x) / figure_.period};
@@ -103,7 +103,7 @@ void draw_shadow(const Figure& figure, const Placed& placed, Point light, Canvas
           placed.distance(placed.turned(canvas.coordinate(column) + throw_length * light.x,
                                         canvas.coordinate(row) + throw_length * light.y));
       const float shade = std::clamp(0.5F - distance / blur, 0.0F, 1.0F);
-      Colour& c = canvas.at(column, row);
+      Color& c = canvas.at(column, row);
       c = scaled(c, 1 - 0.45F * figure.relief * shade);
     }
   }
@@ -129,7 +129,7 @@ void draw_figure(const Figure& figure, Point light, Canvas& canvas) {
           ((x - figure.centre.x) * light.x + (y - figure.centre.y) * light.y) / figure.radius;
       const float rim = std::clamp(1 + distance / (0.18F * figure.radius), 0.0F, 1.0F);
       const float lit = 1 + figure.relief * (0.28F * facing - 0.35F * rim * rim);
-      Colour& c = canvas.at(column, row);
+      Color& c = canvas.at(column, row);
       c = mix(c, scaled(placed.surface(local, pixel), lit), cover);
     }
   }
@@ -150,7 +150,7 @@ float grain(std::uint32_t word) {
 
 Image draw(const Scene& scene, int size, Random& random) {
   CHECK(size > 0, "[synthetic] a picture has at least one pixel, got size ", size);
-  Canvas canvas{size, std::vector<Colour>(static_cast<std::size_t>(size) * size)};
+  Canvas canvas{size, std::vector<Color>(static_cast<std::size_t>(size) * size)};
   draw_background(scene, canvas);
   for (const Figure& figure : scene.figures) draw_figure(figure, scene.light, canvas);
   Image image(size, size);
@@ -160,7 +160,7 @@ Image draw(const Scene& scene, int size, Random& random) {
     for (int column = 0; column < size; ++column) {
       const float x = canvas.coordinate(column);
       const float away = 0.5F - 0.5F * (x * scene.light.x + y * scene.light.y);
-      const Colour c = scaled(canvas.at(column, row), 1 - scene.light_fall * std::max(away, 0.0F));
+      const Color c = scaled(canvas.at(column, row), 1 - scene.light_fall * std::max(away, 0.0F));
       for (const float channel : {c.red, c.green, c.blue}) {
         *out++ = to_byte(channel + scene.noise * grain(random.bits()));
       }

@@ -15,7 +15,7 @@
 namespace invp::synthetic {
 
 /// Red, green, blue; 0 to 1 in the picture, any value on the way.
-struct Colour {
+struct Color {
   float red = 0;
   float green = 0;
   float blue = 0;
@@ -32,7 +32,7 @@ struct Figure {
   TextureStyle style;
   float period = 0.3F;      ///< of the texture
   float texture_angle = 0;  ///< radians, from the shape's own axes
-  std::array<Colour, 2> paint;
+  std::array<Color, 2> paint;
   float opacity = 1;
   float relief = 0;  ///< how much the light models it; 0 is flat and casts no shadow
 };
@@ -45,7 +45,7 @@ struct Wave {
 };
 
 struct Scene {
-  std::array<Colour, 2> background;
+  std::array<Color, 2> background;
   float background_angle = 0;
   std::array<Wave, 3> waves;
   std::vector<Figure> figures;  ///< from back to front: clutter, objects, twigs

@@ -1,5 +1,5 @@
 // The synthetic set: pictures the program draws itself, so that everything can be tried without a
-// single file. A class is a shape with a texture; colours, sizes, places, turns, lighting, clutter
+// single file. A class is a shape with a texture; colors, sizes, places, turns, lighting, clutter
 // and grain vary so widely that comparing pixels says next to nothing about it.
 #pragma once
 
@@ -36,7 +36,7 @@ struct SynthesizeOptions {
   SyntheticOptions set;
   std::int64_t train = 10'000;
   std::int64_t val = 1'000;
-  int jpeg_quality = 95;  ///< 1 to 100; colour is not subsampled
+  int jpeg_quality = 95;  ///< 1 to 100; color is not subsampled
 };
 
 /// Writes the set as DIR/train/CLASS/000001.jpg and DIR/val/CLASS/000001.jpg, and calls

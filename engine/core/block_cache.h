@@ -1,5 +1,5 @@
 // A caching allocator: best fit over segments from the system, with blocks split on the way out and
-// merged with their neighbours on the way back. Knows nothing of devices; the source says where
+// merged with their neighbors on the way back. Knows nothing of devices; the source says where
 // segments come from.
 #pragma once
 
@@ -36,7 +36,7 @@ class BlockCache {
     std::size_t size;
     bool small;  ///< which pool it belongs to
     bool free = false;
-    Block* before = nullptr;  ///< neighbours in the segment
+    Block* before = nullptr;  ///< neighbors in the segment
     Block* after = nullptr;
   };
   struct BySize {

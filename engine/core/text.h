@@ -25,7 +25,7 @@ std::string counted(std::int64_t count, std::string_view noun);
 /// The columns that UTF-8 text takes on a terminal.
 int columns_of(std::string_view text);
 
-/// Insertions, deletions, substitutions and swaps of neighbours that turn one word into the other
+/// Insertions, deletions, substitutions and swaps of neighbors that turn one word into the other
 /// (optimal string alignment), letter case aside.
 int edit_distance(std::string_view a, std::string_view b);
 /// The candidate most like `word`, for "did you mean"; empty if there are none.

@@ -20,7 +20,7 @@ struct Positives {
 };
 
 Positives discover(const Tensor& v, const Tensor& rows, const MemoryBank& bank,
-                   const NeighbourGraph& graph, const ObjectiveConfig& config) {
+                   const NeighborGraph& graph, const ObjectiveConfig& config) {
   if (config.no_invariance) {
     const Tensor none = Tensor::empty({rows.dim(0), 0}, DType::kI32, rows.device());
     return {none, none};
@@ -82,7 +82,7 @@ Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank)
 }
 
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
-                        const MemoryBank& bank, const NeighbourGraph& graph,
+                        const MemoryBank& bank, const NeighborGraph& graph,
                         const ObjectiveConfig& config, double weight) {
   const Device device = bank.rows().device();
   return objective(embeddings, image_rows(indices, bank).to(device), bank, graph, config,
@@ -90,7 +90,7 @@ ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> 
 }
 
 ObjectiveStep objective(const Tensor& embeddings, const Tensor& rows, const MemoryBank& bank,
-                        const NeighbourGraph& graph, const ObjectiveConfig& config,
+                        const NeighborGraph& graph, const ObjectiveConfig& config,
                         const Tensor& weight) {
   config.check();
   CHECK(embeddings.rank() == 2 && embeddings.dim(1) == bank.dim() && embeddings.dim(0) >= 1 &&
@@ -99,7 +99,7 @@ ObjectiveStep objective(const Tensor& embeddings, const Tensor& rows, const Memo
         " and a bank of ", bank.rows().shape());
   CHECK(graph.size() == bank.size() && graph.neighbors() == config.neighbors,
         "[objective] the graph ", graph.rows().shape(), " does not fit a bank of ", bank.size(),
-        " images with ", config.neighbors, " neighbours");
+        " images with ", config.neighbors, " neighbors");
 
   const Tensor v = embeddings.detach();
   const Positives positives = discover(v, rows, bank, graph, config);
@@ -118,7 +118,7 @@ ObjectiveStep objective(const Tensor& embeddings, const Tensor& rows, const Memo
                      .embeddings = v,
                      .positives = positives.all,
                      .hard_positives = positives.hard,
-                     .new_neighbors = nearest_neighbours(
+                     .new_neighbors = nearest_neighbors(
                          inputs.background.rows, inputs.background.similarities, rows,
                          config.neighbors, config.form == ContrastForm::kReleased)};
   // The gradient is taken now, while the bank is still the one that the loss saw.
@@ -131,7 +131,7 @@ ObjectiveStep objective(const Tensor& embeddings, const Tensor& rows, const Memo
 }
 
 void update(const ObjectiveStep& step, const ObjectiveConfig& config, MemoryBank& bank,
-            NeighbourGraph& graph, const Tensor& halted) {
+            NeighborGraph& graph, const Tensor& halted) {
   bank.update(step.indices, step.embeddings, config.bank_momentum, halted);
   graph.update(step.indices, step.new_neighbors, halted);
 }

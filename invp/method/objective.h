@@ -1,4 +1,4 @@
-// The objective of Invariance Propagation, one step of it: positives from the neighbour graph,
+// The objective of Invariance Propagation, one step of it: positives from the neighbor graph,
 // background from the bank, both losses, the gradient, and what the step leaves in bank and graph.
 // Names and defaults are the paper's (supplement, section A).
 #pragma once
@@ -8,9 +8,9 @@
 
 #include "engine/core/tensor.h"
 #include "engine/ops/loss/contrast.h"
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 #include "invp/method/memory_bank.h"
-#include "invp/method/neighbour_graph.h"
+#include "invp/method/neighbor_graph.h"
 
 namespace invp {
 
@@ -57,11 +57,11 @@ struct ObjectiveStep {
 /// left alone: the sets and the bank are constants of the step. Throws Error for shapes that do not
 /// fit, and for NaN; on a GPU NaN makes the loss NaN instead (top_similar.h).
 ObjectiveStep objective(const Tensor& embeddings, const Tensor& indices, const MemoryBank& bank,
-                        const NeighbourGraph& graph, const ObjectiveConfig& config,
+                        const NeighborGraph& graph, const ObjectiveConfig& config,
                         const Tensor& weight);
 /// The same for numbers of the host's.
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
-                        const MemoryBank& bank, const NeighbourGraph& graph,
+                        const MemoryBank& bank, const NeighborGraph& graph,
                         const ObjectiveConfig& config, double weight);
 
 /// The rows of images in a bank, i32 on the host. Throws Error for indices outside the bank.
@@ -70,6 +70,6 @@ Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank)
 /// After the optimiser's step: moves the bank rows and renews the graph rows of the batch, unless
 /// `halted`, one i32, is given and not 0.
 void update(const ObjectiveStep& step, const ObjectiveConfig& config, MemoryBank& bank,
-            NeighbourGraph& graph, const Tensor& halted = {});
+            NeighborGraph& graph, const Tensor& halted = {});
 
 }  // namespace invp

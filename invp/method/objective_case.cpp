@@ -53,7 +53,7 @@ ObjectiveResult run_objective_case(const ObjectiveCase& given, ObjectiveConfig c
   const Device device = given.bank.device();
   config.neighbors = given.neighbors.dim(1);
   MemoryBank bank(given.bank.clone());
-  NeighbourGraph graph(as_i32("neighbors", given.neighbors, device));
+  NeighborGraph graph(as_i32("neighbors", given.neighbors, device));
 
   Tensor features = given.features.to(device).clone();
   features.set_requires_grad(true);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/ops/search/bank_rows.h"
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 
 namespace invp {
 
@@ -12,7 +12,7 @@ namespace {
 
 // Anchors at a time, so that their lists, 84 entries each with k = 4 and l = 3 and a million at
 // most, take up to 16 MB.
-std::int64_t anchors_at_a_time(const NeighbourGraph& graph, int steps) {
+std::int64_t anchors_at_a_time(const NeighborGraph& graph, int steps) {
   constexpr std::int64_t kEntries = 1 << 22;
   std::int64_t width = 0;
   std::int64_t reached = 1;
@@ -72,7 +72,7 @@ bool one_class(std::span<const std::int64_t> labels) {
 
 }  // namespace
 
-std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighbourGraph& graph,
+std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGraph& graph,
                                       const ObjectiveConfig& config,
                                       std::span<const std::int64_t> labels,
                                       std::int64_t most_anchors) {

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "invp/method/memory_bank.h"
-#include "invp/method/neighbour_graph.h"
+#include "invp/method/neighbor_graph.h"
 #include "invp/method/objective.h"
 
 namespace invp {
@@ -27,7 +27,7 @@ struct Purity {
 ///   on either side.
 /// Nothing when no pair is left, and when all labels that are known are one. Throws Error for
 /// another number of labels than images.
-std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighbourGraph& graph,
+std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGraph& graph,
                                       const ObjectiveConfig& config,
                                       std::span<const std::int64_t> labels,
                                       std::int64_t most_anchors = 4096);

@@ -1,5 +1,5 @@
 // One training step of Invariance Propagation, and the state it moves: network, optimiser, memory
-// bank, neighbour graph. The pretraining run and `invp bench step` both stand on it. On a GPU a
+// bank, neighbor graph. The pretraining run and `invp bench step` both stand on it. On a GPU a
 // step is queued and recorded (engine/core/recorded_work.h): the host sees its losses when it asks.
 #pragma once
 
@@ -77,7 +77,7 @@ class Trainer {
   ResNet& network() { return network_; }
   Sgd& optimizer() { return optimizer_; }
   MemoryBank& bank() { return bank_; }
-  NeighbourGraph& graph() { return graph_; }
+  NeighborGraph& graph() { return graph_; }
 
   /// Fills the bank rows of `indices` with the embeddings of images, nothing else moving but the
   /// running statistics.
@@ -100,7 +100,7 @@ class Trainer {
   ResNet network_;
   Sgd optimizer_;
   MemoryBank bank_;
-  NeighbourGraph graph_;
+  NeighborGraph graph_;
 
   Tensor settings_;  ///< (2) f32: factor of the learning rate, weight of the invariance loss
   Tensor losses_;    ///< (kMostQueued, 4) f32 and

@@ -1,5 +1,5 @@
 // The state of a pretraining run in one safetensors file: network, optimiser, memory bank,
-// neighbour graph and where the run stands. Randomness needs no state (engine/core/random.h).
+// neighbor graph and where the run stands. Randomness needs no state (engine/core/random.h).
 // Tensors:
 //   model.NAME       the network's state, torchvision's names and layouts
 //   optimizer.NAME   the momentum of each parameter, in the engine's layout

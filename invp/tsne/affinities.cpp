@@ -66,7 +66,7 @@ std::optional<NearestRows> nearest_rows(
     const std::function<bool(std::int64_t done, std::int64_t total)>& progress) {
   const std::int64_t n = data.dim(0);
   const std::int64_t d = data.dim(1);
-  CHECK(k >= 1 && k < n, "[tsne] ", n, " points have no ", k, " neighbours each");
+  CHECK(k >= 1 && k < n, "[tsne] ", n, " points have no ", k, " neighbors each");
   NearestRows nearest{.k = k, .rows = {}, .distances2 = {}};
   nearest.rows.resize(static_cast<std::size_t>(n * k));
   nearest.distances2.resize(static_cast<std::size_t>(n * k));
@@ -139,7 +139,7 @@ Affinities joint_affinities(const NearestRows& nearest, double perplexity) {
     }
   });
 
-  // The transpose: who has i among its neighbours, ascending.
+  // The transpose: who has i among its neighbors, ascending.
   std::vector<std::int64_t> incoming(static_cast<std::size_t>(n + 1));
   for (const std::int32_t row : nearest.rows) ++incoming[static_cast<std::size_t>(row + 1)];
   for (std::size_t i = 1; i < incoming.size(); ++i) incoming[i] += incoming[i - 1];

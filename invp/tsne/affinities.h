@@ -1,4 +1,4 @@
-// What t-SNE wants the map to show: p_ij, the joint probabilities of neighbourhood.
+// What t-SNE wants the map to show: p_ij, the joint probabilities of neighborhood.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ std::optional<NearestRows> nearest_rows(
     const Tensor& data, std::int64_t k,
     const std::function<bool(std::int64_t done, std::int64_t total)>& progress);
 
-/// The probabilities of row i's neighbours: p_j = exp(-beta d_ij^2) / sum, where beta makes their
+/// The probabilities of row i's neighbors: p_j = exp(-beta d_ij^2) / sum, where beta makes their
 /// entropy ln(perplexity) to within 1e-5. Squared distances in, probabilities out.
 void calibrate_row(std::span<const double> distances2, double perplexity, std::span<double> p);
 

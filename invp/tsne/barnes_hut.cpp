@@ -39,7 +39,7 @@ class Tree {
     split(order_, x.centre, y.centre, x.half, y.half, 0);
   }
 
-  /// Points in the order of the leaves: neighbours walk the same way.
+  /// Points in the order of the leaves: neighbors walk the same way.
   std::span<const std::int32_t> order() const { return order_; }
   std::span<const Cell> cells() const { return cells_; }
 

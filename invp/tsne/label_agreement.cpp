@@ -14,17 +14,17 @@ namespace {
 constexpr std::int64_t kMostQueries = 20'000;
 constexpr std::int64_t kBlock = 128;
 
-struct Neighbour {
+struct Neighbor {
   float distance2;
   std::int64_t row;
-  bool operator<(const Neighbour& other) const {
+  bool operator<(const Neighbor& other) const {
     return distance2 != other.distance2 ? distance2 < other.distance2 : row < other.row;
   }
 };
 
 /// The k points nearest to the query, which is left out; of equally near ones the first.
 void nearest_points(const Points& points, std::int64_t query, std::int64_t k,
-                    std::vector<Neighbour>& heap) {
+                    std::vector<Neighbor>& heap) {
   const std::int64_t n = points.size();
   const float x = points.x[static_cast<std::size_t>(query)];
   const float y = points.y[static_cast<std::size_t>(query)];
@@ -46,7 +46,7 @@ void nearest_points(const Points& points, std::int64_t query, std::int64_t k,
     }
     if (least >= furthest) continue;
     for (std::int64_t j = 0; j < count; ++j) {
-      const Neighbour found{distances[static_cast<std::size_t>(j)], begin + j};
+      const Neighbor found{distances[static_cast<std::size_t>(j)], begin + j};
       if (found.row == query || found.distance2 >= furthest) continue;
       if (std::ssize(heap) == k) {
         std::ranges::pop_heap(heap, std::less<>());
@@ -65,7 +65,7 @@ double label_agreement(const Tensor& points, std::span<const std::int64_t> label
   CHECK(points.rank() == 2 && points.dim(1) == 2 && points.dim(0) == std::ssize(labels), "[tsne] ",
         labels.size(), " labels for points ", points.shape());
   const std::int64_t n = points.dim(0);
-  CHECK(k >= 1 && k < n, "[tsne] ", n, " points have no ", k, " neighbours each");
+  CHECK(k >= 1 && k < n, "[tsne] ", n, " points have no ", k, " neighbors each");
   Points plane(n);
   for (std::int64_t i = 0; i < n; ++i) {
     plane.x[static_cast<std::size_t>(i)] = points.data<float>()[2 * i];
@@ -74,13 +74,13 @@ double label_agreement(const Tensor& points, std::span<const std::int64_t> label
   const std::int64_t queries = std::min(n, kMostQueries);
   std::vector<std::int64_t> agreeing(static_cast<std::size_t>(queries));
   parallel_for(0, queries, 64, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<Neighbour> heap;
+    std::vector<Neighbor> heap;
     for (std::int64_t q = begin; q < end; ++q) {
       const std::int64_t point = q * n / queries;
       nearest_points(plane, point, k, heap);
       agreeing[static_cast<std::size_t>(q)] =
-          std::ranges::count_if(heap, [&](const Neighbour& neighbour) {
-            return labels[static_cast<std::size_t>(neighbour.row)] ==
+          std::ranges::count_if(heap, [&](const Neighbor& neighbor) {
+            return labels[static_cast<std::size_t>(neighbor.row)] ==
                    labels[static_cast<std::size_t>(point)];
           });
     }

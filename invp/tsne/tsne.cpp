@@ -221,12 +221,11 @@ TsneResult tsne(const Tensor& features, const TsneConfig& config, const TsneObse
   const std::int64_t n = features.dim(0);
   TsneResult result{.points = {}, .method = method_for(config, n)};
   const Tensor data = prepare_features(features, config.pca);
-  const std::int64_t neighbours = result.method == TsneMethod::kExact
-                                      ? n - 1
-                                      : static_cast<std::int64_t>(3 * config.perplexity);
-  const auto nearest = nearest_rows(data, neighbours, [&](std::int64_t done, std::int64_t total) {
-    return observer(
-        {TsnePhase::kNeighbours, done, total, std::numeric_limits<double>::quiet_NaN()});
+  const std::int64_t neighbors = result.method == TsneMethod::kExact
+                                     ? n - 1
+                                     : static_cast<std::int64_t>(3 * config.perplexity);
+  const auto nearest = nearest_rows(data, neighbors, [&](std::int64_t done, std::int64_t total) {
+    return observer({TsnePhase::kNeighbors, done, total, std::numeric_limits<double>::quiet_NaN()});
   });
   if (!nearest) return result;
   const Affinities affinities = joint_affinities(*nearest, config.perplexity);

@@ -18,10 +18,10 @@ namespace invp {
 
 enum class TsneMethod {
   kAuto,           ///< all pairs up to some 5,000 points, interpolation beyond
-  kExact,          ///< nothing left out: every row is every row's neighbour, all pairs repel
-  kAllPairs,       ///< 3 perplexity neighbours attract, all pairs repel
-  kBarnesHut,      ///< 3 perplexity neighbours attract, repulsion by quad-tree
-  kInterpolation,  ///< 3 perplexity neighbours attract, repulsion on a grid
+  kExact,          ///< nothing left out: every row is every row's neighbor, all pairs repel
+  kAllPairs,       ///< 3 perplexity neighbors attract, all pairs repel
+  kBarnesHut,      ///< 3 perplexity neighbors attract, repulsion by quad-tree
+  kInterpolation,  ///< 3 perplexity neighbors attract, repulsion on a grid
 };
 enum class TsneStart { kPca, kRandom };
 enum class TsneRate {
@@ -47,7 +47,7 @@ struct TsneConfig {
   std::uint64_t seed = 0;
 };
 
-enum class TsnePhase { kNeighbours, kDescent };
+enum class TsnePhase { kNeighbors, kDescent };
 struct TsneProgress {
   TsnePhase phase = TsnePhase::kDescent;
   std::int64_t done = 0, total = 0;  ///< points, iterations
@@ -71,7 +71,7 @@ TsneResult tsne(
     const Tensor& features, const TsneConfig& config,
     const TsneObserver& observer = [](const TsneProgress&) { return true; });
 
-/// F_i = sum over j of p_ij q_ij (y_i - y_j): what the neighbours pull.
+/// F_i = sum over j of p_ij q_ij (y_i - y_j): what the neighbors pull.
 void attract(const Affinities& affinities, const Points& points, Points& forces);
 /// sum of p ln p - sum of p ln q, with q_ij = 1 / (1 + |y_i - y_j|^2) / normaliser.
 double kl_divergence(const Affinities& affinities, const Points& points, double normaliser);

@@ -2,7 +2,7 @@
 """Holds the steps of `invp data apply` against Pillow and torchvision on real photographs.
 
 Each step by itself and chains of them, with random parameters; no pixel may differ by more than one
-grey level, behind a chain two. Needs torchvision and Pillow. Pillow 9.4, whose arithmetic this is,
+gray level, behind a chain two. Needs torchvision and Pillow. Pillow 9.4, whose arithmetic this is,
 agrees to the bit; newer ones resize in another order, and a few chains then differ by more.
 """
 
@@ -61,18 +61,18 @@ def hflip(image, rng):
     return "hflip", T.hflip(image)
 
 
-COLOUR = [
+COLOR = [
     factor_step("brightness", 0.6, 1.4, T.adjust_brightness),
     factor_step("contrast", 0.6, 1.4, T.adjust_contrast),
     factor_step("saturation", 0.6, 1.4, T.adjust_saturation),
     factor_step("hue", -0.1, 0.1, T.adjust_hue),
 ]
-STEPS = [crop, resize, resize_shorter, center_crop, *COLOUR, grayscale, blur, hflip]
+STEPS = [crop, resize, resize_shorter, center_crop, *COLOR, grayscale, blur, hflip]
 
 
 def chain(rng):
     """The order of the ImageNet recipe: crop, resize, jitter in any order, blur, flip."""
-    return [crop, resize, *rng.sample(COLOUR, len(COLOUR)), blur, hflip]
+    return [crop, resize, *rng.sample(COLOR, len(COLOR)), blur, hflip]
 
 
 def check(score, args, photo, steps, rng, target):

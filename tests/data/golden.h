@@ -29,7 +29,7 @@ inline std::vector<std::vector<std::string>> read_table(const std::filesystem::p
   return rows;
 }
 
-/// Waves, an edge and noise, so that neighbouring pixels differ in all channels.
+/// Waves, an edge and noise, so that neighboring pixels differ in all channels.
 inline Image photo_like(int width, int height, std::uint64_t seed) {
   Random random(seed, Purpose::kBenchmark);
   Image image(width, height);
@@ -45,7 +45,7 @@ inline Image photo_like(int width, int height, std::uint64_t seed) {
   return image;
 }
 
-/// Independent bytes: every colour and every step between neighbours.
+/// Independent bytes: every color and every step between neighbors.
 inline Image noise(int width, int height, std::uint64_t seed) {
   Random random(seed, Purpose::kBenchmark);
   Image image(width, height);

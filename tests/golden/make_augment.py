@@ -21,7 +21,7 @@ HERE = Path(__file__).parent / "data"
 
 
 def picture(width, height, seed):
-    """Smooth colours, hard edges and noise."""
+    """Smooth colors, hard edges and noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     planes = [127 + 100 * np.sin(x / (3 + c) + y / (7 - c) + c) for c in range(3)]
@@ -114,8 +114,8 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def png(width, height, depth, colour, rows):
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png(width, height, depth, color, rows):
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
@@ -146,7 +146,7 @@ def make_images():
     rgb = picture(23, 17, 2)
     jpeg, plain = saved(rgb, "JPEG", quality=90), saved(rgb, "PNG")
     good("cmyk.jpg", saved(rgb.convert("CMYK"), "JPEG", quality=95))
-    good("grey.jpg", saved(rgb.convert("L"), "JPEG"))
+    good("gray.jpg", saved(rgb.convert("L"), "JPEG"))
     good("progressive.jpg", saved(rgb, "JPEG", progressive=True))
     good("sampling-422.jpg", saved(rgb, "JPEG", subsampling=1))
     good("palette.png", saved(rgb.quantize(5), "PNG"))
@@ -156,21 +156,21 @@ def make_images():
     rgba = rgb.copy()
     rgba.putalpha(alpha)
     good("alpha.png", saved(rgba, "PNG"), rgb)
-    grey_alpha = rgba.convert("LA")
-    good("grey-alpha.png", saved(grey_alpha, "PNG"), grey_alpha.getchannel(0).convert("RGB"))
+    gray_alpha = rgba.convert("LA")
+    good("gray-alpha.png", saved(gray_alpha, "PNG"), gray_alpha.getchannel(0).convert("RGB"))
     rng = np.random.default_rng(4)
     deep = rng.integers(0, 65536, (5, 7, 3), dtype=np.uint16)
     good("deep.png", png(7, 5, 16, 2, [row.astype(">u2").tobytes() for row in deep]),
          Image.fromarray((deep >> 8).astype(np.uint8)))
-    grey = deep[..., 0]
-    near = np.round(grey / 257.0).astype(np.uint8)
-    good("deep-grey.png", png(7, 5, 16, 0, [row.astype(">u2").tobytes() for row in grey]),
+    gray = deep[..., 0]
+    near = np.round(gray / 257.0).astype(np.uint8)
+    good("deep-gray.png", png(7, 5, 16, 0, [row.astype(">u2").tobytes() for row in gray]),
          Image.fromarray(np.stack([near] * 3, -1)))
     good("png-named.jpg", plain)
     good("jpeg-named.png", jpeg)
-    good("colours.bmp", saved(rgb, "BMP"))
-    good("colours.gif", saved(rgb.quantize(16), "GIF"))
-    good("colours.ppm", saved(rgb, "PPM"))
+    good("colors.bmp", saved(rgb, "BMP"))
+    good("colors.gif", saved(rgb.quantize(16), "GIF"))
+    good("colors.ppm", saved(rgb, "PPM"))
     exif = Image.Exif()
     exif[0x0112] = 6
     good("turned.jpg", saved(rgb, "JPEG", exif=exif))  # the stored picture is what is expected

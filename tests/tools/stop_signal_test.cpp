@@ -7,6 +7,8 @@
 #include <thread>
 
 namespace invp {
+using cli::StopSignal;
+
 namespace {
 
 TEST(StopSignal, IsTheFirstThatCame) {

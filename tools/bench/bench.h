@@ -3,7 +3,7 @@
 
 #include "tools/options/command.h"
 
-namespace invp {
+namespace invp::cli {
 
 void add_bench_layer(Commands& commands);
 void add_bench_kernels(Commands& commands);
@@ -14,4 +14,4 @@ void add_bench_knn(Commands& commands);
 void add_bench_loader(Commands& commands);
 void add_bench_tsne(Commands& commands);
 
-}  // namespace invp
+}  // namespace invp::cli

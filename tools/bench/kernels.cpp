@@ -19,7 +19,7 @@
 #include "tools/bench/timing.h"
 #include "tools/options/device_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -198,4 +198,4 @@ void add_bench_kernels(Commands& commands) {
   commands.push_back(std::make_unique<BenchKernels>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -16,7 +16,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/network_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -162,4 +162,4 @@ void add_bench_layer(Commands& commands) {
   commands.push_back(std::make_unique<BenchLayer>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -11,7 +11,7 @@
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -105,4 +105,4 @@ void add_bench(Commands& commands) {
   add_bench_tsne(commands);
 }
 
-}  // namespace invp
+}  // namespace invp::cli

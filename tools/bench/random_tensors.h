@@ -8,7 +8,7 @@
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
 
-namespace invp {
+namespace invp::cli {
 
 /// Uniform in [-1, 1), row i a function of (seed, salt, i) alone.
 inline Tensor random_tensor(const Shape& shape, std::uint64_t seed, std::uint64_t salt) {
@@ -51,4 +51,4 @@ inline Tensor as_input(const Tensor& x) {
                 [] { return [](const Tensor&, const Needs&) -> Grads { return {Tensor()}; }; });
 }
 
-}  // namespace invp
+}  // namespace invp::cli

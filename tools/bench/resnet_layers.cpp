@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -58,4 +58,4 @@ std::vector<ConvLayer> conv_layers(const NetworkConfig& network, std::int64_t im
   return std::move(collector.layers);
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -6,7 +6,7 @@
 
 #include "layers/resnet.h"
 
-namespace invp {
+namespace invp::cli {
 
 struct ConvLayer {
   std::int64_t size = 0;  ///< input pixels a side
@@ -20,4 +20,4 @@ struct ConvLayer {
 /// Each distinct one, in the order of first use.
 std::vector<ConvLayer> conv_layers(const NetworkConfig& network, std::int64_t image_size);
 
-}  // namespace invp
+}  // namespace invp::cli

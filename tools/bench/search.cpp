@@ -17,7 +17,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/objective_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -49,7 +49,7 @@ class BenchSearch : public Command {
     const Compute compute = start_compute(device_);
     announce(compute);
     MemoryBank bank(random_directions(bank_, dim_, compute.seed, 1).to(compute.device));
-    NeighbourGraph graph(random_graph().to(compute.device));
+    NeighborGraph graph(random_graph().to(compute.device));
     Tensor features = random_tensor({batch_, dim_}, compute.seed, 2).to(compute.device);
     features.set_requires_grad(true);
     std::vector<std::int64_t> indices(static_cast<std::size_t>(batch_));
@@ -134,7 +134,7 @@ class BenchKnn : public Command {
     options.integer("bank", bank_, {1, 2e9}, "labelled rows");
     options.integer("dim", dim_, {1, 65536}, "size of a feature");
     options.integer("queries", queries_, {1, 1e9}, "features to classify");
-    options.integer("k", k_, {1, 1e6}, "neighbours that vote");
+    options.integer("k", k_, {1, 1e6}, "neighbors that vote");
     options.integer("classes", classes_, {2, 1e6}, "classes they vote for");
     options.integer("repeats", repeats_, {1, 1e6}, "measured runs; the median counts");
     declare_device(options, device_);
@@ -191,4 +191,4 @@ void add_bench_knn(Commands& commands) {
   commands.push_back(std::make_unique<BenchKnn>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -16,7 +16,7 @@
 #include "tools/options/network_options.h"
 #include "tools/options/objective_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -114,18 +114,18 @@ class BenchStep : public Command {
   }
 
  private:
-  // An empty graph would spare the step its positives: every row gets neighbours, as after an
+  // An empty graph would spare the step its positives: every row gets neighbors, as after an
   // epoch.
   static void fill_graph(Trainer& trainer) {
     const Tensor& graph = trainer.graph().rows();
     const Tensor rows = Tensor::empty(graph.shape(), DType::kI32);
     const std::int64_t images = rows.dim(0);
-    const std::int64_t neighbours = rows.dim(1);
+    const std::int64_t neighbors = rows.dim(1);
     auto* const values = rows.data<std::int32_t>();
     for (std::int64_t i = 0; i < images; ++i) {
-      for (std::int64_t k = 0; k < neighbours; ++k) {
+      for (std::int64_t k = 0; k < neighbors; ++k) {
         const std::int64_t row = images == 1 ? -1 : (i + 1 + k * 7919 % (images - 1)) % images;
-        values[i * neighbours + k] = static_cast<std::int32_t>(row);
+        values[i * neighbors + k] = static_cast<std::int32_t>(row);
       }
     }
     graph.copy_from(rows);
@@ -182,4 +182,4 @@ void add_bench_infer(Commands& commands) {
   commands.push_back(std::make_unique<BenchInfer>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

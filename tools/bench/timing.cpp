@@ -8,7 +8,7 @@
 #include "engine/core/stopwatch.h"
 #include "invp/report/text/table.h"
 
-namespace invp {
+namespace invp::cli {
 
 Timing measure(const Repeats& repeats, const std::function<void()>& body,
                const std::function<void()>& prepare) {
@@ -43,4 +43,4 @@ Results timing_results(const Timing& timing, Device device) {
           {"peak_memory_bytes", memory_stats(device).peak}};
 }
 
-}  // namespace invp
+}  // namespace invp::cli

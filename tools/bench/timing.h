@@ -7,7 +7,7 @@
 #include "engine/core/device.h"
 #include "tools/options/command.h"
 
-namespace invp {
+namespace invp::cli {
 
 /// Milliseconds.
 struct Timing {
@@ -36,4 +36,4 @@ std::string format_spread(const Timing& timing);
 /// tensors, since the last reset).
 Results timing_results(const Timing& timing, Device device);
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -15,7 +15,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/tsne_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -24,7 +24,7 @@ class BenchTsne : public Command {
   CommandText text() const override {
     return {.name = "bench tsne",
             .arguments = "[options]",
-            .summary = "a whole t-SNE, neighbours and descent",
+            .summary = "a whole t-SNE, neighbors and descent",
             .description =
                 "Times a t-SNE of random clusters on the unit sphere, or of the features of a\n"
                 "file, from the features to the map.\n",
@@ -101,4 +101,4 @@ void add_bench_tsne(Commands& commands) {
   commands.push_back(std::make_unique<BenchTsne>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

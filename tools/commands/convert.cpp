@@ -9,7 +9,7 @@
 #include "invp/report/text/table.h"
 #include "tools/options/command.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -88,4 +88,4 @@ void add_convert(Commands& commands) {
   commands.push_back(std::make_unique<ConvertCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -32,7 +32,7 @@
 #define INVP_TEXT_OF(x) #x
 #define INVP_TEXT(x) INVP_TEXT_OF(x)
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -240,4 +240,4 @@ void add_doctor(Commands& commands) {
   commands.push_back(std::make_unique<DoctorCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

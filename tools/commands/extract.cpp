@@ -11,7 +11,7 @@
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -98,4 +98,4 @@ void add_extract(Commands& commands) {
   commands.push_back(std::make_unique<ExtractCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -14,7 +14,7 @@
 #include "tools/options/finetune_options.h"
 #include "tools/options/stop_signal.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -226,4 +226,4 @@ void add_finetune(Commands& commands) {
   commands.push_back(std::make_unique<FinetuneCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -15,7 +15,7 @@
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -40,7 +40,7 @@ class KnnCommand : public Command {
   void declare(Options& options) override {
     declare_checkpoint(options, network_);
     options.group("kNN");
-    options.integers("k", ks_, {1, 1e6}, "neighbours that vote; knn-k in TOML files").key("knn-k");
+    options.integers("k", ks_, {1, 1e6}, "neighbors that vote; knn-k in TOML files").key("knn-k");
     options
         .numbers("tau", knn_.taus, 0, {0, 100, true},
                  "temperature of their votes; knn-tau in TOML files, where tau is the objective's")
@@ -154,4 +154,4 @@ void add_knn(Commands& commands) {
   commands.push_back(std::make_unique<KnnCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

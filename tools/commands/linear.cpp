@@ -12,7 +12,7 @@
 #include "tools/options/linear_options.h"
 #include "tools/options/stop_signal.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -171,4 +171,4 @@ void add_linear(Commands& commands) {
   commands.push_back(std::make_unique<LinearCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -9,7 +9,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/objective_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -82,4 +82,4 @@ void add_objective(Commands& commands) {
   commands.push_back(std::make_unique<ObjectiveCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

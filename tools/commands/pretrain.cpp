@@ -11,7 +11,7 @@
 #include "tools/options/run_options.h"
 #include "tools/options/stop_signal.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -145,4 +145,4 @@ std::vector<std::string> run_setting_names() {
   return options.setting_names();
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -6,7 +6,7 @@
 #include "tools/commands/report_run.h"
 #include "tools/options/command.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -19,7 +19,7 @@ class ReportCommand : public Command {
             .description =
                 "Writes one self-contained HTML file: results, curves, settings and where they\n"
                 "differ, the positives discovered of sample images step by step, their nearest\n"
-                "neighbours, and what invp linear and invp tsne left in or under the run\n"
+                "neighbors, and what invp linear and invp tsne left in or under the run\n"
                 "folders. What a run lacks is left out, and the page says so.\n",
             .examples =
                 "  invp report runs/cifar10\n"
@@ -35,7 +35,7 @@ class ReportCommand : public Command {
     options.text("data", data_, "PATH", "where the images are now, if they were moved")
         .not_a_setting();
     options.integer("anchors", report_.anchors, {1, 100}, "sample images").not_a_setting();
-    options.integer("nearest", report_.nearest, {1, 1000}, "neighbours shown of each")
+    options.integer("nearest", report_.nearest, {1, 1000}, "neighbors shown of each")
         .not_a_setting();
   }
 
@@ -63,4 +63,4 @@ void add_report(Commands& commands) {
   commands.push_back(std::make_unique<ReportCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

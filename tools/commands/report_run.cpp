@@ -8,7 +8,7 @@
 #include "tools/options/objective_options.h"
 #include "tools/options/settings.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -103,4 +103,4 @@ fs::path write_run_report(const fs::path& folder, const Dataset& train) {
   return file;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -7,7 +7,7 @@
 
 #include "invp/report/html/report.h"
 
-namespace invp {
+namespace invp::cli {
 
 /// The run of a folder, its settings and data set as its config.toml has them; `data`, if not
 /// empty, is where its images are now. A config.toml that is missing or broken leaves the settings
@@ -22,4 +22,4 @@ std::vector<ReportRun> report_runs(const std::vector<std::string>& folders,
 /// Writes FOLDER/report.html and returns its path. `train` is its training set, open already.
 std::filesystem::path write_run_report(const std::filesystem::path& folder, const Dataset& train);
 
-}  // namespace invp
+}  // namespace invp::cli

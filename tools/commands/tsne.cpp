@@ -18,11 +18,11 @@
 #include "tools/options/stop_signal.h"
 #include "tools/options/tsne_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
-constexpr std::int64_t kAgreementNeighbours = 10;
+constexpr std::int64_t kAgreementNeighbors = 10;
 
 /// One map, drawn or not yet.
 struct Map {
@@ -40,8 +40,8 @@ class TsneCommand : public Command {
             .arguments = "(--features FILE | --checkpoint FILE --data PATH) [options]",
             .summary = "t-SNE of features, or of a checkpoint and data",
             .description =
-                "Maps features into the plane so that neighbours stay neighbours, and draws\n"
-                "them coloured by class. The folder gets points.safetensors (points [n, 2] f32,\n"
+                "Maps features into the plane so that neighbors stay neighbors, and draws\n"
+                "them colored by class. The folder gets points.safetensors (points [n, 2] f32,\n"
                 "labels [n] and indices [n] i64) and tsne.svg; given two files or checkpoints,\n"
                 "both maps stand side by side. --preset tsne-paper is the supplement's figure,\n"
                 "tsne-vandermaaten and tsne-opentsne are those programs' defaults. SIGINT and\n"
@@ -100,7 +100,7 @@ class TsneCommand : public Command {
       if (!phase || *phase != now.phase) {
         phase = now.phase;
         bar.reset();
-        descent ? bar.emplace("t-SNE", "iterations") : bar.emplace("neighbours", "points");
+        descent ? bar.emplace("t-SNE", "iterations") : bar.emplace("neighbors", "points");
       }
       bar->show(now.done, now.total,
                 descent && std::isfinite(kl) ? "KL " + formatted("%.3f", kl) : std::string());
@@ -110,7 +110,7 @@ class TsneCommand : public Command {
     bar.reset();
     if (!map.result.points.defined()) return map;
     map.agreement = label_agreement(map.result.points, map.input.labels,
-                                    std::min(kAgreementNeighbours, map.result.points.dim(0) - 1));
+                                    std::min(kAgreementNeighbors, map.result.points.dim(0) - 1));
     map.file =
         std::filesystem::path(out_) /
         (number == 0 ? "points.safetensors" : message("points-", number + 1, ".safetensors"));
@@ -196,4 +196,4 @@ void add_tsne(Commands& commands) {
   commands.push_back(std::make_unique<TsneCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -8,7 +8,7 @@
 #include "engine/core/random.h"
 #include "engine/files/safetensors.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -105,7 +105,7 @@ TsneInput TsneInputs::from_file(const std::string& path, std::uint64_t seed) con
           .labels = taken(labels, rows),
           .indices = taken(whole_numbers(file, "indices", path, n), rows),
           .split = split.empty() ? split_ : split,
-          .classes = classes.empty() ? std::vector<std::string>{} : invp::split(classes, '\n')};
+          .classes = classes.empty() ? std::vector<std::string>{} : cli::split(classes, '\n')};
 }
 
 TsneInput TsneInputs::from_network(const std::string& checkpoint, const Dataset& dataset,
@@ -152,4 +152,4 @@ std::vector<std::int64_t> TsneInputs::chosen(std::span<const std::int64_t> label
   return rows;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

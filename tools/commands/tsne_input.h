@@ -11,7 +11,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 /// One map's worth of features.
 struct TsneInput {
@@ -49,4 +49,4 @@ class TsneInputs {
   DataOptions data_;
 };
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -8,7 +8,7 @@
 #include "engine/core/error.h"
 #include "tools/data/data.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -62,4 +62,4 @@ void add_data_apply(Commands& commands) {
   commands.push_back(std::make_unique<ApplyCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

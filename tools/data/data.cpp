@@ -15,7 +15,7 @@
 #include "tools/options/augment_options.h"
 #include "tools/options/data_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -192,4 +192,4 @@ void add_data(Commands& commands) {
   add_data_pack(commands);
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -3,7 +3,7 @@
 
 #include "tools/options/command.h"
 
-namespace invp {
+namespace invp::cli {
 
 void add_data_info(Commands& commands);
 void add_data_check(Commands& commands);
@@ -12,4 +12,4 @@ void add_data_apply(Commands& commands);
 void add_data_synthesize(Commands& commands);
 void add_data_pack(Commands& commands);
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -12,7 +12,7 @@
 #include "tools/data/data.h"
 #include "tools/options/data_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -112,4 +112,4 @@ void add_data_pack(Commands& commands) {
   commands.push_back(std::make_unique<PackCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -7,7 +7,7 @@
 #include "invp/report/text/progress.h"
 #include "tools/data/data.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -19,7 +19,7 @@ class SynthesizeCommand : public Command {
             .summary = "write the synthetic set as JPEG files",
             .description =
                 "Draws the synthetic set and writes it as DIR/train/CLASS/*.jpg and\n"
-                "DIR/val/CLASS/*.jpg. A class is a shape with a texture; colours, sizes, places,\n"
+                "DIR/val/CLASS/*.jpg. A class is a shape with a texture; colors, sizes, places,\n"
                 "turns, light and clutter vary so widely that raw pixels hardly tell it.\n",
             .examples = "  invp data synthesize /tmp/synthetic --train 2000 --val 500 --size 64\n"};
   }
@@ -64,4 +64,4 @@ void add_data_synthesize(Commands& commands) {
   commands.push_back(std::make_unique<SynthesizeCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

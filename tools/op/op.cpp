@@ -9,7 +9,7 @@
 #include "tools/options/command.h"
 #include "tools/options/device_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -131,4 +131,4 @@ void add_op(Commands& commands) {
   commands.push_back(std::make_unique<OpCommand>());
 }
 
-}  // namespace invp
+}  // namespace invp::cli

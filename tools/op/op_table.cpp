@@ -14,7 +14,7 @@
 #include "engine/ops/step/sgd_step.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -193,4 +193,4 @@ const std::vector<Op>& op_table() {
   return table;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -11,7 +11,7 @@
 #include "engine/core/tensor.h"
 #include "engine/files/tensor_file.h"
 
-namespace invp {
+namespace invp::cli {
 
 enum class Presence : bool { kRequired, kOptional };
 inline constexpr Presence kRequired = Presence::kRequired;
@@ -83,4 +83,4 @@ const Op& find_op(const std::string& name);
 NamedTensors run_op(const Op& op, const TensorFile& in, const std::vector<std::string>& attributes,
                     Device device);
 
-}  // namespace invp
+}  // namespace invp::cli

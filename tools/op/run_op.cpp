@@ -4,7 +4,7 @@
 #include "tools/op/op_table.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -150,4 +150,4 @@ NamedTensors run_op(const Op& op, const TensorFile& in, const std::vector<std::s
   return results;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

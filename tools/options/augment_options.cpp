@@ -2,7 +2,7 @@
 
 #include "engine/core/error.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -34,7 +34,7 @@ void AugmentOptions::declare(Options& options) {
       .shown_default(kPresets);
   options.number("jitter-prob", jitter_prob_, kProbability, "share of images that are jittered")
       .shown_default(kPresets);
-  options.number("gray-prob", gray_prob_, kProbability, "share that turns grey")
+  options.number("gray-prob", gray_prob_, kProbability, "share that turns gray")
       .shown_default(kPresets);
   options.number("blur-prob", blur_prob_, kProbability, "share that is blurred")
       .shown_default(kPresets);
@@ -95,4 +95,4 @@ AugmentConfig AugmentOptions::evaluation(const AugmentConfig& training) {
   return config;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

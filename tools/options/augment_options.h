@@ -7,7 +7,7 @@
 #include "data/images/augment.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 class AugmentOptions {
  public:
@@ -42,4 +42,4 @@ class AugmentOptions {
   bool dct_scaling_ = false;
 };
 
-}  // namespace invp
+}  // namespace invp::cli

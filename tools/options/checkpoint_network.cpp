@@ -5,7 +5,7 @@
 #include "layers/exchange.h"
 #include "tools/options/augment_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
   options.group("Network");
@@ -63,4 +63,4 @@ Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer
                [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -9,7 +9,7 @@
 #include "layers/resnet.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 struct CheckpointOptions {
   std::string checkpoint;
@@ -35,4 +35,4 @@ AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const Networ
 Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
                      const CheckpointOptions& options, int workers, const std::string& label);
 
-}  // namespace invp
+}  // namespace invp::cli

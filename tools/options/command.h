@@ -8,7 +8,7 @@
 
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 /// The results named in a subcommand's help, in that order: the last line of stdout with --json.
 using Results = nlohmann::ordered_json;
@@ -57,4 +57,4 @@ void add_doctor(Commands& commands);
 /// use its checkpoint.
 std::vector<std::string> run_setting_names();
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -5,7 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 
-namespace invp {
+namespace invp::cli {
 
 void declare_data(Options& options, DataOptions& data) {
   options.group("Data");
@@ -24,7 +24,7 @@ void declare_data(Options& options, DataOptions& data) {
 
 void declare_augment_on(Options& options, DataOptions& data) {
   options.choice("augment-on", data.augment_on, {"auto", "cpu", "device"},
-                 "where images are resized, coloured and blurred; auto: on the GPU, if there is "
+                 "where images are resized, colored and blurred; auto: on the GPU, if there is "
                  "one. The result is the same");
 }
 
@@ -36,7 +36,7 @@ std::optional<AugmentOn> augment_on(const DataOptions& data) {
 void declare_decode_on(Options& options, DataOptions& data) {
   options.choice("decode-on", data.decode_on, {"workers", "device"},
                  "where JPEG files become pixels; device: baseline ones on the GPU, by nvJPEG. "
-                 "Pixels differ by a grey level or two");
+                 "Pixels differ by a gray level or two");
 }
 
 DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device) {
@@ -77,4 +77,4 @@ std::unique_ptr<Dataset> open_validation(const DataSource& source) {
   return nullptr;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -9,7 +9,7 @@
 #include "data/sets/open_dataset.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 struct DataOptions {
   std::string path;
@@ -43,4 +43,4 @@ int worker_count(const DataOptions& data);
 /// The validation split; null where there is none.
 std::unique_ptr<Dataset> open_validation(const DataSource& source);
 
-}  // namespace invp
+}  // namespace invp::cli

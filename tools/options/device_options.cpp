@@ -7,7 +7,7 @@
 #include "engine/core/parallel.h"
 #include "engine/devices/device_choice.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -53,4 +53,4 @@ void announce(const Compute& compute) {
   std::cerr << device_line(compute) << '\n';
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -9,7 +9,7 @@
 #include "engine/core/dtype.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 struct DeviceOptions {
   std::string device = "auto";
@@ -39,4 +39,4 @@ std::string device_line(const Compute& compute);
 /// Prints it on stderr, before the first work.
 void announce(const Compute& compute);
 
-}  // namespace invp
+}  // namespace invp::cli

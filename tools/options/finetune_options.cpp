@@ -5,7 +5,7 @@
 #include "layers/exchange.h"
 #include "tools/options/network_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -130,4 +130,4 @@ void FinetuneOptions::resolve_images(const Options& options, const Dataset& trai
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
 }
 
-}  // namespace invp
+}  // namespace invp::cli

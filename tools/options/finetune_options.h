@@ -12,7 +12,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/run_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 class FinetuneOptions {
  public:
@@ -53,4 +53,4 @@ class FinetuneOptions {
   Compute compute_;
 };
 
-}  // namespace invp
+}  // namespace invp::cli

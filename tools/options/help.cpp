@@ -4,7 +4,7 @@
 #include "engine/core/text.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -83,4 +83,4 @@ std::string help_text(const Options& options, const std::string& usage) {
   return text;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -4,7 +4,7 @@
 #include "engine/core/error.h"
 #include "tools/options/checkpoint_network.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -188,4 +188,4 @@ std::unique_ptr<Dataset> LinearOptions::open_test() const {
   return validation;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

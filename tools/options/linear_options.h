@@ -9,7 +9,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/run_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 class LinearOptions {
  public:
@@ -51,4 +51,4 @@ class LinearOptions {
   RunOptions run_{.out = "runs/linear", .resume = {}};
 };
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -1,6 +1,6 @@
 #include "tools/options/network_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 void declare_network(Options& options, NetworkConfig& network) {
   options.group("Network");
@@ -16,4 +16,4 @@ void declare_recompute(Options& options, Recompute& recompute) {
                  "what the backward pass computes again to save memory");
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -4,9 +4,9 @@
 #include "layers/resnet.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 void declare_network(Options& options, NetworkConfig& network);
 void declare_recompute(Options& options, Recompute& recompute);
 
-}  // namespace invp
+}  // namespace invp::cli

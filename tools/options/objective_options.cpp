@@ -1,6 +1,6 @@
 #include "tools/options/objective_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 void declare_objective(Options& options, ObjectiveConfig& objective) {
   options.group("Objective");
@@ -37,4 +37,4 @@ void declare_ramp(Options& options, ObjectiveConfig& objective) {
       "how the invariance loss sets in");
 }
 
-}  // namespace invp
+}  // namespace invp::cli

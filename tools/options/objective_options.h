@@ -4,11 +4,11 @@
 #include "invp/method/objective.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 /// Everything that one step of the objective depends on.
 void declare_objective(Options& options, ObjectiveConfig& objective);
 /// When the invariance loss sets in over the epochs.
 void declare_ramp(Options& options, ObjectiveConfig& objective);
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -7,7 +7,7 @@
 #include "engine/core/text.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -279,4 +279,4 @@ Options& Options::positionals(std::string name, std::vector<std::string>& values
   return *this;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

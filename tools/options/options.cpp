@@ -5,7 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 
-namespace invp {
+namespace invp::cli {
 
 Options::Spec& Options::add(std::string name, std::string value_name, std::string help) {
   specs_.push_back({});
@@ -183,4 +183,4 @@ std::string Options::to_toml() const {
   return text;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

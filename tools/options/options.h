@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace invp {
+namespace invp::cli {
 
 /// The person wrote something that cannot be run: exit code 2, one line.
 class UsageError : public std::runtime_error {
@@ -153,4 +153,4 @@ std::int64_t parse_integer(const std::string& text);
 std::string format_number(double value);
 std::vector<std::string> split(const std::string& text, char separator);
 
-}  // namespace invp
+}  // namespace invp::cli

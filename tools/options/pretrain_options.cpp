@@ -4,7 +4,7 @@
 #include "tools/options/network_options.h"
 #include "tools/options/objective_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 void PretrainOptions::declare(Options& options) {
   declare_data(options, data_);
@@ -40,7 +40,7 @@ void PretrainOptions::declare(Options& options) {
 
   options.group("Evaluation");
   options.integer("knn-k", config_.knn_k, {1, 1e6},
-                  "neighbours that vote in the kNN after an epoch");
+                  "neighbors that vote in the kNN after an epoch");
   options.number("knn-tau", config_.knn_tau, {0, 100, true}, "temperature of their votes");
   options.integer("knn-every", config_.knn_every, {0, 1e6}, "epochs between evaluations; 0: none");
 
@@ -74,4 +74,4 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   return config_;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -7,7 +7,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/run_options.h"
 
-namespace invp {
+namespace invp::cli {
 
 class PretrainOptions {
  public:
@@ -31,4 +31,4 @@ class PretrainOptions {
   std::vector<std::int64_t> milestones_;
 };
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -4,7 +4,7 @@
 #include "invp/run/run_folder.h"
 #include "tools/options/stop_signal.h"
 
-namespace invp {
+namespace invp::cli {
 
 void declare_run(Options& options, RunOptions& run) {
   options.group("Run");
@@ -51,4 +51,4 @@ bool StoppableReporter::stop_requested() const {
   return StopSignal::received() != 0;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -9,7 +9,7 @@
 #include "invp/report/text/run_reporter.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 struct RunOptions {
   std::string out;
@@ -58,4 +58,4 @@ class StoppableReporter : public RunReporter {
   StepReport last_step_;
 };
 
-}  // namespace invp
+}  // namespace invp::cli

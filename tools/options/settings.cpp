@@ -9,7 +9,7 @@
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -72,4 +72,4 @@ std::vector<Setting> preset_settings(const std::string& name) {
                            nearest(name, names), "? (", join_choices(names), ")"));
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -8,7 +8,7 @@
 
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 struct Preset {
   std::string_view name;
@@ -25,4 +25,4 @@ std::vector<Setting> config_settings(const std::string& file);
 /// Throws UsageError naming the nearest preset.
 std::vector<Setting> preset_settings(const std::string& name);
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <ctime>
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -46,4 +46,4 @@ int StopSignal::received() {
   return noted;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

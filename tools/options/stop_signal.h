@@ -3,7 +3,7 @@
 // schedulers signal the process, then its group.
 #pragma once
 
-namespace invp {
+namespace invp::cli {
 
 /// While one lives, SIGINT and SIGTERM are noted. One at a time.
 class StopSignal {
@@ -17,4 +17,4 @@ class StopSignal {
   static int received();
 };
 
-}  // namespace invp
+}  // namespace invp::cli

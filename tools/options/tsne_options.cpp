@@ -2,7 +2,7 @@
 
 #include "engine/core/error.h"
 
-namespace invp {
+namespace invp::cli {
 
 namespace {
 
@@ -32,10 +32,10 @@ std::string name_of(TsneMethod method) {
 void TsneOptions::declare(Options& options) {
   options.group("t-SNE");
   options.number("perplexity", config_.perplexity, {1, 1e6, true},
-                 "how many neighbours count; a third of the points at most");
+                 "how many neighbors count; a third of the points at most");
   options.choice<TsneMethod>(
       "method", config_.method, methods(),
-      "exact: every pair attracts and repels; the others let 3 x perplexity neighbours attract and "
+      "exact: every pair attracts and repels; the others let 3 x perplexity neighbors attract and "
       "sum the repulsion over all pairs, by a quad-tree, or on a grid. auto: all pairs up to "
       "5,000 points, then the grid");
   options.number("theta", config_.theta, {0, 10}, "how coarse the quad-tree is; 0: not at all");
@@ -91,4 +91,4 @@ TsneConfig TsneOptions::resolve(std::int64_t dim, std::uint64_t seed) const {
   return config;
 }
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -4,7 +4,7 @@
 #include "invp/tsne/tsne.h"
 #include "tools/options/options.h"
 
-namespace invp {
+namespace invp::cli {
 
 class TsneOptions {
  public:
@@ -21,4 +21,4 @@ class TsneOptions {
 /// "exact", "barnes-hut", ...
 std::string name_of(TsneMethod method);
 
-}  // namespace invp
+}  // namespace invp::cli

@@ -1,4 +1,4 @@
-// How kernels share the channels of a pixel among threads: each has as many neighbours as 16 bytes
+// How kernels share the channels of a pixel among threads: each has as many neighbors as 16 bytes
 // hold, its lanes, where the number of channels and the pointers allow; else one. Written once for
 // both by a constant.
 #pragma once

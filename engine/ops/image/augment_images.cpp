@@ -26,30 +26,30 @@ void check_window(const AugmentRecord& r, int size) {
         ") does not lie inside the resized ", r.resized_width, " x ", r.resized_height);
 }
 
-AugmentTask::Colour colour_of(const ColourStep& step) {
-  AugmentTask::Colour colour{step.op, static_cast<float>(step.factor), 0};
+AugmentTask::Color color_of(const ColorStep& step) {
+  AugmentTask::Color color{step.op, static_cast<float>(step.factor), 0};
   switch (step.op) {
-    case ColourOp::kBrightness:
-    case ColourOp::kContrast:
-    case ColourOp::kSaturation:
+    case ColorOp::kBrightness:
+    case ColorOp::kContrast:
+    case ColorOp::kSaturation:
       CHECK(std::isfinite(step.factor) && step.factor >= 0,
             "[augment_images] the factor is not negative, got ", step.factor);
-      return colour;
-    case ColourOp::kHue:
+      return color;
+    case ColorOp::kHue:
       CHECK(step.factor >= -0.5 && step.factor <= 0.5,
             "[augment_images] the factor of hue lies in [-0.5, 0.5], got ", step.factor);
-      colour.shift = pixel::hue_shift(step.factor);
-      return colour;
-    case ColourOp::kGrayscale: return colour;
+      color.shift = pixel::hue_shift(step.factor);
+      return color;
+    case ColorOp::kGrayscale: return color;
   }
-  fail("[augment_images] unknown colour operation ", static_cast<int>(step.op));
+  fail("[augment_images] unknown color operation ", static_cast<int>(step.op));
 }
 
 AugmentTask task_of(const AugmentRecord& r, std::int64_t bytes, int size) {
   check_crop(r, bytes);
   check_window(r, size);
-  CHECK(r.colour_steps >= 0 && r.colour_steps <= std::ssize(r.colour), "[augment_images] at most ",
-        r.colour.size(), " colour steps, got ", r.colour_steps);
+  CHECK(r.color_steps >= 0 && r.color_steps <= std::ssize(r.color), "[augment_images] at most ",
+        r.color.size(), " color steps, got ", r.color_steps);
   CHECK(std::isfinite(r.blur_sigma) && r.blur_sigma >= 0 && r.blur_sigma <= 1000,
         "[augment_images] sigma lies in [0, 1000], got ", r.blur_sigma);
   AugmentTask task{.begin = r.begin,
@@ -62,7 +62,7 @@ AugmentTask task_of(const AugmentRecord& r, std::int64_t bytes, int size) {
                    .top = r.top,
                    .first_row = r.top,
                    .rows = size,
-                   .colour_steps = r.colour_steps,
+                   .color_steps = r.color_steps,
                    .flip = r.flip ? 1 : 0};
   const pixel::ResizeAxis across(r.width, r.resized_width), down(r.height, r.resized_height);
   if (r.width != r.resized_width) task.taps_x = across.most_taps();
@@ -71,8 +71,8 @@ AugmentTask task_of(const AugmentRecord& r, std::int64_t bytes, int size) {
     task.first_row = down.first_tap(r.top);
     task.rows = down.end_tap(r.top + size - 1) - task.first_row;
   }
-  for (int i = 0; i < r.colour_steps; ++i)
-    task.colour[i] = colour_of(r.colour[static_cast<std::size_t>(i)]);
+  for (int i = 0; i < r.color_steps; ++i)
+    task.color[i] = color_of(r.color[static_cast<std::size_t>(i)]);
   if (r.blur_sigma > 0) task.blur = pixel::box_blur(static_cast<float>(r.blur_sigma));
   return task;
 }

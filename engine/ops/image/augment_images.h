@@ -1,5 +1,5 @@
 // Augments decoded pictures into the network's input, all of a batch in one call: crop, resize,
-// colour, blur, mirroring, normalisation. The arithmetic of each step is that of
+// color, blur, mirroring, normalisation. The arithmetic of each step is that of
 // data/images/transform.h, to the bit on any device (pixel_arithmetic.h).
 //
 //   pixels  u8, pictures of interleaved RGB rows anywhere in it
@@ -15,9 +15,9 @@
 
 namespace invp {
 
-enum class ColourOp : std::int32_t { kBrightness, kContrast, kSaturation, kHue, kGrayscale };
-struct ColourStep {
-  ColourOp op{};
+enum class ColorOp : std::int32_t { kBrightness, kContrast, kSaturation, kHue, kGrayscale };
+struct ColorStep {
+  ColorOp op{};
   double factor = 0;  ///< not negative; of hue, in [-0.5, 0.5]; none of grayscale
 };
 
@@ -30,9 +30,9 @@ struct AugmentRecord {
   // It is resized, and of that the S x S pixels from (left, top) on are kept.
   int resized_width = 0, resized_height = 0;
   int left = 0, top = 0;
-  std::array<ColourStep, 5> colour{};  ///< in the order of application
-  int colour_steps = 0;                ///< the first so many of them
-  double blur_sigma = 0;               ///< pixels; 0: none
+  std::array<ColorStep, 5> color{};  ///< in the order of application
+  int color_steps = 0;               ///< the first so many of them
+  double blur_sigma = 0;             ///< pixels; 0: none
   bool flip = false;
 };
 

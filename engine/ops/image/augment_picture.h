@@ -22,8 +22,8 @@ namespace invp {
 
 /// A record as the kernels read it: checked, and in the numbers they compute with.
 struct AugmentTask {
-  struct Colour {
-    ColourOp op;
+  struct Color {
+    ColorOp op;
     float alpha;
     std::int32_t shift;  ///< of the hue
   };
@@ -32,8 +32,8 @@ struct AugmentTask {
   std::int32_t width, height, resized_width, resized_height, left, top;
   std::int32_t first_row, rows;  ///< of the crop: those that the kept rows weigh
   std::int32_t taps_x, taps_y;   ///< most inputs an output weighs; 0: the axis keeps its size
-  std::int32_t colour_steps;
-  Colour colour[5];
+  std::int32_t color_steps;
+  Color color[5];
   pixel::BoxBlur blur;
   std::int32_t flip;
 };
@@ -189,23 +189,23 @@ TEAM_FUNCTION void turn_hue(const Team& team, int size, std::uint8_t* picture, i
 }
 
 template <class Team>
-TEAM_FUNCTION void change_colour(const Team& team, int size, std::uint8_t* picture,
-                                 const AugmentTask::Colour& step, AugmentTables& tables) {
+TEAM_FUNCTION void change_color(const Team& team, int size, std::uint8_t* picture,
+                                const AugmentTask::Color& step, AugmentTables& tables) {
   switch (step.op) {
-    case ColourOp::kBrightness: return blend_picture(team, size, picture, 0.0f, step.alpha);
-    case ColourOp::kContrast:
+    case ColorOp::kBrightness: return blend_picture(team, size, picture, 0.0f, step.alpha);
+    case ColorOp::kContrast:
       return blend_picture(team, size, picture, picture_contrast_level(team, size, picture),
                            step.alpha);
-    case ColourOp::kSaturation:
+    case ColorOp::kSaturation:
       return each_pixel(team, size, picture,
                         [&](std::uint8_t& r, std::uint8_t& g, std::uint8_t& b) {
-                          const auto grey = static_cast<float>(pixel::luma(r, g, b));
-                          r = pixel::blend(grey, r, step.alpha);
-                          g = pixel::blend(grey, g, step.alpha);
-                          b = pixel::blend(grey, b, step.alpha);
+                          const auto gray = static_cast<float>(pixel::luma(r, g, b));
+                          r = pixel::blend(gray, r, step.alpha);
+                          g = pixel::blend(gray, g, step.alpha);
+                          b = pixel::blend(gray, b, step.alpha);
                         });
-    case ColourOp::kHue: return turn_hue(team, size, picture, step.shift, tables);
-    case ColourOp::kGrayscale:
+    case ColorOp::kHue: return turn_hue(team, size, picture, step.shift, tables);
+    case ColorOp::kGrayscale:
       return each_pixel(team, size, picture, [](std::uint8_t& r, std::uint8_t& g, std::uint8_t& b) {
         r = g = b = static_cast<std::uint8_t>(pixel::luma(r, g, b));
       });
@@ -284,8 +284,8 @@ TEAM_FUNCTION void augment_picture(const Team& team, const AugmentTask& task,
   const int size = output.size;
   fill_levels(team, output, tables);
   resize_picture(team, task, size, pixels, scratch, picture);
-  for (int i = 0; i < task.colour_steps; ++i)
-    change_colour(team, size, picture, task.colour[i], tables);
+  for (int i = 0; i < task.color_steps; ++i)
+    change_color(team, size, picture, task.color[i], tables);
   if (!task.blur.identity()) {
     auto* const spare = reinterpret_cast<std::uint8_t*>(scratch + AugmentScratch(task, size).rows);
     blur_picture(team, task.blur, size, picture, spare);

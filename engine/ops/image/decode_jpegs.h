@@ -1,8 +1,8 @@
 // Decodes JPEG files on a GPU, all of a batch in one call, by NVIDIA's nvJPEG where the build has
 // it. The CPU decodes in data/ (decode.h), which is also where a file that is refused here goes.
 //
-// Chroma is interpolated as libjpeg-turbo does it, the inverse DCT and the colours are rounded
-// otherwise: pixels are those of the CPU to within two grey levels, in rare ones three.
+// Chroma is interpolated as libjpeg-turbo does it, the inverse DCT and the colors are rounded
+// otherwise: pixels are those of the CPU to within two gray levels, in rare ones three.
 #pragma once
 
 #include <cstdint>

@@ -48,7 +48,7 @@ HOST_DEVICE inline std::int32_t fixed_weight(double weight, double sum) {
   return static_cast<std::int32_t>(0.5 + weight / sum * (1 << kWeightBits));
 }
 
-// --- colour
+// --- color
 
 HOST_DEVICE inline int luma(int r, int g, int b) {
   return (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
@@ -72,7 +72,7 @@ HOST_DEVICE inline float contrast_level(std::int64_t sum, std::int64_t pixels) {
 // is evaluated in f64 and rounded to f32 when stored. Without branches, so that loops vectorise.
 
 HOST_DEVICE inline int hue_of(int r, int g, int b, int mx, int mn) {
-  // Grey has hue 0: dividing zeros by 1 gives trunc(fmod(1, 1) * 255) = 0.
+  // Gray has hue 0: dividing zeros by 1 gives trunc(fmod(1, 1) * 255) = 0.
   const auto range = static_cast<float>(mx - mn > 1 ? mx - mn : 1);
   const float rc = static_cast<float>(mx - r) / range;
   const float gc = static_cast<float>(mx - g) / range;

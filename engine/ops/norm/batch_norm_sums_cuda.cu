@@ -14,7 +14,7 @@ constexpr unsigned kThreads = 256;
 /// sums are: 194 times at r^2 = 64. Beyond, the channel is read.
 constexpr double kFurthest = 64;
 
-/// The channel's deviations from `mean`, in double. It lies apart from its neighbours in memory, so
+/// The channel's deviations from `mean`, in double. It lies apart from its neighbors in memory, so
 /// this reads whole sectors for single elements; it is for the few.
 template <class T>
 __device__ void read_channel(const T* x, std::int64_t rows, std::int64_t channels,

@@ -1,6 +1,6 @@
 // How kernels with one coefficient a channel go over a tensor of M rows of C channels: in units of
 // a few rows that a block reads at once, every stripes-th unit a block. Blocks that run together
-// are then neighbours in memory, and a pass in the other direction begins with what the last one
+// are then neighbors in memory, and a pass in the other direction begins with what the last one
 // left in the cache. All sizes follow from the shape alone, never from the GPU, so that sums which
 // keep to them are the same everywhere.
 #pragma once

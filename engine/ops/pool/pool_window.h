@@ -32,7 +32,7 @@ struct PoolAxis {
   }
 
   /// The outputs whose windows hold input i: [first, last). Windows move forward, so they are
-  /// neighbours.
+  /// neighbors.
   HOST_DEVICE std::int64_t first(std::int64_t i) const {
     if (adaptive) return i * out / in;
     const std::int64_t before =

@@ -1,7 +1,7 @@
 // Arithmetic on chosen rows of a bank, one list of rows a query. A bank is (N, D) f32 or bf16;
 // `rows` is (B, W) i32 with -1 wherever a list is shorter than W; sums are f32. Not differentiable.
 // All throw for other shapes and dtypes, and never check the row numbers: those come from
-// top_similar and the neighbour graph.
+// top_similar and the neighbor graph.
 #pragma once
 
 #include "engine/core/dispatch.h"

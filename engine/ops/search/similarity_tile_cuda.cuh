@@ -26,7 +26,7 @@ __device__ inline int fresh_thread() {
   return thread;
 }
 
-/// Which lines of the tile a thread's patch holds. Neighbouring threads hold neighbouring rows of
+/// Which lines of the tile a thread's patch holds. Neighboring threads hold neighboring rows of
 /// the same queries.
 class PatchLines {
  public:
@@ -149,7 +149,7 @@ __device__ SimilarityPatch similarity_tile(const RowSource<T>& source,
 }
 
 /// Hands every tile of the source to the sink, which is one of top_similar_scan_cuda.cu: a block
-/// keeps to its 128 queries, and neighbouring blocks read the same rows. A block whose queries the
+/// keeps to its 128 queries, and neighboring blocks read the same rows. A block whose queries the
 /// sink does not want ends at once.
 template <class T, class Sink>
 __global__ void __launch_bounds__(kTileThreads, 2)

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kMostColumns = 256;
 
-/// Of two neighbouring queries.
+/// Of two neighboring queries.
 struct alignas(16) Limits {
   float cut[2];
   float slack[2];
@@ -195,7 +195,7 @@ __device__ unsigned valid_products(const MmaPlace& place, int queries) {
   return valid;
 }
 
-/// A block keeps to its queries, and neighbouring blocks read the same rows.
+/// A block keeps to its queries, and neighboring blocks read the same rows.
 template <class T, int kQueries>
 __global__ void __launch_bounds__(kMmaThreads, 1)
     collect(BankRows<T> bank, int rows, BankRows<float> queries, int batch, const Cut* cuts,

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kRaiseThreads)
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kMostColumns = 256;
-/// Of a row at a time, by a warp for each of its 32. With the padding eight neighbouring lanes,
+/// Of a row at a time, by a warp for each of its 32. With the padding eight neighboring lanes,
 /// each at its own row, meet in no bank of shared memory.
 constexpr int kPartBytes = 256;
 constexpr int kPaddedBytes = kPartBytes + 16;

@@ -22,7 +22,7 @@ CachedFeatures::CachedFeatures(ResNet& network, const std::vector<TapLayer>& lay
       options_(options),
       there_(static_cast<std::size_t>(dataset.size())),
       order_(static_cast<std::size_t>(dataset.size())) {
-  CHECK(can_cache(augment), "[linear] features of pictures that chance cuts or colours cannot be ",
+  CHECK(can_cache(augment), "[linear] features of pictures that chance cuts or colors cannot be ",
         "kept: every epoch sees others");
   const bool both = augment.flip_prob > 0 && augment.flip_prob < 1;
   const std::int64_t total = dataset.size() * (both ? 2 : 1);

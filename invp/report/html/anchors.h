@@ -1,4 +1,4 @@
-// The sample images that neighbours and positives are shown of, and how pictures stand on the page.
+// The sample images that neighbors and positives are shown of, and how pictures stand on the page.
 #pragma once
 
 #include <functional>

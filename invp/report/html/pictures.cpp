@@ -12,19 +12,19 @@ namespace invp {
 
 namespace {
 
-constexpr std::uint8_t kGrey = 128;
+constexpr std::uint8_t kGray = 128;
 
-// Small pictures show every artefact, so colour is kept whole.
+// Small pictures show every artefact, so color is kept whole.
 constexpr JpegOptions kThumbnailJpeg{.quality = 80, .subsampling = Subsampling::k444};
 constexpr JpegOptions kSheetJpeg{.quality = 75, .subsampling = Subsampling::k420};
 
-Image load_or_grey(const Dataset& dataset, std::int64_t index, int side) {
+Image load_or_gray(const Dataset& dataset, std::int64_t index, int side) {
   try {
     return thumbnail(dataset.load(index), side);
   } catch (const Error&) {
-    Image grey(side, side);
-    std::ranges::fill(grey.pixels, kGrey);
-    return grey;
+    Image gray(side, side);
+    std::ranges::fill(gray.pixels, kGray);
+    return gray;
   }
 }
 
@@ -39,7 +39,7 @@ Image thumbnail(const Image& picture, int side) {
 const std::string& Thumbnails::uri(std::int64_t index) {
   std::string& uri = made_[index];
   if (uri.empty())
-    uri = jpeg_uri(encode_jpeg(load_or_grey(dataset_, index, side_), kThumbnailJpeg));
+    uri = jpeg_uri(encode_jpeg(load_or_gray(dataset_, index, side_), kThumbnailJpeg));
   return uri;
 }
 
@@ -50,9 +50,9 @@ TileSheets tile_sheets(const Dataset& dataset, const std::vector<std::int64_t>& 
   for (std::size_t first = 0; first < indices.size(); first += kSheet) {
     const int count = static_cast<int>(std::min(kSheet, indices.size() - first));
     Image sheet(tile * kRow, tile * ((count + kRow - 1) / kRow));
-    std::ranges::fill(sheet.pixels, kGrey);
+    std::ranges::fill(sheet.pixels, kGray);
     for (int i = 0; i < count; ++i) {
-      Image picture = load_or_grey(dataset, indices[first + static_cast<std::size_t>(i)], tile);
+      Image picture = load_or_gray(dataset, indices[first + static_cast<std::size_t>(i)], tile);
       if (picture.width != tile) picture = resize(picture, tile, tile);
       for (int row = 0; row < tile; ++row) {
         std::memcpy(sheet.at(i % kRow * tile, i / kRow * tile + row), picture.row(row),

@@ -14,7 +14,7 @@ namespace invp {
 /// The middle square of the picture, no larger than `side` pixels a side.
 Image thumbnail(const Image& picture, int side);
 
-/// Single pictures as data URIs, each made once. One that cannot be read becomes a grey square.
+/// Single pictures as data URIs, each made once. One that cannot be read becomes a gray square.
 class Thumbnails {
  public:
   Thumbnails(const Dataset& dataset, int side) : dataset_(dataset), side_(side) {}
@@ -33,7 +33,7 @@ struct TileSheets {
   int tile = 0;                   ///< pixels a side
   std::vector<std::string> uris;  ///< kTilesARow x kTilesARow tiles each, the last one cut short
 };
-/// The tile of indices[i] is tile i. One that cannot be read is grey.
+/// The tile of indices[i] is tile i. One that cannot be read is gray.
 TileSheets tile_sheets(const Dataset& dataset, const std::vector<std::int64_t>& indices, int tile);
 
 }  // namespace invp

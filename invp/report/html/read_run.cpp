@@ -45,7 +45,7 @@ void read_each(const RunParts& parts, const char* stem, const char* extension,
 void read_checkpoint(RunParts& parts, Missing& missing) {
   const fs::path file = parts.run->folder / "checkpoints" / "last.safetensors";
   if (!fs::exists(file)) {
-    missing.add(parts, "no neighbours or positives, there is no checkpoint");
+    missing.add(parts, "no neighbors or positives, there is no checkpoint");
     return;
   }
   try {
@@ -53,10 +53,10 @@ void read_checkpoint(RunParts& parts, Missing& missing) {
     const Tensor* bank = checkpoint.find("bank");
     const Tensor* neighbors = checkpoint.find("neighbors");
     CHECK(bank != nullptr && neighbors != nullptr,
-          "no neighbours or positives, its checkpoint has no memory bank");
+          "no neighbors or positives, its checkpoint has no memory bank");
     CHECK(bank->rank() == 2 && neighbors->rank() == 2 && bank->dim(0) == neighbors->dim(0) &&
               neighbors->dtype() == DType::kI32,
-          "no neighbours or positives, bank and graph of its checkpoint do not fit");
+          "no neighbors or positives, bank and graph of its checkpoint do not fit");
     parts.bank = *bank;
     parts.neighbors = *neighbors;
   } catch (const Error& error) {
@@ -73,7 +73,7 @@ void open_data(RunParts& parts, Missing& missing) {
     return;
   }
   if (parts.bank.defined() && parts.bank.dim(0) != parts.train->size()) {
-    missing.add(parts, message("no neighbours or positives, its bank has ", parts.bank.dim(0),
+    missing.add(parts, message("no neighbors or positives, its bank has ", parts.bank.dim(0),
                                " rows and the data set ", parts.train->size(),
                                " images: not the set it was trained on"));
     parts.bank = {};

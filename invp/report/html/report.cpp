@@ -82,7 +82,7 @@ std::string report_html(std::span<const ReportRun> runs, const ReportOptions& op
       {"curves", "Over the epochs", curves_section(parts)},
       {"layers", "Accuracy of each block", layers_section(parts)},
       {"positives", "Discovered positives", positives_section(parts, options, missing)},
-      {"nearest", "Nearest neighbours", nearest_section(parts, options)},
+      {"nearest", "Nearest neighbors", nearest_section(parts, options)},
       {"tsne", "t-SNE", plots_section(parts, options, missing)},
       {"settings", "Settings", settings_section(parts)}};
   std::string contents;

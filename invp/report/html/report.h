@@ -28,7 +28,7 @@ struct ReportRun {
 
 struct ReportOptions {
   int anchors = 6;                   ///< sample images, spread evenly over the training set
-  int nearest = 12;                  ///< neighbours shown of each
+  int nearest = 12;                  ///< neighbors shown of each
   std::int64_t most_tiles = 10'000;  ///< pictures of t-SNE points; more points have none
   std::int64_t most_members = 160;   ///< positives shown of an anchor
 };

@@ -81,7 +81,7 @@ std::string layers_section(const std::vector<RunParts>& runs) {
   std::string out;
   if (entries.size() > 1) {
     out += "<p class=\"names\">\n";
-    for (std::size_t i = 0; i < entries.size(); ++i) out += colour_tag(i, label_of(entries[i]));
+    for (std::size_t i = 0; i < entries.size(); ++i) out += color_tag(i, label_of(entries[i]));
     out += "</p>\n";
   }
   out += "<div class=\"charts\">\n";

@@ -1,4 +1,4 @@
-// t-SNE plots: points coloured by class as SVG, their pictures for the script that shows them.
+// t-SNE plots: points colored by class as SVG, their pictures for the script that shows them.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -94,7 +94,7 @@ std::vector<Kind> kinds_of(const PlotPoints& plot, const Placed& at, const Datas
   return kinds;
 }
 
-/// Hues around the circle; of many classes neighbours also differ in lightness.
+/// Hues around the circle; of many classes neighbors also differ in lightness.
 std::string look_of(std::size_t kind, std::size_t kinds) {
   return message("style=\"--h:", 360 * kind / kinds, '"');
 }

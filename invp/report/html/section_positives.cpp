@@ -6,7 +6,7 @@
 
 #include "engine/core/error.h"
 #include "engine/ops/search/bank_rows.h"
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 #include "invp/report/html/anchors.h"
 #include "invp/report/html/html.h"
 

@@ -135,11 +135,11 @@ std::string tiles_of(const RunParts& run) {
 
 }  // namespace
 
-std::string colour_tag(std::size_t number, const std::string& name) {
+std::string color_tag(std::size_t number, const std::string& name) {
   return message("<span class=\"run c", number % 8, "\">", html_escaped(name), "</span>\n");
 }
 std::string run_tag(const RunParts& run) {
-  return colour_tag(run.number, run.name());
+  return color_tag(run.number, run.name());
 }
 
 std::string summary_section(const std::vector<RunParts>& runs) {

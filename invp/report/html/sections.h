@@ -13,7 +13,7 @@
 
 namespace invp {
 
-/// A run with what was found of it. The number is its colour, in every chart.
+/// A run with what was found of it. The number is its color, in every chart.
 struct RunParts {
   const ReportRun* run = nullptr;
   std::size_t number = 0;
@@ -59,8 +59,8 @@ std::string settings_section(const std::vector<RunParts>& runs);
 /// What a measure's name in a file is called on the page: "top1" -> "Top-1 accuracy".
 std::string measure_title(const std::string& name);
 
-/// A name with a colour of the charts before it.
-std::string colour_tag(std::size_t number, const std::string& name);
+/// A name with a color of the charts before it.
+std::string color_tag(std::size_t number, const std::string& name);
 /// The run's.
 std::string run_tag(const RunParts& run);
 

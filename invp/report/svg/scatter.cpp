@@ -31,7 +31,7 @@ constexpr double kLegendLine = 19;
 /// Half of a class must lie this near to where its name stands.
 constexpr double kLoosest = 90;
 constexpr std::size_t kMostNamed = 12;
-constexpr const char* kUnknownColour = "#9aa0a8";
+constexpr const char* kUnknownColor = "#9aa0a8";
 
 /// From the map's units to a panel's pixels, the same along both axes.
 class Frame {
@@ -69,10 +69,10 @@ struct Classes {
     const auto at = static_cast<std::size_t>(label);
     return label >= 0 && at < names.size() ? names[at] : std::to_string(label);
   }
-  std::string colour(std::int64_t label) const {
-    if (label < 0) return kUnknownColour;
+  std::string color(std::int64_t label) const {
+    if (label < 0) return kUnknownColor;
     const auto at = std::ranges::lower_bound(present, label) - present.begin();
-    return class_colour(at, std::ssize(present));
+    return class_color(at, std::ssize(present));
   }
   bool named_on_map() const { return present.size() <= kMostNamed; }
 };
@@ -111,7 +111,7 @@ void draw_points(std::ostream& out, const ScatterPanel& panel, const Frame& fram
         "M" + fixed(frame.x(point[0])) + " " + fixed(frame.y(point[1])) + "h0";
   }
   for (const auto& [label, path] : paths) {
-    out << "<path class=\"dots\" stroke=\"" << classes.colour(label) << "\" stroke-width=\""
+    out << "<path class=\"dots\" stroke=\"" << classes.color(label) << "\" stroke-width=\""
         << fixed(2 * radius, 2) << "\" d=\"" << path << "\"><title>"
         << (label < 0 ? "unknown" : html_escaped(classes.name(label))) << "</title></path>\n";
   }
@@ -168,7 +168,7 @@ void draw_thumbnails(std::ostream& out, const ScatterPanel& panel, const Frame& 
         "x=\"" + x + "\" y=\"" + y + "\" width=\"" + side + "\" height=\"" + side + "\"";
     out << "<image " << box << " href=\"" << html_escaped(thumbnail.uri) << "\"/>\n"
         << "<rect class=\"frame\" " << box << " stroke=\""
-        << classes.colour(panel.labels[static_cast<std::size_t>(thumbnail.point)]) << "\"/>\n";
+        << classes.color(panel.labels[static_cast<std::size_t>(thumbnail.point)]) << "\"/>\n";
   }
 }
 
@@ -212,7 +212,7 @@ void draw_legend(std::ostream& out, const Legend& legend, double left, double to
     const double x = left + kLegendWidth * static_cast<double>(column);
     const double y = top + 16 + kLegendLine * static_cast<double>(i % legend.lines);
     out << "<circle cx=\"" << fixed(x + 6) << "\" cy=\"" << fixed(y - 4) << "\" r=\"5\" fill=\""
-        << classes.colour(label) << "\"/>\n";
+        << classes.color(label) << "\"/>\n";
     double text_x = x + 18;
     const bool numbered = !unknown && !classes.named_on_map();
     if (numbered) {
@@ -266,7 +266,7 @@ std::string oklch(double lightness, double chroma, double degrees) {
 
 }  // namespace
 
-std::string class_colour(std::int64_t index, std::int64_t count) {
+std::string class_color(std::int64_t index, std::int64_t count) {
   constexpr std::array<double, 3> kLightness{0.62, 0.46, 0.76};
   constexpr std::array<double, 3> kChroma{0.17, 0.14, 0.13};
   const auto tone = static_cast<std::size_t>(count <= 6 ? 0 : index % 3);
@@ -281,7 +281,7 @@ std::vector<std::int64_t> thumbnail_places(const Tensor& points, std::int64_t wa
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
   Random random(0, Purpose::kOrder);
   random.shuffle(std::span(order));
-  // Two thumbnails that overlap lie in one cell of their size or in neighbouring ones.
+  // Two thumbnails that overlap lie in one cell of their size or in neighboring ones.
   std::map<std::pair<int, int>, std::pair<double, double>> taken;
   std::vector<std::int64_t> places;
   for (const std::int64_t i : order) {

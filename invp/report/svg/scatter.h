@@ -17,9 +17,9 @@ struct ScatterThumbnail {
 
 struct ScatterPanel {
   std::string title;
-  std::string note;                          ///< after the title, in grey
+  std::string note;                          ///< after the title, in gray
   Tensor points;                             ///< (n, 2) f32 on the host, finite
-  std::vector<std::int64_t> labels;          ///< one a point; below 0: unknown, drawn in grey
+  std::vector<std::int64_t> labels;          ///< one a point; below 0: unknown, drawn in gray
   std::vector<ScatterThumbnail> thumbnails;  ///< drawn in the order given, centred on their points
 };
 
@@ -36,7 +36,7 @@ std::vector<std::int64_t> thumbnail_places(const Tensor& points, std::int64_t wa
 std::string scatter_svg(const std::string& title, const std::vector<ScatterPanel>& panels,
                         const std::vector<std::string>& classes);
 
-/// The colour of class `index` of `count`, "#rrggbb": neighbours differ in hue and in lightness.
-std::string class_colour(std::int64_t index, std::int64_t count);
+/// The color of class `index` of `count`, "#rrggbb": neighbors differ in hue and in lightness.
+std::string class_color(std::int64_t index, std::int64_t count);
 
 }  // namespace invp

@@ -27,18 +27,18 @@ constexpr double kAxisRight = 18;
 constexpr double kAxisTop = 58;
 constexpr double kAxisBottom = 40;
 
-// Distinct in hue and in lightness, so that they survive colour blindness and grey printing.
-constexpr std::array<const char*, 8> kColours{"#1f5fa8", "#d9722a", "#3a9b6f", "#8a5fb0",
-                                              "#b8860b", "#c2405a", "#3d9fb5", "#6b7280"};
+// Distinct in hue and in lightness, so that they survive color blindness and gray printing.
+constexpr std::array<const char*, 8> kColors{"#1f5fa8", "#d9722a", "#3a9b6f", "#8a5fb0",
+                                             "#b8860b", "#c2405a", "#3d9fb5", "#6b7280"};
 
-// A colour and the class by which a page may give it another.
+// A color and the class by which a page may give it another.
 std::string stroke_of(std::size_t series) {
-  const std::size_t i = series % kColours.size();
-  return message("class=\"line c", i, "\" stroke=\"", kColours[i], '"');
+  const std::size_t i = series % kColors.size();
+  return message("class=\"line c", i, "\" stroke=\"", kColors[i], '"');
 }
 std::string fill_of(std::size_t series) {
-  const std::size_t i = series % kColours.size();
-  return message("class=\"dot c", i, "\" fill=\"", kColours[i], '"');
+  const std::size_t i = series % kColors.size();
+  return message("class=\"dot c", i, "\" fill=\"", kColors[i], '"');
 }
 
 struct Box {
@@ -142,7 +142,7 @@ void draw_highest(std::ostream& out, const Box& plot, const Series& series, cons
   const double x = to_x(best->first);
   const double y = to_y(best->second);
   out << "<circle cx=\"" << fixed(x) << "\" cy=\"" << fixed(y)
-      << "\" r=\"4\" class=\"best c0\" stroke=\"" << kColours[0] << "\"/>\n";
+      << "\" r=\"4\" class=\"best c0\" stroke=\"" << kColors[0] << "\"/>\n";
   const bool left_side = x > plot.left + plot.width / 2;
   text(out, x + (left_side ? 4 : -4), y - 9, left_side ? "value end" : "value",
        fixed(best->second, 1));

@@ -16,7 +16,7 @@ struct Series {
 
 struct Chart {
   std::string title;
-  std::string unit;  ///< after the title, in grey: "per cent"
+  std::string unit;  ///< after the title, in gray: "per cent"
   std::vector<Series> series;
   bool from_zero = false;     ///< the vertical axis starts at 0
   bool mark_highest = false;  ///< a dot and its value on the first series' highest point
@@ -36,7 +36,7 @@ std::string svg_figure(const std::string& title, const std::string& subtitle,
                        const std::string& x_label, const std::vector<Chart>& charts);
 
 /// One chart for a page that brings the style: elements carry the classes panel, title, unit, grid,
-/// axis, tick, legend, value, line, dot and, for their series, c0, c1, ...; their colours are those
+/// axis, tick, legend, value, line, dot and, for their series, c0, c1, ...; their colors are those
 /// of svg_figure unless the page's style says otherwise. The attribute data-chart holds, as JSON,
 /// what a script needs to read values off: plot [left, top, width, height], x [low, high], series
 /// [{name, points [[x, y], ...]}].

@@ -165,7 +165,7 @@ AugmentParameters jittered(std::initializer_list<JitterStep> steps) {
   return p;
 }
 
-TEST_P(AugmentImagesTest, EachColourStepAtManyFactors) {
+TEST_P(AugmentImagesTest, EachColorStepAtManyFactors) {
   Views views{.size = 24};
   const Image picture = test::noise(24, 24, 8);
   for (const double factor : {0.0, 0.2, 0.6, 0.999, 1.0, 1.001, 1.4, 3.0, 1000.0}) {
@@ -177,10 +177,10 @@ TEST_P(AugmentImagesTest, EachColourStepAtManyFactors) {
   expect_equal(views);
 }
 
-TEST_P(AugmentImagesTest, HueOfEveryGreyAndEveryPureColour) {
-  Image colours(64, 64);
+TEST_P(AugmentImagesTest, HueOfEveryGrayAndEveryPureColor) {
+  Image colors(64, 64);
   for (int i = 0; i < 64 * 64; ++i) {
-    std::uint8_t* p = colours.pixels.data() + 3 * i;
+    std::uint8_t* p = colors.pixels.data() + 3 * i;
     const auto level = static_cast<std::uint8_t>(i % 256);
     const int mask = i / 256 % 8;
     for (int c = 0; c < 3; ++c) p[c] = (mask >> c & 1) != 0 || mask == 0 ? level : 0;
@@ -188,7 +188,7 @@ TEST_P(AugmentImagesTest, HueOfEveryGreyAndEveryPureColour) {
   }
   Views views{.size = 64};
   for (int shift = -127; shift <= 127; shift += 11)
-    views.add(colours, jittered({{JitterOp::kHue, shift / 255.0}}));
+    views.add(colors, jittered({{JitterOp::kHue, shift / 255.0}}));
   expect_equal(views);
 }
 
@@ -292,7 +292,7 @@ TEST_P(AugmentImagesTest, RecordsThatCannotBeAreRefused) {
                             .resized_width = 6,
                             .resized_height = 5,
                             .left = 1,
-                            .colour_steps = 1};
+                            .color_steps = 1};
   const auto says = [&](auto change, const AugmentOutput& output) {
     AugmentRecord record = sound;
     change(record);
@@ -314,14 +314,14 @@ TEST_P(AugmentImagesTest, RecordsThatCannotBeAreRefused) {
            [](Record& r) { r.resized_height = 4; }}) {
     EXPECT_THAT(says(change, {.size = 5}), HasSubstr("window"));
   }
-  const auto factor = [&](ColourOp op, double value) {
-    return says([&](Record& r) { r.colour[0] = {op, value}; }, {.size = 5});
+  const auto factor = [&](ColorOp op, double value) {
+    return says([&](Record& r) { r.color[0] = {op, value}; }, {.size = 5});
   };
-  EXPECT_THAT(factor(ColourOp::kContrast, -0.1), HasSubstr("not negative"));
-  EXPECT_THAT(factor(ColourOp::kBrightness, std::nan("")), HasSubstr("not negative"));
-  EXPECT_THAT(factor(ColourOp::kHue, 0.6), HasSubstr("hue"));
+  EXPECT_THAT(factor(ColorOp::kContrast, -0.1), HasSubstr("not negative"));
+  EXPECT_THAT(factor(ColorOp::kBrightness, std::nan("")), HasSubstr("not negative"));
+  EXPECT_THAT(factor(ColorOp::kHue, 0.6), HasSubstr("hue"));
   EXPECT_THAT(says([](Record& r) { r.blur_sigma = 1001; }, {.size = 5}), HasSubstr("sigma"));
-  EXPECT_THAT(says([](Record& r) { r.colour_steps = 6; }, {.size = 5}), HasSubstr("at most 5"));
+  EXPECT_THAT(says([](Record& r) { r.color_steps = 6; }, {.size = 5}), HasSubstr("at most 5"));
   EXPECT_THAT(says([](Record&) {}, {.size = 0}), HasSubstr("a side"));
   EXPECT_THAT(says([](Record&) {}, {.size = 5, .channels = 4}), HasSubstr("3 or 8"));
 }

@@ -34,8 +34,8 @@ std::string refusal(const std::string& file) {
   return "no error";
 }
 
-/// Grey values as the R, G and B of pixels.
-Pixels grey(const std::vector<int>& values) {
+/// Gray values as the R, G and B of pixels.
+Pixels gray(const std::vector<int>& values) {
   Pixels pixels;
   for (const int value : values) pixels.insert(pixels.end(), 3, static_cast<std::uint8_t>(value));
   return pixels;
@@ -49,12 +49,12 @@ std::string raw(std::initializer_list<int> values) {
 
 TEST(DecodePnm, ReadsAllSixKinds) {
   // 1 is black in a bitmap; a raw row of ten pixels takes two bytes.
-  EXPECT_EQ(decoded("P1\n3 2\n1 0 1\n0 1 1\n").pixels, grey({0, 255, 0, 255, 0, 0}));
+  EXPECT_EQ(decoded("P1\n3 2\n1 0 1\n0 1 1\n").pixels, gray({0, 255, 0, 255, 0, 0}));
   EXPECT_EQ(decoded("P4\n10 2\n" + raw({0x81, 0x40, 0x00, 0xbf})).pixels,
-            grey({0,   255, 255, 255, 255, 255, 255, 0,   255, 0,  //
+            gray({0,   255, 255, 255, 255, 255, 255, 0,   255, 0,  //
                   255, 255, 255, 255, 255, 255, 255, 255, 0,   255}));
-  EXPECT_EQ(decoded("P2 3 1 255 0 7 255").pixels, grey({0, 7, 255}));
-  EXPECT_EQ(decoded("P5 3 1 255\n" + raw({0, 7, 255})).pixels, grey({0, 7, 255}));
+  EXPECT_EQ(decoded("P2 3 1 255 0 7 255").pixels, gray({0, 7, 255}));
+  EXPECT_EQ(decoded("P5 3 1 255\n" + raw({0, 7, 255})).pixels, gray({0, 7, 255}));
   EXPECT_EQ(decoded("P3\n2 1\n255\n255 0 1 2 3 4\n").pixels, (Pixels{255, 0, 1, 2, 3, 4}));
   EXPECT_EQ(decoded("P6\n2 1\n255\n" + raw({255, 0, 1, 2, 3, 4})).pixels,
             (Pixels{255, 0, 1, 2, 3, 4}));
@@ -62,18 +62,18 @@ TEST(DecodePnm, ReadsAllSixKinds) {
 
 TEST(DecodePnm, TakesWhatTheFormatAllowsBetweenNumbers) {
   EXPECT_EQ(decoded("P5#made by hand\r\n# 9 9\n 2\t\n1#\n255\n" + raw({' ', '#'})).pixels,
-            grey({' ', '#'}));
-  EXPECT_EQ(decoded("P1 4 2 0110\n1 0#x\n01").pixels, grey({255, 0, 0, 255, 0, 255, 255, 0}));
+            gray({' ', '#'}));
+  EXPECT_EQ(decoded("P1 4 2 0110\n1 0#x\n01").pixels, gray({255, 0, 0, 255, 0, 255, 255, 0}));
   // What follows the picture is another picture or nothing of interest.
-  EXPECT_EQ(decoded("P2 1 1 255 9 P2 1 1 255 8").pixels, grey({9}));
+  EXPECT_EQ(decoded("P2 1 1 255 9 P2 1 1 255 8").pixels, gray({9}));
 }
 
 TEST(DecodePnm, ScalesFromTheLargestValueTo255) {
-  EXPECT_EQ(decoded("P5\n4 1\n15\n" + raw({0, 5, 10, 15})).pixels, grey({0, 85, 170, 255}));
-  EXPECT_EQ(decoded("P2\n3 1\n1\n0 1 1\n").pixels, grey({0, 255, 255}));
-  EXPECT_EQ(decoded("P2 3 1 2 0 1 2").pixels, grey({0, 128, 255}));  // 127.5: halves to even
+  EXPECT_EQ(decoded("P5\n4 1\n15\n" + raw({0, 5, 10, 15})).pixels, gray({0, 85, 170, 255}));
+  EXPECT_EQ(decoded("P2\n3 1\n1\n0 1 1\n").pixels, gray({0, 255, 255}));
+  EXPECT_EQ(decoded("P2 3 1 2 0 1 2").pixels, gray({0, 128, 255}));  // 127.5: halves to even
   // A raw sample above it counts as it; the higher of two bytes stands first.
-  EXPECT_EQ(decoded("P5 2 1 100\n" + raw({100, 200})).pixels, grey({255, 255}));
+  EXPECT_EQ(decoded("P5 2 1 100\n" + raw({100, 200})).pixels, gray({255, 255}));
   EXPECT_EQ(decoded("P6 1 1 1023\n" + raw({3, 255, 2, 0, 0, 0})).pixels, (Pixels{255, 128, 0}));
   std::string deep = "P5\n256 256\n65535\n";
   std::vector<int> expected;
@@ -81,7 +81,7 @@ TEST(DecodePnm, ScalesFromTheLargestValueTo255) {
     deep += raw({value >> 8, value & 255});
     expected.push_back(static_cast<int>(std::lround(value / 257.0)));
   }
-  EXPECT_EQ(decoded(deep).pixels, grey(expected));
+  EXPECT_EQ(decoded(deep).pixels, gray(expected));
 }
 
 TEST(DecodePnm, SaysItsSizeAndFormat) {
@@ -113,7 +113,7 @@ TEST(DecodePnm, RefusesFilesThatAreCutShort) {
     }
   }
   EXPECT_THAT(refusal("P5 2 2 255\n123"), HasSubstr("PNM: the file is cut short"));
-  EXPECT_EQ(decoded("P5 2 2 255\n123", {.allow_truncated = true}).pixels, grey({'1', '2', '3', 0}));
+  EXPECT_EQ(decoded("P5 2 2 255\n123", {.allow_truncated = true}).pixels, gray({'1', '2', '3', 0}));
 }
 
 TEST(DecodePnm, RefusesHeadersThatMakeNoSense) {

@@ -52,19 +52,19 @@ TEST(Decode, ReportsFormatAndChannelsByContent) {
   };
   EXPECT_EQ(info("png-named.jpg").format, ImageFormat::kPng);
   EXPECT_EQ(info("jpeg-named.png").format, ImageFormat::kJpeg);
-  EXPECT_EQ(info("colours.gif").format, ImageFormat::kGif);
-  EXPECT_EQ(info("colours.bmp").format, ImageFormat::kBmp);
-  EXPECT_EQ(info("colours.ppm").format, ImageFormat::kPnm);
+  EXPECT_EQ(info("colors.gif").format, ImageFormat::kGif);
+  EXPECT_EQ(info("colors.bmp").format, ImageFormat::kBmp);
+  EXPECT_EQ(info("colors.ppm").format, ImageFormat::kPnm);
   EXPECT_EQ(info("cmyk.jpg").channels, 4);
-  EXPECT_EQ(info("grey.jpg").channels, 1);
+  EXPECT_EQ(info("gray.jpg").channels, 1);
   EXPECT_EQ(info("palette.png").channels, 3);
-  EXPECT_EQ(info("grey-alpha.png").channels, 2);
+  EXPECT_EQ(info("gray-alpha.png").channels, 2);
 }
 
 TEST(Decode, ARegionIsTheCropOfTheWhole) {
   Random random(5, Purpose::kBenchmark);
   for (const auto sampling : {Subsampling::k444, Subsampling::k422, Subsampling::k440,
-                              Subsampling::k420, Subsampling::k411, Subsampling::kGrey}) {
+                              Subsampling::k420, Subsampling::k411, Subsampling::kGray}) {
     for (const bool progressive : {false, true}) {
       const auto bytes = encode_jpeg(photo_like(203, 157, 3),
                                      {.subsampling = sampling, .progressive = progressive});
@@ -86,7 +86,7 @@ TEST(Decode, ARegionIsTheCropOfTheWhole) {
 }
 
 TEST(Decode, ARegionOfOtherFormatsToo) {
-  for (const char* name : {"cmyk.jpg", "palette.png", "alpha.png", "colours.bmp", "colours.gif"}) {
+  for (const char* name : {"cmyk.jpg", "palette.png", "alpha.png", "colors.bmp", "colors.gif"}) {
     SCOPED_TRACE(name);
     const auto bytes = read_file_bytes(golden(std::string("images/") + name));
     const Image whole = decode_image(bytes, name);
@@ -109,11 +109,11 @@ TEST(Decode, RefusesARegionOutside) {
 }
 
 TEST(Decode, ScalesInsideTheTransform) {
-  // Colour constant within each 8 x 8 block, which every such transform maps to itself.
-  const Image colours = photo_like(12, 8, 2);
+  // Color constant within each 8 x 8 block, which every such transform maps to itself.
+  const Image colors = photo_like(12, 8, 2);
   Image image(96, 64);
   for (int y = 0; y < 64; ++y) {
-    for (int x = 0; x < 96; ++x) std::copy_n(colours.at(x / 8, y / 8), 3, image.at(x, y));
+    for (int x = 0; x < 96; ++x) std::copy_n(colors.at(x / 8, y / 8), 3, image.at(x, y));
   }
   const auto bytes = encode_jpeg(image, {.quality = 100, .subsampling = Subsampling::k444});
   for (const int denominator : {2, 4, 8}) {
@@ -125,7 +125,7 @@ TEST(Decode, ScalesInsideTheTransform) {
         for (int c = 0; c < 3; ++c) {
           const int block_x = x * denominator / 8;
           const int block_y = y * denominator / 8;
-          ASSERT_NEAR(small.at(x, y)[c], colours.at(block_x, block_y)[c], 4);
+          ASSERT_NEAR(small.at(x, y)[c], colors.at(block_x, block_y)[c], 4);
         }
       }
     }
@@ -149,7 +149,7 @@ TEST(Decode, FillsACutFileOnlyWhenAsked) {
     ASSERT_EQ(part.height, 96);
     if (!progressive) {
       EXPECT_EQ(crop(part, {0, 0, 96, 16}), crop(whole, {0, 0, 96, 16}));
-      EXPECT_EQ(part.at(95, 95)[0], part.at(95, 95)[1]);  // grey
+      EXPECT_EQ(part.at(95, 95)[0], part.at(95, 95)[1]);  // gray
     }
   }
   auto bytes = encode_jpeg(image);
@@ -163,7 +163,7 @@ TEST(Decode, SurvivesEveryPrefixAndManyFlips) {
   const Image image = photo_like(40, 30, 2);
   const std::vector<std::vector<std::uint8_t>> files = {
       encode_jpeg(image), encode_jpeg(image, {.progressive = true}), encode_png(image),
-      read_file_bytes(golden("images/colours.gif")), read_file_bytes(golden("images/colours.bmp"))};
+      read_file_bytes(golden("images/colors.gif")), read_file_bytes(golden("images/colors.bmp"))};
   Random random(3, Purpose::kBenchmark);
   for (const auto& file : files) {
     int refused = 0;
@@ -190,7 +190,7 @@ TEST(Decode, SurvivesEveryPrefixAndManyFlips) {
 
 TEST(Decode, RefusesMorePixelsThanAllowed) {
   const Image image = photo_like(40, 30, 1);
-  const auto ppm = read_file_bytes(golden("images/colours.ppm"));
+  const auto ppm = read_file_bytes(golden("images/colors.ppm"));
   EXPECT_THROW(decode_image(ppm, "x", {.max_pixels = 390}), Error);
   EXPECT_NO_THROW(decode_image(ppm, "x", {.max_pixels = 391}));
   for (const auto& bytes : {encode_jpeg(image), encode_png(image)}) {

@@ -163,7 +163,7 @@ TEST(Crop, FlipMirrorsPixelsNotChannels) {
   }
 }
 
-TEST(Colour, BlendsAreTheFormula) {
+TEST(Color, BlendsAreTheFormula) {
   const Image image = noise(37, 29, 3);
   std::int64_t sum = 0;
   map_pixels(image, [&](Pixel p) { return sum += luma_of(p), p; });
@@ -186,11 +186,11 @@ TEST(Colour, BlendsAreTheFormula) {
   }
 }
 
-TEST(Colour, GrayscaleIsLuma) {
+TEST(Color, GrayscaleIsLuma) {
   const Image image = noise(31, 30, 3);
-  Image grey = image;
-  grayscale(grey);
-  EXPECT_EQ(grey, map_pixels(image, [](Pixel p) {
+  Image gray = image;
+  grayscale(gray);
+  EXPECT_EQ(gray, map_pixels(image, [](Pixel p) {
               return Pixel{luma_of(p), luma_of(p), luma_of(p)};
             }));
 }
@@ -231,8 +231,8 @@ Pixel hue_oracle(Pixel p, double factor) {
   return sectors[i % 6];
 }
 
-TEST(Colour, HueIsTheFormula) {
-  // Every 5th colour of the cube in each direction, and all its faces and diagonals.
+TEST(Color, HueIsTheFormula) {
+  // Every 5th color of the cube in each direction, and all its faces and diagonals.
   Image image(52 * 52, 52);
   for (int i = 0; i < 52 * 52 * 52; ++i) {
     std::uint8_t* p = image.pixels.data() + 3 * i;

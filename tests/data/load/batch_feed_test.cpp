@@ -11,11 +11,11 @@
 namespace invp::testing {
 namespace {
 
-/// Picture i is of one colour; some are broken.
-class ColourSet final : public Dataset {
+/// Picture i is of one color; some are broken.
+class ColorSet final : public Dataset {
  public:
-  explicit ColourSet(std::int64_t n, std::set<std::int64_t> broken = {})
-      : Dataset("colours", std::vector<std::int32_t>(static_cast<std::size_t>(n), 0), {"x"}),
+  explicit ColorSet(std::int64_t n, std::set<std::int64_t> broken = {})
+      : Dataset("colors", std::vector<std::int32_t>(static_cast<std::size_t>(n), 0), {"x"}),
         broken_(std::move(broken)) {}
   std::string name(std::int64_t index) const override { return std::to_string(index); }
   void fetch(std::int64_t index, Sample& sample) const override {
@@ -71,7 +71,7 @@ class BatchFeedTest : public DeviceTest {
 RUN_ON_EACH_DEVICE(BatchFeedTest);
 
 TEST_P(BatchFeedTest, HandsOutWhatTheLoaderMakes) {
-  const ColourSet set(38, {4, 20});
+  const ColorSet set(38, {4, 20});
   for (const AugmentOn augment_on : {AugmentOn::kWorkers, AugmentOn::kDevice}) {
     for (const int workers : {0, 1, 3}) {
       BatchFeed feed(set, augmentation(), options(workers, augment_on), device());
@@ -90,7 +90,7 @@ TEST_P(BatchFeedTest, HandsOutWhatTheLoaderMakes) {
 }
 
 TEST_P(BatchFeedTest, ItsBatchesAreOnTheDevice) {
-  const ColourSet set(8);
+  const ColorSet set(8);
   BatchFeed feed(set, augmentation(), options(1, AugmentOn::kDevice), device());
   feed.start_epoch(0);
   const auto batch = feed.next();
@@ -100,7 +100,7 @@ TEST_P(BatchFeedTest, ItsBatchesAreOnTheDevice) {
 }
 
 TEST_P(BatchFeedTest, BatchesThatAreHeldStayAsTheyAre) {
-  const ColourSet set(38);
+  const ColorSet set(38);
   BatchFeed feed(set, augmentation(), options(2), device());
   feed.start_epoch(1);
   std::vector<Batch> held;
@@ -111,7 +111,7 @@ TEST_P(BatchFeedTest, BatchesThatAreHeldStayAsTheyAre) {
 }
 
 TEST_P(BatchFeedTest, AnEpochCanBeGivenUpAndGoneOnWith) {
-  const ColourSet set(38);
+  const ColorSet set(38);
   BatchFeed feed(set, augmentation(), options(2), device());
   for (const std::int64_t taken : {0, 1, 3}) {
     feed.start_epoch(5);
@@ -122,7 +122,7 @@ TEST_P(BatchFeedTest, AnEpochCanBeGivenUpAndGoneOnWith) {
 }
 
 TEST_P(BatchFeedTest, EndsWithABatchUnderWay) {
-  const ColourSet set(38);
+  const ColorSet set(38);
   for (const int workers : {0, 2}) {
     BatchFeed feed(set, augmentation(), options(workers), device());
     feed.start_epoch(1);
@@ -132,7 +132,7 @@ TEST_P(BatchFeedTest, EndsWithABatchUnderWay) {
 }
 
 TEST_P(BatchFeedTest, TooManyBrokenPicturesStopItWhereTheyStopTheLoader) {
-  const ColourSet set(20, {1, 2, 3, 4, 5, 6});
+  const ColorSet set(20, {1, 2, 3, 4, 5, 6});
   const auto batches_before = [](auto& feed) {
     feed.start_epoch(1);
     int batches = 0;

@@ -1,4 +1,4 @@
-// Files decoded by the device against the workers' decoder: the same batches to within two grey
+// Files decoded by the device against the workers' decoder: the same batches to within two gray
 // levels, whatever shares a batch with them and whatever is broken.
 #include <gmock/gmock.h>
 
@@ -68,7 +68,7 @@ class Album final : public Dataset {
     }
     switch (i % 8) {
       case 2: return jpeg(i, Subsampling::k444);
-      case 3: return jpeg(i, Subsampling::kGrey);
+      case 3: return jpeg(i, Subsampling::kGray);
       case 4: return jpeg(i, Subsampling::k420, true);
       case 5: return encode_png(test::photo_like(33, 30 + i, 2));
       case 6: return jpeg(i, Subsampling::k422);
@@ -216,7 +216,7 @@ TEST_P(DecodeOnDeviceTest, TheLoaderRefusesWhatTheDeviceCannotDo) {
 }
 
 /// Batches of one picture each, decoded one right after the other.
-TEST_P(DecodeOnDeviceTest, PixelsAreLibjpegsToWithinTwoGreyLevels) {
+TEST_P(DecodeOnDeviceTest, PixelsAreLibjpegsToWithinTwoGrayLevels) {
   if (!here()) GTEST_SKIP() << jpeg_obstacle(device());
 #ifdef INVP_CUDA_EMULATED
   emulator::hold(cuda::context(device()).stream(), true);  // copies wait until the host does

@@ -18,18 +18,18 @@ namespace {
 using testing::error_of;
 using ::testing::HasSubstr;
 
-/// Picture i is grey i; some are broken, some fail in a way nobody foresaw.
-class GreySet final : public Dataset {
+/// Picture i is gray i; some are broken, some fail in a way nobody foresaw.
+class GraySet final : public Dataset {
  public:
-  explicit GreySet(std::int64_t n, std::set<std::int64_t> broken = {}, std::int64_t fatal = -1,
+  explicit GraySet(std::int64_t n, std::set<std::int64_t> broken = {}, std::int64_t fatal = -1,
                    int milliseconds = 0)
-      : Dataset("grey", std::vector<std::int32_t>(static_cast<std::size_t>(n), 0), {"grey"}),
+      : Dataset("gray", std::vector<std::int32_t>(static_cast<std::size_t>(n), 0), {"gray"}),
         broken_(std::move(broken)),
         fatal_(fatal),
         pause_(milliseconds) {}
 
   std::string name(std::int64_t index) const override {
-    return "grey[" + std::to_string(index) + "]";
+    return "gray[" + std::to_string(index) + "]";
   }
   void fetch(std::int64_t index, Sample& sample) const override {
     ++fetched;
@@ -84,7 +84,7 @@ std::vector<Copy> run(const Dataset& set, LoaderOptions options, std::int64_t ep
 }
 
 TEST(Loader, OutputDoesNotDependOnWorkersOrPrefetch) {
-  const GreySet set(83, {5, 6, 40});
+  const GraySet set(83, {5, 6, 40});
   LoaderOptions options{.batch_size = 13, .workers = 0, .seed = 7, .max_bad_share = 0.2};
   const std::vector<Copy> expected = run(set, options, 3);
   ASSERT_EQ(expected.size(), 7u);
@@ -98,7 +98,7 @@ TEST(Loader, OutputDoesNotDependOnWorkersOrPrefetch) {
 }
 
 TEST(Loader, AnEpochHoldsEachPictureOnceInAnOrderOfItsOwn) {
-  const GreySet set(50);
+  const GraySet set(50);
   const LoaderOptions options{.batch_size = 8, .workers = 2, .seed = 1};
   std::vector<std::vector<std::int64_t>> orders;
   for (const std::int64_t epoch : {0, 1}) {
@@ -117,7 +117,7 @@ TEST(Loader, AnEpochHoldsEachPictureOnceInAnOrderOfItsOwn) {
 }
 
 TEST(Loader, RowsAreWhatTheAugmenterMakesOfThePicture) {
-  const GreySet set(10);
+  const GraySet set(10);
   const std::vector<Copy> batches = run(set, {.batch_size = 4, .workers = 3, .seed = 9}, 2);
   Augmenter augmenter(augmentation());
   Sample sample;
@@ -135,7 +135,7 @@ TEST(Loader, RowsAreWhatTheAugmenterMakesOfThePicture) {
 }
 
 TEST(Loader, AResumedEpochGoesOnWithTheSameBatches) {
-  const GreySet set(61);
+  const GraySet set(61);
   for (const int workers : {0, 3}) {
     const LoaderOptions options{.batch_size = 8, .workers = workers, .seed = 4};
     const std::vector<Copy> whole = run(set, options, 5);
@@ -148,7 +148,7 @@ TEST(Loader, AResumedEpochGoesOnWithTheSameBatches) {
 }
 
 TEST(Loader, AnEpochCanBeGivenUp) {
-  const GreySet set(64, {}, -1, 1);
+  const GraySet set(64, {}, -1, 1);
   const LoaderOptions options{.batch_size = 4, .workers = 4, .seed = 2, .prefetch = 3};
   const std::vector<Copy> expected = run(set, options, 1);
   Loader loader(set, augmentation(), options);
@@ -162,7 +162,7 @@ TEST(Loader, AnEpochCanBeGivenUp) {
 }
 
 TEST(Loader, KeepsOrDropsTheLastBatch) {
-  const GreySet set(10);
+  const GraySet set(10);
   EXPECT_EQ(run(set, {.batch_size = 4, .shuffle = false}, 0).back().indices,
             (std::vector<std::int64_t>{8, 9}));
   EXPECT_EQ(run(set, {.batch_size = 4, .shuffle = false, .drop_last = true}, 0).size(), 2u);
@@ -171,7 +171,7 @@ TEST(Loader, KeepsOrDropsTheLastBatch) {
 }
 
 TEST(Loader, LeavesBrokenPicturesOutAndListsThemOnce) {
-  const GreySet set(40, {0, 1, 2, 3, 17});
+  const GraySet set(40, {0, 1, 2, 3, 17});
   for (const int workers : {0, 3}) {
     Loader loader(set, augmentation(),
                   {.batch_size = 4, .workers = workers, .shuffle = false, .max_bad_share = 0.125});
@@ -184,7 +184,7 @@ TEST(Loader, LeavesBrokenPicturesOutAndListsThemOnce) {
       EXPECT_EQ(batches[3].pixels.size(), 3u * 192);
     }
     ASSERT_EQ(loader.bad_images().size(), 5u);
-    EXPECT_EQ(loader.bad_images()[4].file, "grey[17]");
+    EXPECT_EQ(loader.bad_images()[4].file, "gray[17]");
     EXPECT_THAT(loader.bad_images()[4].reason, HasSubstr("broken"));
     EXPECT_EQ(loader.stats().images, 70);
     EXPECT_EQ(loader.stats().batches, 18);
@@ -192,7 +192,7 @@ TEST(Loader, LeavesBrokenPicturesOutAndListsThemOnce) {
 }
 
 TEST(Loader, StopsWhenTooManyAreBroken) {
-  const GreySet set(40, {8, 9, 10});
+  const GraySet set(40, {8, 9, 10});
   for (const int workers : {0, 4}) {
     Loader loader(set, augmentation(),
                   {.batch_size = 4, .workers = workers, .shuffle = false, .max_bad_share = 0.05});
@@ -201,12 +201,12 @@ TEST(Loader, StopsWhenTooManyAreBroken) {
     EXPECT_TRUE(loader.next().has_value());
     const std::string error = error_of([&] { loader.next(); });
     EXPECT_THAT(error, HasSubstr("3 of 40"));
-    EXPECT_THAT(error, HasSubstr("grey[8]: broken"));
+    EXPECT_THAT(error, HasSubstr("gray[8]: broken"));
   }
 }
 
 TEST(Loader, PassesOnWhatNobodyForesaw) {
-  const GreySet set(64, {}, 30);
+  const GraySet set(64, {}, 30);
   for (const int workers : {0, 1, 8}) {
     Loader loader(set, augmentation(), {.batch_size = 4, .workers = workers, .shuffle = false});
     loader.start_epoch(0);
@@ -217,7 +217,7 @@ TEST(Loader, PassesOnWhatNobodyForesaw) {
 }
 
 TEST(Loader, EndsAtAnyMoment) {
-  const GreySet set(256, {}, -1, 1);
+  const GraySet set(256, {}, -1, 1);
   for (int taken = 0; taken < 8; ++taken) {
     for (const int workers : {1, 8}) {
       Loader loader(set, augmentation(), {.batch_size = 8, .workers = workers});
@@ -229,7 +229,7 @@ TEST(Loader, EndsAtAnyMoment) {
 }
 
 TEST(Loader, UsesItsBuffersAgainButNeverUnderABatchInUse) {
-  const GreySet set(160);
+  const GraySet set(160);
   Loader loader(set, augmentation(),
                 {.batch_size = 4, .workers = 2, .shuffle = false, .prefetch = 2});
   loader.start_epoch(0);
@@ -244,7 +244,7 @@ TEST(Loader, UsesItsBuffersAgainButNeverUnderABatchInUse) {
 }
 
 TEST(Loader, WorksAheadNoFurtherThanItMay) {
-  const GreySet set(400);
+  const GraySet set(400);
   Loader loader(set, augmentation(), {.batch_size = 4, .workers = 4, .prefetch = 2});
   loader.start_epoch(0);
   ASSERT_TRUE(loader.next().has_value());
@@ -253,8 +253,8 @@ TEST(Loader, WorksAheadNoFurtherThanItMay) {
 }
 
 TEST(Loader, RefusesSettingsOutOfRange) {
-  const GreySet set(4);
-  const GreySet none(0);
+  const GraySet set(4);
+  const GraySet none(0);
   const auto says = [&](const LoaderOptions& options) {
     return error_of([&] { Loader(set, augmentation(), options); });
   };

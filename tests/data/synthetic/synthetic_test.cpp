@@ -71,7 +71,7 @@ TEST(Synthetic, ClassesAreBalancedAndEachHasItsOwnLook) {
   EXPECT_EQ(*names.rbegin(), synthetic_class_name(99));
 }
 
-TEST(Synthetic, BrightnessAndColourDoNotTellTheClass) {
+TEST(Synthetic, BrightnessAndColorDoNotTellTheClass) {
   const SyntheticOptions options;
   constexpr int kEach = 150;
   // Means of each channel over a class: their spread is what chance gives 150 pictures.
@@ -234,7 +234,7 @@ TEST(Synthetic, OutlinesAreDistances) {
   }
 }
 
-TEST(Synthetic, TexturesShowBothColoursInTheirShares) {
+TEST(Synthetic, TexturesShowBothColorsInTheirShares) {
   for (int t = 0; t < synthetic::kTextures; ++t) {
     const auto family = static_cast<synthetic::Texture>(t);
     const synthetic::TextureStyle style{

@@ -117,7 +117,7 @@ TEST(BlockCache, ReusesWhatWasFreed) {
   EXPECT_EQ(cache.reserved(), 0u);
 }
 
-TEST(BlockCache, MergesNeighboursSoThatBigBlocksFitAgain) {
+TEST(BlockCache, MergesNeighborsSoThatBigBlocksFitAgain) {
   CountingSource system;
   BlockCache cache(system.source());
   std::vector<std::byte*> blocks;

@@ -1,5 +1,5 @@
 // The objective again, slowly: one image at a time in double, with sets, straight from the formulas
-// of contrast.h and neighbour_graph.h. Gradients are central differences of this.
+// of contrast.h and neighbor_graph.h. Gradients are central differences of this.
 #pragma once
 
 #include <algorithm>

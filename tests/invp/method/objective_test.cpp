@@ -59,10 +59,10 @@ MemoryBank bank_of(const OracleInput& in, Device device) {
   return MemoryBank(testing::tensor(in.bank, {in.images(), in.dim}, device));
 }
 
-NeighbourGraph graph_of(const OracleInput& in, Device device) {
+NeighborGraph graph_of(const OracleInput& in, Device device) {
   std::vector<std::int32_t> rows;
   for (const Rows& list : in.neighbors) rows.insert(rows.end(), list.begin(), list.end());
-  return NeighbourGraph(Tensor::from(rows, {in.images(), std::ssize(in.neighbors[0])}, device));
+  return NeighborGraph(Tensor::from(rows, {in.images(), std::ssize(in.neighbors[0])}, device));
 }
 
 Rows list_of(const Tensor& lists, std::size_t i) {
@@ -84,7 +84,7 @@ void expect_matches_oracle(const OracleInput& in, const ObjectiveConfig& config,
                            Device device) {
   const std::int64_t batch = std::ssize(in.indices);
   const MemoryBank bank = bank_of(in, device);
-  const NeighbourGraph graph = graph_of(in, device);
+  const NeighborGraph graph = graph_of(in, device);
   const Tensor features = testing::leaf(in.features, {batch, in.dim}, device);
   const ObjectiveStep step =
       objective(l2_normalize(features), in.indices, bank, graph, config, weight);
@@ -198,7 +198,7 @@ TEST_P(ObjectiveTest, OfABankOfOneImage) {
   for (const ContrastForm form : {ContrastForm::kPaper, ContrastForm::kReleased}) {
     const ObjectiveConfig config{.form = form};
     const MemoryBank bank(Tensor::full({1, 1}, 1, device()));
-    const NeighbourGraph graph(1, config.neighbors, device());
+    const NeighborGraph graph(1, config.neighbors, device());
     const Tensor v = testing::leaf({1.0}, {1, 1}, device());
     const std::vector<std::int64_t> indices{0};
     const ObjectiveStep step = objective(v, indices, bank, graph, config, 0.6);
@@ -270,7 +270,7 @@ TEST_P(ObjectiveTest, UpdateMovesBankAndGraph) {
   const ObjectiveConfig config{.background = 30};
   const OracleInput in = make_input(15, 80, 12, 3, config, 1.0);
   MemoryBank bank = bank_of(in, device());
-  NeighbourGraph graph = graph_of(in, device());
+  NeighborGraph graph = graph_of(in, device());
   const Tensor v = l2_normalize(testing::tensor(in.features, {3, 12}, device()));
   const ObjectiveStep step = objective(v, in.indices, bank, graph, config, 0);
   testing::expect_identical(bank.rows(), bank_of(in, device()).rows());

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kImages = 60;
 constexpr std::int64_t kDim = 8;
-constexpr std::int64_t kNeighbours = 3;
+constexpr std::int64_t kNeighbors = 3;
 
 struct Case {
   std::vector<float> bank;
@@ -25,9 +25,9 @@ struct Case {
     Random random(7, Purpose::kBank, 0, 0);
     for (std::int64_t i = 0; i < kImages * kDim; ++i)
       bank.push_back(static_cast<float>(random.uniform(-1, 1)));
-    for (std::int64_t i = 0; i < kImages * kNeighbours; ++i) {
+    for (std::int64_t i = 0; i < kImages * kNeighbors; ++i) {
       const auto row = static_cast<std::int32_t>(random.uniform() * kImages);
-      graph.push_back(i / kNeighbours % 11 == 3 ? -1 : row);  // some images were never visited
+      graph.push_back(i / kNeighbors % 11 == 3 ? -1 : row);  // some images were never visited
     }
     for (std::int64_t i = 0; i < kImages; ++i)
       labels.push_back(i % 13 == 5 ? -1 : static_cast<std::int64_t>(random.uniform() * 3));
@@ -39,10 +39,10 @@ struct Case {
       sum += static_cast<double>(bank[a * kDim + d]) * bank[b * kDim + d];
     return sum;
   }
-  std::vector<std::int32_t> neighbours(std::int32_t row) const {
+  std::vector<std::int32_t> neighbors(std::int32_t row) const {
     std::vector<std::int32_t> found;
-    for (std::int64_t k = 0; k < kNeighbours; ++k) {
-      const std::int32_t next = graph[row * kNeighbours + k];
+    for (std::int64_t k = 0; k < kNeighbors; ++k) {
+      const std::int32_t next = graph[row * kNeighbors + k];
       if (next >= 0) found.push_back(next);
     }
     return found;
@@ -54,7 +54,7 @@ struct Case {
     for (int step = 0; step < steps; ++step) {
       std::vector<std::int32_t> next;
       for (const std::int32_t row : level) {
-        for (const std::int32_t to : neighbours(row)) next.push_back(to);
+        for (const std::int32_t to : neighbors(row)) next.push_back(to);
       }
       all.insert(all.end(), next.begin(), next.end());
       level = next;
@@ -93,10 +93,9 @@ struct Case {
 class PurityTest : public testing::DeviceTest {
  protected:
   std::optional<Purity> measured(const ObjectiveConfig& config, std::int64_t most = 4096) const {
-    return positive_purity(
-        MemoryBank(Tensor::from(data.bank, {kImages, kDim}, device())),
-        NeighbourGraph(Tensor::from(data.graph, {kImages, kNeighbours}, device())), config,
-        data.labels, most);
+    return positive_purity(MemoryBank(Tensor::from(data.bank, {kImages, kDim}, device())),
+                           NeighborGraph(Tensor::from(data.graph, {kImages, kNeighbors}, device())),
+                           config, data.labels, most);
   }
   std::vector<std::int32_t> labelled(const std::vector<std::int32_t>& rows) const {
     std::vector<std::int32_t> kept;
@@ -118,7 +117,7 @@ RUN_ON_EACH_DEVICE(PurityTest);
 TEST_P(PurityTest, CountsAsANaiveCountDoes) {
   for (const ContrastForm form : {ContrastForm::kPaper, ContrastForm::kReleased}) {
     const ObjectiveConfig config{
-        .form = form, .neighbors = kNeighbours, .steps = 3, .hard_positives = 5};
+        .form = form, .neighbors = kNeighbors, .steps = 3, .hard_positives = 5};
     const auto purity = measured(config);
     ASSERT_TRUE(purity.has_value());
     const Purity want = data.naive(config, labelled(everybody()));
@@ -129,7 +128,7 @@ TEST_P(PurityTest, CountsAsANaiveCountDoes) {
 }
 
 TEST_P(PurityTest, ManyImagesAreSpreadOverEvenly) {
-  const ObjectiveConfig config{.neighbors = kNeighbours, .steps = 2, .hard_positives = 4};
+  const ObjectiveConfig config{.neighbors = kNeighbors, .steps = 2, .hard_positives = 4};
   const auto purity = measured(config, 7);
   ASSERT_TRUE(purity.has_value());
   const Purity want = data.naive(config, labelled({0, 8, 17, 25, 34, 42, 51}));
@@ -138,13 +137,13 @@ TEST_P(PurityTest, ManyImagesAreSpreadOverEvenly) {
 }
 
 TEST_P(PurityTest, SaysNothingWhereThereIsNothingToSay) {
-  const ObjectiveConfig config{.neighbors = kNeighbours};
+  const ObjectiveConfig config{.neighbors = kNeighbors};
   data.labels.assign(kImages, 2);
   EXPECT_FALSE(measured(config).has_value());  // one class: 100 % would be no news
   data.labels.assign(kImages, -1);
   EXPECT_FALSE(measured(config).has_value());
   data = {};
-  data.graph.assign(kImages * kNeighbours, -1);
+  data.graph.assign(kImages * kNeighbors, -1);
   EXPECT_FALSE(measured(config).has_value());
   data.labels.pop_back();
   EXPECT_THROW(measured(config), Error);

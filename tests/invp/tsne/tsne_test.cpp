@@ -324,7 +324,7 @@ TEST(Tsne, RefusesWhatItCannotMap) {
 TEST(Tsne, EndsWhenToldTo) {
   const Tensor features = clusters(100, 4, 3);
   const TsneResult some = tsne(features, {.perplexity = 8}, [](const TsneProgress& now) {
-    return now.phase == TsnePhase::kNeighbours || now.done < 17;
+    return now.phase == TsnePhase::kNeighbors || now.done < 17;
   });
   EXPECT_EQ(some.iterations, 17);
   EXPECT_TRUE(some.points.defined());
@@ -334,8 +334,8 @@ TEST(Tsne, EndsWhenToldTo) {
   EXPECT_FALSE(none.points.defined());
 }
 
-TEST(LabelAgreement, IsTheShareOfNeighboursWithTheLabel) {
-  // Two lines of points: neighbours come from the own line until it is exhausted.
+TEST(LabelAgreement, IsTheShareOfNeighborsWithTheLabel) {
+  // Two lines of points: neighbors come from the own line until it is exhausted.
   std::vector<float> values;
   std::vector<std::int64_t> labels;
   for (int line = 0; line < 2; ++line) {

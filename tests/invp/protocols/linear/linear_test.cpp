@@ -135,8 +135,8 @@ TEST(LinearHeads, ComeBackFromAFileInPyTorchsOrder) {
 
 // --- whole runs
 
-/// A class is a colour; pictures of 12 x 12 vary a little.
-std::unique_ptr<Dataset> coloured_set(std::int64_t count, int shift) {
+/// A class is a color; pictures of 12 x 12 vary a little.
+std::unique_ptr<Dataset> colored_set(std::int64_t count, int shift) {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> labels;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -145,8 +145,8 @@ std::unique_ptr<Dataset> coloured_set(std::int64_t count, int shift) {
       pixels.push_back(
           static_cast<std::uint8_t>((p % 3 == i % 3 ? 170 : 60) + (p * 7 + i * 11 + shift) % 60));
   }
-  return std::make_unique<PixelDataset>("coloured", 12, 12, std::move(pixels),
-                                        std::vector<PixelDataset::Source>{{"coloured", count}},
+  return std::make_unique<PixelDataset>("colored", 12, 12, std::move(pixels),
+                                        std::vector<PixelDataset::Source>{{"colored", count}},
                                         std::move(labels), numbered_classes(3));
 }
 
@@ -169,12 +169,12 @@ class LinearRun : public ::testing::Test {
   }
 
   TempFolder folder_;
-  std::unique_ptr<Dataset> train_ = coloured_set(30, 0);
-  std::unique_ptr<Dataset> validation_ = coloured_set(12, 5);
+  std::unique_ptr<Dataset> train_ = colored_set(30, 0);
+  std::unique_ptr<Dataset> validation_ = colored_set(12, 5);
   LinearConfig config_;
 };
 
-TEST_F(LinearRun, LearnsToTellColoursApart) {
+TEST_F(LinearRun, LearnsToTellColorsApart) {
   const LinearResult result = run("a", config_);
   ASSERT_EQ(result.taps.size(), 9U);
   EXPECT_TRUE(result.run.finished);
@@ -183,7 +183,7 @@ TEST_F(LinearRun, LearnsToTellColoursApart) {
   const std::string csv = layers_csv(result);
   EXPECT_THAT(csv, ::testing::StartsWith("tap,block,dims,top1,top5\n1,stem,4,"));
   EXPECT_EQ(std::ranges::count(csv, '\n'), 10);
-  EXPECT_THAT(layers_svg("Colours", result), HasSubstr("best at block"));
+  EXPECT_THAT(layers_svg("Colors", result), HasSubstr("best at block"));
 }
 
 TEST_F(LinearRun, GoesOnToTheSameBytesAfterAStop) {

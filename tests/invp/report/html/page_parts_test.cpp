@@ -71,22 +71,22 @@ TEST(SvgPanel, CarriesItsReadingsForAScript) {
   EXPECT_EQ(readings.at("series")[0].at("points"), nlohmann::json({{1.0, 2.5}, {3.0, 4.0}}));
 }
 
-/// Picture i has one colour, a function of i; every seventh cannot be read.
-class Colours final : public Dataset {
+/// Picture i has one color, a function of i; every seventh cannot be read.
+class Colors final : public Dataset {
  public:
-  explicit Colours(std::int64_t count)
-      : Dataset("colours", std::vector<std::int32_t>(static_cast<std::size_t>(count), 0), {"x"}) {}
+  explicit Colors(std::int64_t count)
+      : Dataset("colors", std::vector<std::int32_t>(static_cast<std::size_t>(count), 0), {"x"}) {}
   std::string name(std::int64_t index) const override { return std::to_string(index); }
   void fetch(std::int64_t index, Sample& sample) const override {
     CHECK(index % 7 != 6, "unreadable");
     sample.drawn.reshape(30, 20);
-    const std::array<std::uint8_t, 3> colour = colour_of(index);
+    const std::array<std::uint8_t, 3> color = color_of(index);
     for (std::size_t i = 0; i < sample.drawn.pixels.size(); ++i)
-      sample.drawn.pixels[i] = colour[i % 3];
+      sample.drawn.pixels[i] = color[i % 3];
     sample.encoded = {};
     sample.pixels = sample.drawn;
   }
-  static std::array<std::uint8_t, 3> colour_of(std::int64_t index) {
+  static std::array<std::uint8_t, 3> color_of(std::int64_t index) {
     if (index % 7 == 6) return {128, 128, 128};
     return {static_cast<std::uint8_t>(index * 37 % 256),
             static_cast<std::uint8_t>(index * 91 % 256),
@@ -108,7 +108,7 @@ std::vector<std::uint8_t> decoded_base64(const std::string& uri) {
 }
 
 TEST(Pictures, TilesStandRowByRowOnSheets) {
-  const Colours set(1100);
+  const Colors set(1100);
   std::vector<std::int64_t> indices;
   for (std::int64_t i = 0; i < 1100; ++i) indices.push_back(1099 - i);
   const TileSheets sheets = tile_sheets(set, indices, 8);
@@ -118,7 +118,7 @@ TEST(Pictures, TilesStandRowByRowOnSheets) {
     EXPECT_EQ(sheet.width, 32 * 8);
     EXPECT_EQ(sheet.height, s == 0 ? 32 * 8 : 3 * 8);  // 76 tiles are left
     for (int tile = 0; tile < (s == 0 ? 1024 : 76); ++tile) {
-      const auto want = Colours::colour_of(indices[s * 1024 + static_cast<std::size_t>(tile)]);
+      const auto want = Colors::color_of(indices[s * 1024 + static_cast<std::size_t>(tile)]);
       const std::uint8_t* got = sheet.at(tile % 32 * 8 + 4, tile / 32 * 8 + 4);
       for (int c = 0; c < 3; ++c) ASSERT_NEAR(got[c], want[c], 40) << s << ' ' << tile;
     }
@@ -134,7 +134,7 @@ TEST(Pictures, ThumbnailsAreTheMiddleSquareAndNeverLarger) {
   EXPECT_EQ(small.height, 5);
   for (const std::uint8_t value : small.pixels) EXPECT_EQ(value, 200);
   EXPECT_EQ(thumbnail(wide, 64).width, 10);
-  const Colours set(10);
+  const Colors set(10);
   Thumbnails thumbnails(set, 12);
   EXPECT_EQ(decode_image(decoded_base64(thumbnails.uri(3)), "x").width, 12);
   EXPECT_EQ(*decode_image(decoded_base64(thumbnails.uri(6)), "x").at(6, 6), 128);  // unreadable

@@ -133,7 +133,7 @@ TEST_F(ReportTest, AWholeRunShowsEverything) {
   const HtmlPage page(text);
   expect_self_contained(text, page);
   for (const char* title : {"At a glance", "Over the epochs", "Accuracy of each block",
-                            "Discovered positives", "Nearest neighbours", "t-SNE", "Settings"})
+                            "Discovered positives", "Nearest neighbors", "t-SNE", "Settings"})
     EXPECT_THAT(page.text(), HasSubstr(title));
   EXPECT_THAT(page.text(), Not(HasSubstr("Not shown")));
   EXPECT_THAT(page.text(), HasSubstr("3 of 3"));
@@ -177,7 +177,7 @@ TEST_F(ReportTest, SeveralRunsStandSideBySideAndDifferencesAreMarked) {
   EXPECT_EQ(page.count("tr", "differs"), 2);
   EXPECT_EQ(page.count("article", "card"), 12);  // of the same data: one card an anchor
   EXPECT_EQ(page.count("figure", "tsne"), 2);
-  EXPECT_GT(page.count("path", "c1"), 0);  // the second run's lines have its colour
+  EXPECT_GT(page.count("path", "c1"), 0);  // the second run's lines have its color
 }
 
 TEST_F(ReportTest, WhatIsMissingIsSaidInALineEach) {
@@ -192,7 +192,7 @@ TEST_F(ReportTest, WhatIsMissingIsSaidInALineEach) {
   EXPECT_THAT(page.text(), HasSubstr("bare: no curves, there is no metrics.jsonl"));
   EXPECT_THAT(page.text(), HasSubstr("bare: no layer-wise figure, there is no layers.csv"));
   EXPECT_THAT(page.text(), HasSubstr("bare: no t-SNE, there is no points.safetensors"));
-  EXPECT_THAT(page.text(), HasSubstr("bare: no neighbours or positives, there is no checkpoint"));
+  EXPECT_THAT(page.text(), HasSubstr("bare: no neighbors or positives, there is no checkpoint"));
   EXPECT_EQ(page.count("section"), 1);  // the settings
 }
 

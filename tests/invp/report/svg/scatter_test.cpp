@@ -82,11 +82,11 @@ TEST(Scatter, MoreClassesThanNamesFitAreNumbered) {
   EXPECT_THAT(svg, HasSubstr("class &lt;39&gt;"));
 }
 
-TEST(Scatter, ColoursDiffer) {
+TEST(Scatter, ColorsDiffer) {
   for (const std::int64_t classes : {2, 10, 40}) {
-    std::set<std::string> colours;
-    for (std::int64_t i = 0; i < classes; ++i) colours.insert(class_colour(i, classes));
-    EXPECT_EQ(std::ssize(colours), classes);
+    std::set<std::string> colors;
+    for (std::int64_t i = 0; i < classes; ++i) colors.insert(class_color(i, classes));
+    EXPECT_EQ(std::ssize(colors), classes);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/core/parallel.h"
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 
 namespace invp::cpu {
 
@@ -88,9 +88,9 @@ void choose_positives(const Tensor& positives, const Tensor& similarities, Posit
   });
 }
 
-void nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
-                        bool replace_in_place, const Tensor& neighbours) {
-  const auto wanted = static_cast<std::size_t>(neighbours.dim(1) + 1);
+void nearest_neighbors(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
+                       bool replace_in_place, const Tensor& neighbors) {
+  const auto wanted = static_cast<std::size_t>(neighbors.dim(1) + 1);
   parallel_for(0, rows.dim(0), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::span<const Row> row = row_of<Row>(rows, i);
@@ -113,16 +113,16 @@ void nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Te
         nearest.erase(found);
       }
       nearest.resize(wanted - 1, -1);
-      std::ranges::copy(nearest, row_of<Row>(neighbours, i).begin());
+      std::ranges::copy(nearest, row_of<Row>(neighbors, i).begin());
     }
   });
 }
 
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
-                    const Tensor& halted) {
+void set_neighbors(const Tensor& graph, const Tensor& indices, const Tensor& neighbors,
+                   const Tensor& halted) {
   if (halted.defined() && *halted.data<std::int32_t>() != 0) return;
   for (std::int64_t i = 0; i < indices.dim(0); ++i) {
-    std::ranges::copy(row_of<Row>(neighbours, i),
+    std::ranges::copy(row_of<Row>(neighbors, i),
                       row_of<Row>(graph, indices.data<Row>()[i]).begin());
   }
 }

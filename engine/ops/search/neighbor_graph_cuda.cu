@@ -6,7 +6,7 @@
 
 #include "engine/core/cuda_reduce.cuh"
 #include "engine/ops/search/candidates_cuda.cuh"
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 #include "engine/ops/search/radix_select_cuda.cuh"
 
 namespace invp::cuda {
@@ -71,21 +71,21 @@ struct Seen {
 /// Breadth first, kThreads edges at a time; what was written last is where the next level starts.
 /// With a table of rows seen each is written once.
 template <class Admit>
-__device__ void walk(const std::int32_t* graph, std::int64_t neighbours, std::int32_t start,
+__device__ void walk(const std::int32_t* graph, std::int64_t neighbors, std::int32_t start,
                      int steps, const Admit& admit, std::int32_t* reached, std::int64_t width) {
   std::int64_t begin = 0;
   std::int64_t end = 0;
   int edge = 0;
   for (int step = 0; step < steps; ++step) {
     const std::int64_t from_start = step == 0 ? 1 : 0;
-    const std::int64_t edges = (end - begin + from_start) * neighbours;
+    const std::int64_t edges = (end - begin + from_start) * neighbors;
     std::int64_t written = end;
     for (std::int64_t first = 0; first < edges; first += kThreads, edge += kThreads) {
       const std::int64_t e = first + threadIdx.x;
       std::int32_t next = -1;
       if (e < edges) {
-        const std::int64_t from = step == 0 ? start : reached[begin + e / neighbours];
-        next = graph[from * neighbours + e % neighbours];
+        const std::int64_t from = step == 0 ? start : reached[begin + e / neighbors];
+        next = graph[from * neighbors + e % neighbors];
       }
       written = append(admit(next, edge + static_cast<int>(threadIdx.x)), reached, written);
     }
@@ -96,16 +96,16 @@ __device__ void walk(const std::int32_t* graph, std::int64_t neighbours, std::in
 }
 
 __global__ void __launch_bounds__(kThreads)
-    walk_repeated(const std::int32_t* graph, std::int64_t neighbours, const std::int32_t* indices,
+    walk_repeated(const std::int32_t* graph, std::int64_t neighbors, const std::int32_t* indices,
                   int steps, std::int32_t* positives, std::int64_t width) {
   const std::int64_t i = blockIdx.x;
   const auto always = [](int row, int) { return row; };
-  walk(graph, neighbours, indices[i], steps, always, positives + i * width, width);
+  walk(graph, neighbors, indices[i], steps, always, positives + i * width, width);
 }
 
 /// The table is in `tables` if there is one, else in shared memory.
 __global__ void __launch_bounds__(kThreads)
-    walk_distinct(const std::int32_t* graph, std::int64_t neighbours, const std::int32_t* indices,
+    walk_distinct(const std::int32_t* graph, std::int64_t neighbors, const std::int32_t* indices,
                   int steps, std::int32_t* positives, std::int64_t width, Seen::Slot* tables,
                   std::int64_t slots) {
   const std::int64_t i = blockIdx.x;
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) seen.slot_of(indices[i]).edge = -1;
   __syncthreads();
   const auto once = [&seen](int row, int edge) { return seen.admit(row, edge); };
-  walk(graph, neighbours, indices[i], steps, once, positives + i * width, width);
+  walk(graph, neighbors, indices[i], steps, once, positives + i * width, width);
 }
 
 /// The key by which an entry of a list is chosen, larger for the better; 0 for one that is not
@@ -154,23 +154,23 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// The best of a list one after another, each the largest key below the last: graphs have few
-/// neighbours.
+/// neighbors.
 constexpr int kWideThreads = 512;
 
 __global__ void __launch_bounds__(kWideThreads)
     nearest(const std::int32_t* rows, const float* similarities, std::int64_t width,
-            const std::int32_t* indices, std::int64_t neighbours, bool replace_in_place,
+            const std::int32_t* indices, std::int64_t neighbors, bool replace_in_place,
             std::int32_t* out) {
   constexpr std::int64_t kRows = std::int64_t{1} << 31;
   const std::int64_t i = blockIdx.x;
   const std::int32_t self = indices[i];
   rows += i * width;
   similarities += i * width;
-  out += i * neighbours;
-  fill(out, 0, neighbours);
+  out += i * neighbors;
+  fill(out, 0, neighbors);
   __syncthreads();
 
-  const std::int64_t best = neighbours + 1 < width ? neighbours + 1 : width;
+  const std::int64_t best = neighbors + 1 < width ? neighbors + 1 : width;
   std::int64_t self_place = -1;
   std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
   for (std::int64_t place = 0; place < best; ++place) {
@@ -191,13 +191,13 @@ __global__ void __launch_bounds__(kWideThreads)
     }
     if (self_place >= 0)
       to = replace_in_place ? (place == best - 1 ? self_place : place) : place - 1;
-    if (threadIdx.x == 0 && to < neighbours) out[to] = row;
+    if (threadIdx.x == 0 && to < neighbors) out[to] = row;
   }
 }
 
 /// A warp an index; of repeats the last has its way.
 __global__ void __launch_bounds__(kThreads)
-    set_rows(std::int32_t* graph, std::int64_t neighbours, const std::int32_t* indices,
+    set_rows(std::int32_t* graph, std::int64_t neighbors, const std::int32_t* indices,
              std::int64_t batch, const std::int32_t* from, const std::int32_t* halted) {
   const std::int64_t own = thread_in_grid() / kWarp;
   if (own >= batch || (halted != nullptr && *halted != 0)) return;
@@ -207,8 +207,8 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t other = first + lane;
     if (__any_sync(kAllLanes, other < batch && indices[other] == index)) return;
   }
-  for (std::int64_t k = lane; k < neighbours; k += kWarp) {
-    graph[index * neighbours + k] = from[own * neighbours + k];
+  for (std::int64_t k = lane; k < neighbors; k += kWarp) {
+    graph[index * neighbors + k] = from[own * neighbors + k];
   }
 }
 
@@ -248,22 +248,22 @@ void choose_positives(const Tensor& positives, const Tensor& similarities, Posit
          chosen.data<std::int32_t>(), chosen.dim(1));
 }
 
-void nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
-                        bool replace_in_place, const Tensor& neighbours) {
-  if (neighbours.numel() == 0) return;
+void nearest_neighbors(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
+                       bool replace_in_place, const Tensor& neighbors) {
+  if (neighbors.numel() == 0) return;
   launch(context(rows.device()), block_a_list(rows.dim(0), kWideThreads), nearest,
          rows.data<std::int32_t>(), similarities.data<float>(), rows.dim(1),
-         indices.data<std::int32_t>(), neighbours.dim(1), replace_in_place,
-         neighbours.data<std::int32_t>());
+         indices.data<std::int32_t>(), neighbors.dim(1), replace_in_place,
+         neighbors.data<std::int32_t>());
 }
 
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
-                    const Tensor& halted) {
-  if (neighbours.numel() == 0) return;
+void set_neighbors(const Tensor& graph, const Tensor& indices, const Tensor& neighbors,
+                   const Tensor& halted) {
+  if (neighbors.numel() == 0) return;
   const std::int64_t batch = indices.dim(0);
   launch(context(graph.device()), block_a_list((batch * kWarp + kThreads - 1) / kThreads), set_rows,
          graph.data<std::int32_t>(), graph.dim(1), indices.data<std::int32_t>(), batch,
-         neighbours.data<std::int32_t>(), halted.defined() ? halted.data<std::int32_t>() : nullptr);
+         neighbors.data<std::int32_t>(), halted.defined() ? halted.data<std::int32_t>() : nullptr);
 }
 
 }  // namespace invp::cuda

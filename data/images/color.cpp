@@ -62,10 +62,10 @@ void adjust_saturation(Planes& planes, double factor) {
   std::uint8_t *__restrict r = planes.plane(0), *__restrict g = planes.plane(1),
                            *__restrict b = planes.plane(2);
   for (std::size_t i = 0; i < n; ++i) {
-    const auto grey = static_cast<float>(luma(r[i], g[i], b[i]));
-    r[i] = blend(grey, r[i], alpha);
-    g[i] = blend(grey, g[i], alpha);
-    b[i] = blend(grey, b[i], alpha);
+    const auto gray = static_cast<float>(luma(r[i], g[i], b[i]));
+    r[i] = blend(gray, r[i], alpha);
+    g[i] = blend(gray, g[i], alpha);
+    b[i] = blend(gray, b[i], alpha);
   }
 }
 

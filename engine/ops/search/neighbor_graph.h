@@ -12,7 +12,7 @@ namespace invp {
 enum class Propagation : std::uint8_t {
   kDistinct,  ///< breadth first: every other row within `steps` edges, once, in the order of
               ///< discovery
-  kRepeated,  ///< the multiset of K, then K^2, then K^3 ... neighbours of neighbours, in this
+  kRepeated,  ///< the multiset of K, then K^2, then K^3 ... neighbors of neighbors, in this
               ///< order; may hold the row itself
 };
 
@@ -32,21 +32,21 @@ Tensor choose_positives(const Tensor& positives, const Tensor& similarities, std
 /// unless the bank has fewer: the K + 1 best by similarity, then row, without the index itself, or
 /// without the last where the index is not among them. In descending similarity; with
 /// `replace_in_place`, as the authors' code has it, the last takes the place of the index.
-Tensor nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
-                          std::int64_t neighbours, bool replace_in_place);
+Tensor nearest_neighbors(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
+                         std::int64_t neighbors, bool replace_in_place);
 
-/// graph[indices[i]] = neighbours[i], i = 0, 1, ... in this order. Nothing happens where `halted`,
+/// graph[indices[i]] = neighbors[i], i = 0, 1, ... in this order. Nothing happens where `halted`,
 /// one i32, is given and not 0.
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
-                    const Tensor& halted = {});
+void set_neighbors(const Tensor& graph, const Tensor& indices, const Tensor& neighbors,
+                   const Tensor& halted = {});
 
 KERNEL(propagate, const Tensor& graph, const Tensor& indices, int steps, Propagation propagation,
        const Tensor& positives);
 KERNEL(choose_positives, const Tensor& positives, const Tensor& similarities, PositiveChoice choice,
        const Tensor& chosen);
-KERNEL(nearest_neighbours, const Tensor& rows, const Tensor& similarities, const Tensor& indices,
-       bool replace_in_place, const Tensor& neighbours);
-KERNEL(set_neighbours, const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
+KERNEL(nearest_neighbors, const Tensor& rows, const Tensor& similarities, const Tensor& indices,
+       bool replace_in_place, const Tensor& neighbors);
+KERNEL(set_neighbors, const Tensor& graph, const Tensor& indices, const Tensor& neighbors,
        const Tensor& halted);
 
 }  // namespace invp

@@ -8,13 +8,13 @@
 
 namespace invp {
 
-class NeighbourGraph {
+class NeighborGraph {
  public:
   /// No image has been visited: every row is unset (-1) and contributes no positives.
-  NeighbourGraph(std::int64_t images, std::int64_t neighbors, Device device = kCpu);
+  NeighborGraph(std::int64_t images, std::int64_t neighbors, Device device = kCpu);
   /// Rows made elsewhere, (n, k) i32 on any device, shared and not copied. Throws for entries
   /// outside [-1, n).
-  explicit NeighbourGraph(Tensor rows);
+  explicit NeighborGraph(Tensor rows);
 
   const Tensor& rows() const { return rows_; }
   std::int64_t size() const { return rows_.dim(0); }

@@ -1,4 +1,4 @@
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 
 #include <algorithm>
 
@@ -26,14 +26,14 @@ void check_similarities(const char* op, const Tensor& similarities, const Tensor
   check_same_device(op, rows, "similarities", similarities);
 }
 
-std::int64_t reachable(std::int64_t neighbours, int steps) {
+std::int64_t reachable(std::int64_t neighbors, int steps) {
   constexpr std::int64_t kMost = 1 << 20;
   std::int64_t level = 1;
   std::int64_t total = 0;
   for (int step = 0; step < steps; ++step) {
-    level *= neighbours;
+    level *= neighbors;
     total += level;
-    CHECK(total <= kMost, "[propagate] ", neighbours, " neighbours over ", steps,
+    CHECK(total <= kMost, "[propagate] ", neighbors, " neighbors over ", steps,
           " steps reach more than ", kMost, " rows: take fewer of either");
   }
   return total;
@@ -64,31 +64,31 @@ Tensor choose_positives(const Tensor& positives, const Tensor& similarities, std
   return chosen;
 }
 
-Tensor nearest_neighbours(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
-                          std::int64_t neighbours, bool replace_in_place) {
-  check_matrix("nearest_neighbours", "rows", rows, DType::kI32);
-  check_similarities("nearest_neighbours", similarities, rows);
-  check_indices("nearest_neighbours", indices, rows);
-  CHECK(indices.dim(0) == rows.dim(0), "[nearest_neighbours] ", indices.dim(0),
-        " indices for rows ", rows.shape());
-  CHECK(neighbours >= 1, "[nearest_neighbours] needs at least 1 neighbour, got ", neighbours);
-  const Tensor nearest = Tensor::empty({rows.dim(0), neighbours}, DType::kI32, rows.device());
-  DISPATCH(rows.device(), nearest_neighbours, rows, similarities, indices, replace_in_place,
+Tensor nearest_neighbors(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
+                         std::int64_t neighbors, bool replace_in_place) {
+  check_matrix("nearest_neighbors", "rows", rows, DType::kI32);
+  check_similarities("nearest_neighbors", similarities, rows);
+  check_indices("nearest_neighbors", indices, rows);
+  CHECK(indices.dim(0) == rows.dim(0), "[nearest_neighbors] ", indices.dim(0), " indices for rows ",
+        rows.shape());
+  CHECK(neighbors >= 1, "[nearest_neighbors] needs at least 1 neighbor, got ", neighbors);
+  const Tensor nearest = Tensor::empty({rows.dim(0), neighbors}, DType::kI32, rows.device());
+  DISPATCH(rows.device(), nearest_neighbors, rows, similarities, indices, replace_in_place,
            nearest);
   return nearest;
 }
 
-void set_neighbours(const Tensor& graph, const Tensor& indices, const Tensor& neighbours,
-                    const Tensor& halted) {
-  check_matrix("set_neighbours", "the graph", graph, DType::kI32);
-  check_indices("set_neighbours", indices, graph);
-  CHECK((neighbours.shape() == Shape{indices.dim(0), graph.dim(1)}) &&
-            neighbours.dtype() == DType::kI32,
-        "[set_neighbours] neighbours must be i32 of shape ", Shape{indices.dim(0), graph.dim(1)},
-        ", got ", neighbours.dtype(), " ", neighbours.shape());
-  check_same_device("set_neighbours", graph, "neighbours", neighbours);
-  check_scalar("set_neighbours", graph, "halted", halted, DType::kI32);
-  DISPATCH(graph.device(), set_neighbours, graph, indices, neighbours, halted);
+void set_neighbors(const Tensor& graph, const Tensor& indices, const Tensor& neighbors,
+                   const Tensor& halted) {
+  check_matrix("set_neighbors", "the graph", graph, DType::kI32);
+  check_indices("set_neighbors", indices, graph);
+  CHECK((neighbors.shape() == Shape{indices.dim(0), graph.dim(1)}) &&
+            neighbors.dtype() == DType::kI32,
+        "[set_neighbors] neighbors must be i32 of shape ", Shape{indices.dim(0), graph.dim(1)},
+        ", got ", neighbors.dtype(), " ", neighbors.shape());
+  check_same_device("set_neighbors", graph, "neighbors", neighbors);
+  check_scalar("set_neighbors", graph, "halted", halted, DType::kI32);
+  DISPATCH(graph.device(), set_neighbors, graph, indices, neighbors, halted);
 }
 
 }  // namespace invp

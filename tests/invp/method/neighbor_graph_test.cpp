@@ -1,10 +1,10 @@
 // Walks, choices and refreshes small enough to be checked by hand, and larger ones on which all
 // devices must agree.
-#include "invp/method/neighbour_graph.h"
+#include "invp/method/neighbor_graph.h"
 
 #include <gtest/gtest.h>
 
-#include "engine/ops/search/neighbour_graph.h"
+#include "engine/ops/search/neighbor_graph.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 
@@ -18,7 +18,7 @@ List list_of(const Tensor& tensor) {
   return {host.span<std::int32_t>().begin(), host.span<std::int32_t>().end()};
 }
 
-class NeighbourGraphTest : public testing::DeviceTest {
+class NeighborGraphTest : public testing::DeviceTest {
  protected:
   static Tensor lists(const List& values, std::int64_t rows) {
     return Tensor::from(values, {rows, std::ssize(values) / rows}, device());
@@ -28,12 +28,12 @@ class NeighbourGraphTest : public testing::DeviceTest {
     return testing::tensor(values, shape, device());
   }
 };
-RUN_ON_EACH_DEVICE(NeighbourGraphTest);
+RUN_ON_EACH_DEVICE(NeighborGraphTest);
 
 // 0 -> 1, 2; 1 -> 0, 3; 2 -> 3, 3; 3 unset; 4 -> 4, 0
 const List kGraph = {1, 2, 0, 3, 3, 3, -1, -1, 4, 0};
 
-TEST_P(NeighbourGraphTest, PropagateFindsEveryRowOnceByDistance) {
+TEST_P(NeighborGraphTest, PropagateFindsEveryRowOnceByDistance) {
   const Tensor graph = lists(kGraph, 5);
   const auto walk = [&](std::int32_t from, int steps) {
     return list_of(propagate(graph, index(from), steps, Propagation::kDistinct));
@@ -44,7 +44,7 @@ TEST_P(NeighbourGraphTest, PropagateFindsEveryRowOnceByDistance) {
   EXPECT_EQ(walk(3, 2), (List{-1, -1, -1, -1, -1, -1}));
 }
 
-TEST_P(NeighbourGraphTest, PropagateRepeatsLevelByLevelInTheReleasedForm) {
+TEST_P(NeighborGraphTest, PropagateRepeatsLevelByLevelInTheReleasedForm) {
   const Tensor graph = lists(kGraph, 5);
   const auto walk = [&](std::int32_t from, int steps) {
     return list_of(propagate(graph, index(from), steps, Propagation::kRepeated));
@@ -54,13 +54,13 @@ TEST_P(NeighbourGraphTest, PropagateRepeatsLevelByLevelInTheReleasedForm) {
   EXPECT_EQ(walk(4, 2), (List{4, 0, 4, 0, 1, 2}));
 }
 
-TEST_P(NeighbourGraphTest, PropagateRefusesExplosions) {
+TEST_P(NeighborGraphTest, PropagateRefusesExplosions) {
   EXPECT_THROW(propagate(lists(List(100 * 100, 1), 100), index(0), 4, Propagation::kDistinct),
                Error);
   EXPECT_THROW(propagate(lists(kGraph, 5), index(0), 0, Propagation::kDistinct), Error);
 }
 
-TEST_P(NeighbourGraphTest, ChoosePositivesTakesTheChosenEndAndTheEarlierOfEquals) {
+TEST_P(NeighborGraphTest, ChoosePositivesTakesTheChosenEndAndTheEarlierOfEquals) {
   const Tensor rows = lists({7, 5, 9, 5, -1, 3}, 1);
   const Tensor values = similarities({0.5, 0.25, 0.75, 0.25, 0, 0.5}, {1, 6});
   const auto choose = [&](std::int64_t count, PositiveChoice choice) {
@@ -73,11 +73,11 @@ TEST_P(NeighbourGraphTest, ChoosePositivesTakesTheChosenEndAndTheEarlierOfEquals
   EXPECT_EQ(choose(50, PositiveChoice::kMostSimilar).size(), 6u);
 }
 
-TEST_P(NeighbourGraphTest, NearestNeighboursLeavesTheImageOutOrDropsTheLast) {
+TEST_P(NeighborGraphTest, NearestNeighborsLeavesTheImageOutOrDropsTheLast) {
   const Tensor rows = lists({0, 2, 4, 6, 8}, 1);
   const Tensor values = similarities({0.1, 0.9, 0.5, 0.7, 0.5}, {1, 5});
   const auto nearest = [&](std::int32_t self, std::int64_t count, bool in_place) {
-    return list_of(nearest_neighbours(rows, values, index(self), count, in_place));
+    return list_of(nearest_neighbors(rows, values, index(self), count, in_place));
   };
   EXPECT_EQ(nearest(2, 3, false), (List{6, 4, 8}));
   EXPECT_EQ(nearest(2, 3, true), (List{8, 6, 4}));
@@ -87,16 +87,16 @@ TEST_P(NeighbourGraphTest, NearestNeighboursLeavesTheImageOutOrDropsTheLast) {
   EXPECT_EQ(nearest(6, 6, false), (List{2, 4, 8, 0, -1, -1}));
 }
 
-TEST_P(NeighbourGraphTest, StartsUnsetAndIsUpdatedInOrder) {
-  NeighbourGraph graph(4, 2, device());
+TEST_P(NeighborGraphTest, StartsUnsetAndIsUpdatedInOrder) {
+  NeighborGraph graph(4, 2, device());
   EXPECT_EQ(list_of(graph.rows()), List(8, -1));
   graph.update(Tensor::from(List{3, 1, 3}, {3}, device()), lists({0, 1, 2, 3, 1, 2}, 3));
   EXPECT_EQ(list_of(graph.rows()), (List{-1, -1, 2, 3, -1, -1, 1, 2}));
   EXPECT_THROW(graph.update(index(0), lists({1, 2, 3}, 1)), Error);
 }
 
-TEST_P(NeighbourGraphTest, StaysAsItIsWhileHalted) {
-  NeighbourGraph graph(2, 2, device());
+TEST_P(NeighborGraphTest, StaysAsItIsWhileHalted) {
+  NeighborGraph graph(2, 2, device());
   graph.update(index(0), lists({1, 1}, 1), Tensor::from(List{1}, {1}, device()));
   EXPECT_EQ(list_of(graph.rows()), List(4, -1));
   graph.update(index(0), lists({1, 1}, 1), Tensor::from(List{0}, {1}, device()));
@@ -111,18 +111,18 @@ List random_rows(std::uint64_t seed, std::int64_t count, std::int64_t low, std::
 }
 
 struct Walk {
-  std::int64_t rows, neighbours, batch;
+  std::int64_t rows, neighbors, batch;
   int steps;
 };
 
 // The last one reaches more rows than a table in shared memory holds.
-TEST_P(NeighbourGraphTest, PropagateDiscoversInOneOrderEverywhere) {
-  for (const auto& [rows, neighbours, batch, steps] :
+TEST_P(NeighborGraphTest, PropagateDiscoversInOneOrderEverywhere) {
+  for (const auto& [rows, neighbors, batch, steps] :
        {Walk{60, 4, 9, 3}, Walk{1000, 4, 5, 4}, Walk{12, 5, 3, 3}, Walk{500, 1, 2, 6},
         Walk{4000, 55, 2, 2}}) {
-    SCOPED_TRACE(message(rows, " rows, ", neighbours, " neighbours, ", steps, " steps"));
+    SCOPED_TRACE(message(rows, " rows, ", neighbors, " neighbors, ", steps, " steps"));
     const Tensor graph =
-        Tensor::from(random_rows(1, rows * neighbours, -1, rows - 1), {rows, neighbours});
+        Tensor::from(random_rows(1, rows * neighbors, -1, rows - 1), {rows, neighbors});
     const Tensor indices = Tensor::from(random_rows(2, batch, 0, rows - 1), {batch});
     for (const Propagation propagation : {Propagation::kDistinct, Propagation::kRepeated}) {
       testing::expect_identical(
@@ -133,7 +133,7 @@ TEST_P(NeighbourGraphTest, PropagateDiscoversInOneOrderEverywhere) {
 }
 
 // Few distinct similarities, so that ties decide.
-TEST_P(NeighbourGraphTest, ChoosePositivesAgreesEverywhere) {
+TEST_P(NeighborGraphTest, ChoosePositivesAgreesEverywhere) {
   for (const std::int64_t width : {1, 31, 84, 700}) {
     const Tensor rows = Tensor::from(random_rows(3, 4 * width, -1, 5), {4, width});
     testing::Values coarse;
@@ -150,7 +150,7 @@ TEST_P(NeighbourGraphTest, ChoosePositivesAgreesEverywhere) {
   }
 }
 
-TEST_P(NeighbourGraphTest, NearestNeighboursAgreesEverywhere) {
+TEST_P(NeighborGraphTest, NearestNeighborsAgreesEverywhere) {
   for (const std::int64_t width : {1, 4, 5, 1200}) {
     List ascending(static_cast<std::size_t>(3 * width));
     testing::Values coarse;
@@ -162,27 +162,27 @@ TEST_P(NeighbourGraphTest, NearestNeighboursAgreesEverywhere) {
     const Tensor values = testing::tensor(coarse, {3, width});
     for (const bool in_place : {false, true}) {
       const Tensor self = Tensor::from(List{0, 2, static_cast<std::int32_t>(2 * width - 2)}, {3});
-      testing::expect_identical(nearest_neighbours(rows.to(device()), values.to(device()),
-                                                   self.to(device()), 4, in_place),
-                                nearest_neighbours(rows, values, self, 4, in_place));
+      testing::expect_identical(
+          nearest_neighbors(rows.to(device()), values.to(device()), self.to(device()), 4, in_place),
+          nearest_neighbors(rows, values, self, 4, in_place));
     }
   }
 }
 
-TEST_P(NeighbourGraphTest, LastOfManyDuplicatesStays) {
+TEST_P(NeighborGraphTest, LastOfManyDuplicatesStays) {
   const List rows = random_rows(6, 100, 0, 6);
   const List values = random_rows(7, 300, 0, 6);
-  NeighbourGraph here(7, 3, device());
-  NeighbourGraph there(7, 3);
+  NeighborGraph here(7, 3, device());
+  NeighborGraph there(7, 3);
   here.update(Tensor::from(rows, {100}, device()), lists(values, 100));
   there.update(Tensor::from(rows, {100}), Tensor::from(values, {100, 3}));
   testing::expect_identical(here.rows(), there.rows());
 }
 
-TEST_P(NeighbourGraphTest, RefusesRowsThatAreNotThere) {
-  EXPECT_THROW(NeighbourGraph(lists({0, 1, 2, 4}, 2)), Error);
-  EXPECT_THROW(NeighbourGraph(lists({0, 1, -2, 1}, 2)), Error);
-  EXPECT_NO_THROW(NeighbourGraph(lists({0, 1, -1, 1}, 2)));
+TEST_P(NeighborGraphTest, RefusesRowsThatAreNotThere) {
+  EXPECT_THROW(NeighborGraph(lists({0, 1, 2, 4}, 2)), Error);
+  EXPECT_THROW(NeighborGraph(lists({0, 1, -2, 1}, 2)), Error);
+  EXPECT_NO_THROW(NeighborGraph(lists({0, 1, -1, 1}, 2)));
 }
 
 }  // namespace

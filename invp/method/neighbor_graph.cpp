@@ -1,0 +1,32 @@
+#include "invp/method/neighbor_graph.h"
+
+#include <algorithm>
+
+#include "engine/ops/search/neighbor_graph.h"
+
+namespace invp {
+
+NeighborGraph::NeighborGraph(std::int64_t images, std::int64_t neighbors, Device device) {
+  CHECK(images >= 1 && neighbors >= 1, "[graph] needs at least one image and one neighbor, got ",
+        images, " and ", neighbors);
+  const MemoryScope scope(MemoryUse::kBank);
+  const Tensor unset = Tensor::empty({images, neighbors}, DType::kI32);
+  std::ranges::fill(unset.span<std::int32_t>(), -1);
+  rows_ = unset.to(device);
+}
+
+NeighborGraph::NeighborGraph(Tensor rows) : rows_(std::move(rows)) {
+  CHECK(rows_.rank() == 2 && rows_.dtype() == DType::kI32 && rows_.dim(1) >= 1,
+        "[graph] must be i32 of shape (n, k), got ", rows_.dtype(), " ", rows_.shape());
+  const Tensor host = rows_.to(kCpu);
+  for (const std::int32_t neighbor : host.span<std::int32_t>()) {
+    CHECK(neighbor >= -1 && neighbor < size(), "[graph] neighbor ", neighbor,
+          " is neither -1 (unset) nor one of the ", size(), " images");
+  }
+}
+
+void NeighborGraph::update(const Tensor& indices, const Tensor& neighbors, const Tensor& halted) {
+  set_neighbors(rows_, indices, neighbors, halted);
+}
+
+}  // namespace invp
