@@ -72,7 +72,8 @@ void step_of_17_heads(benchmark::State& state, TapPooling pooling, std::int64_t 
       benchmark::DoNotOptimize(network.features(batch.images));
     }
     forward.push_back(stopwatch.lap());
-    benchmark::DoNotOptimize(task.train_step(batch));
+    task.step(batch, {});
+    benchmark::DoNotOptimize(task.finish());
     const double step = stopwatch.lap();
     ratios.push_back(step / forward.back());
     return step;

@@ -88,10 +88,12 @@ template <DType dtype>
 void BM_BatchNormStatistics(benchmark::State& state) {
   const Tensor x = noise(shape_of(state), dtype);
   const Norm norm(x.dim(-1));
+  const Tensor moments = Tensor::empty({3, x.dim(-1)}, DType::kF64);
   const Tensor mean = Tensor::empty_like(norm.gamma);
   const Tensor inverse_std = Tensor::empty_like(norm.gamma);
   time(state, [&] {
-    cpu::batch_norm_statistics(x, {}, {}, mean, inverse_std, norm.running_mean, norm.running_var);
+    cpu::batch_norm_moments(x, moments);
+    cpu::batch_norm_finish(moments, {}, mean, inverse_std, norm.running_mean, norm.running_var);
   });
   set_bytes(state, 1, x);
 }
@@ -121,11 +123,15 @@ void BM_BatchNormBackward(benchmark::State& state) {
   const Tensor dy = noise(shape_of(state), dtype);
   const Norm n(x.dim(-1));
   const BatchNormScaling scaling{n.running_mean, n.running_var, n.gamma, n.beta};
+  const auto count = static_cast<double>(x.numel() / x.dim(-1));
   time(state, [&] {
-    const BatchNormGradients gradients{Tensor::empty_like(x),
-                                       kAdd ? Tensor::empty_like(x) : Tensor(),
-                                       Tensor::empty_like(n.gamma), Tensor::empty_like(n.gamma)};
-    cpu::batch_norm_backward(fusion, true, x, scaling, kAdd ? x : Tensor(), dy, gradients);
+    const BatchNormReduced reduced{.sums = Tensor::empty({2, x.dim(-1)}, DType::kF64),
+                                   .dgamma = Tensor::empty_like(n.gamma),
+                                   .dbeta = Tensor::empty_like(n.gamma),
+                                   .dresidual = kAdd ? Tensor::empty_like(x) : Tensor()};
+    cpu::batch_norm_gradient_sums(fusion, x, scaling, kAdd ? x : Tensor(), dy, reduced);
+    cpu::batch_norm_dx(kAdd ? BatchNormFusion::kNone : fusion, x, scaling, {},
+                       kAdd ? reduced.dresidual : dy, reduced.sums, count, Tensor::empty_like(x));
   });
   set_bytes(state, kAdd ? 7 : 5, x);
 }

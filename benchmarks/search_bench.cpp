@@ -81,7 +81,7 @@ void objective_step(benchmark::State& state, ContrastForm form) {
 
 /// Arguments: queries, bank rows, K. 1,000 classes.
 void weighted_knn(benchmark::State& state) {
-  const Tensor bank = bank_of(state.range(1));
+  const MemoryBank bank(bank_of(state.range(1)));
   const Tensor queries = unit_rows(state.range(0), 2);
   std::vector<std::int64_t> labels(static_cast<std::size_t>(state.range(1)));
   for (std::size_t j = 0; j < labels.size(); ++j) labels[j] = static_cast<std::int64_t>(j % 1000);

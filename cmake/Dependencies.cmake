@@ -8,16 +8,24 @@ if(NOT dnnl_FOUND)
   message(FATAL_ERROR "oneDNN 3.2 or newer was not found: run scripts/dependencies, or set dnnl_DIR.")
 endif()
 find_package(nlohmann_json REQUIRED)
+# Without a version: to Eigen's own check, 5 does not satisfy a wish for 3.4. All systems that we build on have 3.4 or newer.
+find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(Spectra REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
+# invp_plain_library(NAME HEADER): NAME::NAME, a library without a usable file for find_package.
+function(invp_plain_library name header)
+  find_path(INVP_${name}_INCLUDE ${header} REQUIRED)
+  find_library(INVP_${name}_LIBRARY ${name} REQUIRED)
+  add_library(${name}::${name} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(${name}::${name} PROPERTIES
+    IMPORTED_LOCATION ${INVP_${name}_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${INVP_${name}_INCLUDE})
+endfunction()
+# Debian's file for libzip asks for programs of packages that the library does not need.
+invp_plain_library(zip zip.h)
 if(INVP_SVHN)
-  # matio comes without a file for find_package.
-  find_path(MATIO_INCLUDE_DIR matio.h REQUIRED)
-  find_library(MATIO_LIBRARY matio REQUIRED)
-  add_library(matio::matio UNKNOWN IMPORTED)
-  set_target_properties(matio::matio PROPERTIES
-    IMPORTED_LOCATION ${MATIO_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${MATIO_INCLUDE_DIR})
+  invp_plain_library(matio matio.h)
 endif()
 if(INVP_CUDA AND NOT INVP_CUDA_EMULATED)
   find_package(CUDAToolkit REQUIRED)

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/autograd/recompute.h"
+#include "engine/autograd/node.h"
 #include "engine/ops/basic/cast.h"
 #include "layers/autocast.h"
 
@@ -17,38 +17,28 @@ Tensor Conv2d::forward(const Tensor& x) const {
   return conv2d(x, as_operand(weight_, x.dtype()), {}, config_.params);
 }
 
-Conv2dWithSums Conv2d::forward_with_sums(const Tensor& x) const {
-  return conv2d_with_sums(x, as_operand(weight_, x.dtype()), config_.params);
-}
-
 BatchNorm2d::BatchNorm2d(std::int64_t channels) {
   const MemoryScope scope(MemoryUse::kParameters);
   weight_ = add_parameter("weight", Tensor::full({channels}, 1.0F));
   bias_ = add_parameter("bias", Tensor::zeros({channels}));
   running_mean_ = add_buffer("running_mean", Tensor::zeros({channels}));
   running_var_ = add_buffer("running_var", Tensor::full({channels}, 1.0F));
-  num_batches_tracked_ = add_buffer("num_batches_tracked", Tensor::zeros(Shape{}, DType::kI64));
 }
 
-BatchNormParams BatchNorm2d::next_params() {
-  once([this] {
-    if (training()) ++*num_batches_tracked_.data<std::int64_t>();
-    return std::vector<Tensor>();
-  });
+BatchNormParams BatchNorm2d::params() const {
   return {.training = training(), .momentum = kMomentum, .eps = kEps};
 }
 
-Tensor BatchNorm2d::forward(const Tensor& x, const Tensor& sums) {
-  return batch_norm(x, weight_, bias_, running_mean_, running_var_, next_params(), sums);
+Tensor BatchNorm2d::forward(const Tensor& x) {
+  return batch_norm(x, weight_, bias_, running_mean_, running_var_, params());
 }
 
-Tensor BatchNorm2d::forward_relu(const Tensor& x, const Tensor& sums) {
-  return batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, next_params(), sums);
+Tensor BatchNorm2d::forward_relu(const Tensor& x) {
+  return batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, params());
 }
 
-Tensor BatchNorm2d::forward_add_relu(const Tensor& x, const Tensor& residual, const Tensor& sums) {
-  return batch_norm_add_relu(x, residual, weight_, bias_, running_mean_, running_var_,
-                             next_params(), sums);
+Tensor BatchNorm2d::forward_add_relu(const Tensor& x, const Tensor& residual) {
+  return batch_norm_add_relu(x, residual, weight_, bias_, running_mean_, running_var_, params());
 }
 
 void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_weight,
@@ -75,7 +65,7 @@ void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_we
 }
 
 bool ConvNorm::can_fold() const {
-  return !norm_.training() && !grad_enabled();
+  return !training() && !grad_enabled();
 }
 
 Tensor ConvNorm::fused(const Tensor& x, Tensor residual, bool relu) {
@@ -88,27 +78,19 @@ Tensor ConvNorm::fused(const Tensor& x, Tensor residual, bool relu) {
                       conv_.params());
 }
 
-Conv2dWithSums ConvNorm::convolved(const Tensor& x) const {
-  if (norm_.training()) return conv_.forward_with_sums(x);
-  return {.y = conv_.forward(x), .sums = {}};
-}
-
 Tensor ConvNorm::forward(const Tensor& x) {
   if (can_fold()) return fused(x, {}, false);
-  const auto [y, sums] = convolved(x);
-  return norm_.forward(y, sums);
+  return norm_.forward(conv_.forward(x));
 }
 
 Tensor ConvNorm::forward_relu(const Tensor& x) {
   if (can_fold()) return fused(x, {}, true);
-  const auto [y, sums] = convolved(x);
-  return norm_.forward_relu(y, sums);
+  return norm_.forward_relu(conv_.forward(x));
 }
 
 Tensor ConvNorm::forward_add_relu(const Tensor& x, Tensor residual) {
   if (can_fold()) return fused(x, std::move(residual), true);
-  const auto [y, sums] = convolved(x);
-  return norm_.forward_add_relu(y, residual, sums);
+  return norm_.forward_add_relu(conv_.forward(x), residual);
 }
 
 }  // namespace invp

@@ -22,8 +22,6 @@ class Conv2d : public Module {
   Conv2d(const Conv2dConfig& config, Initializer& init);
   /// x (N,H,W,in) f32 or bf16: the f32 weights are rounded to bf16 for the product when x is.
   Tensor forward(const Tensor& x) const;
-  /// For a batch norm in training behind it.
-  Conv2dWithSums forward_with_sums(const Tensor& x) const;
   const Tensor& weight() const { return weight_; }
   const Conv2dParams& params() const { return config_.params; }
 
@@ -32,16 +30,14 @@ class Conv2d : public Module {
   Tensor weight_;
 };
 
-/// Parameters weight and bias, buffers running_mean, running_var and num_batches_tracked, each
-/// (channels) but the last.
+/// Parameters weight and bias, buffers running_mean and running_var, each (channels).
 class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(std::int64_t channels);
-  /// sums: of x, as conv2d_with_sums makes them, or undefined.
-  Tensor forward(const Tensor& x, const Tensor& sums = {});
-  Tensor forward_relu(const Tensor& x, const Tensor& sums = {});
+  Tensor forward(const Tensor& x);
+  Tensor forward_relu(const Tensor& x);
   /// relu(batch_norm(x) + residual)
-  Tensor forward_add_relu(const Tensor& x, const Tensor& residual, const Tensor& sums = {});
+  Tensor forward_add_relu(const Tensor& x, const Tensor& residual);
 
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
@@ -51,18 +47,22 @@ class BatchNorm2d : public Module {
   static constexpr float kMomentum = 0.1F;
 
  private:
-  BatchNormParams next_params();
+  BatchNormParams params() const;
 
-  Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+  Tensor weight_, bias_, running_mean_, running_var_;
 };
 
-/// A convolution and the batch norm behind it, which registers itself under torchvision's two names
-/// in its parent. In evaluation without gradients the norm is folded into the weights and the whole
-/// is one fused convolution.
-class ConvNorm {
+/// A convolution followed by a batch norm, under torchvision's two names: a part (Module::add_part)
+/// of its parent. In evaluation without gradients the norm is folded into the weights, and the
+/// whole is one fused convolution.
+class ConvNorm : public Module {
  public:
-  ConvNorm(const Conv2dConfig& config, Initializer& init)
-      : conv_(config, init), norm_(config.out) {}
+  ConvNorm(const std::string& conv_name, const std::string& norm_name, const Conv2dConfig& config,
+           Initializer& init)
+      : conv_(config, init), norm_(config.out) {
+    add_child(conv_name, conv_);
+    add_child(norm_name, norm_);
+  }
 
   Tensor forward(const Tensor& x);
   Tensor forward_relu(const Tensor& x);
@@ -70,14 +70,13 @@ class ConvNorm {
   /// wanted.
   Tensor forward_add_relu(const Tensor& x, Tensor residual);
 
-  Conv2d& conv() { return conv_; }
   const Conv2d& conv() const { return conv_; }
-  BatchNorm2d& norm() { return norm_; }
-  void forget_folded() { folded_ = {}; }
+
+ protected:
+  void state_changed() override { folded_ = {}; }
 
  private:
   bool can_fold() const;
-  Conv2dWithSums convolved(const Tensor& x) const;
   Tensor fused(const Tensor& x, Tensor residual, bool relu);
 
   Conv2d conv_;

@@ -1,7 +1,8 @@
 #include "layers/exchange.h"
 
 #include <algorithm>
-#include <set>
+#include <optional>
+#include <utility>
 
 #include "engine/core/layout.h"
 
@@ -21,31 +22,52 @@ std::vector<NamedTensor> engine_layout(const TensorFile& file) {
   return state;
 }
 
-/// Checkpoints of other tools may lack the counters, which nothing computes with.
-void add_missing_counters(const Module& module, std::vector<NamedTensor>& state) {
-  std::set<std::string> present;
-  for (const NamedTensor& item : state) present.insert(item.name);
-  for (const NamedTensor& item : module.buffers()) {
-    if (item.name.ends_with("num_batches_tracked") && !present.contains(item.name))
-      state.push_back(item);
-  }
+constexpr std::string_view kCount = "num_batches_tracked";
+constexpr std::string_view kAfter = "running_var";
+
+std::string beside(std::string_view name, std::string_view suffix, std::string_view replacement) {
+  return std::string(name.substr(0, name.size() - suffix.size())).append(replacement);
+}
+
+/// The file's tensors but for the counts of its norms, of which the largest is returned; none if
+/// the file has none.
+std::optional<std::int64_t> take_counts(const TensorFile& file, const std::string& origin,
+                                        std::vector<NamedTensor>& state) {
+  std::optional<std::int64_t> largest;
+  std::erase_if(state, [&](const NamedTensor& item) {
+    const auto& [name, count] = item;
+    if (!name.ends_with(kCount) || file.find(beside(name, kCount, kAfter)) == nullptr) return false;
+    CHECK(count.dtype() == DType::kI64 && count.numel() == 1, origin, ": ", name,
+          " must be one i64, got ", count.dtype(), count.shape());
+    largest = std::max(largest.value_or(0), *count.data<std::int64_t>());
+    return true;
+  });
+  return largest;
+}
+
+void load(ResNet& network, const TensorFile& file, std::vector<NamedTensor> state,
+          const std::string& origin) {
+  const std::optional<std::int64_t> count = take_counts(file, origin, state);
+  load_state(network, state, origin);
+  network.set_batches_tracked(count.value_or(network.batches_tracked()));
 }
 
 }  // namespace
 
-TensorFile pytorch_state(const Module& module) {
+TensorFile pytorch_state(const ResNet& network) {
   TensorFile file;
-  for (const NamedTensor& item : module.state()) {
-    file.tensors.emplace_back(item.name,
-                              item.tensor.rank() == 4 ? channels_first(item.tensor) : item.tensor);
+  for (const auto& [name, tensor] : network.state()) {
+    file.tensors.emplace_back(name, tensor.rank() == 4 ? channels_first(tensor) : tensor);
+    if (!name.ends_with(kAfter)) continue;
+    const Tensor count = Tensor::empty({}, DType::kI64);
+    *count.data<std::int64_t>() = network.batches_tracked();
+    file.tensors.emplace_back(beside(name, kAfter, kCount), count);
   }
   return file;
 }
 
-void load_pytorch_state(Module& module, const TensorFile& file, const std::string& origin) {
-  std::vector<NamedTensor> state = engine_layout(file);
-  add_missing_counters(module, state);
-  load_state(module, state, origin);
+void load_pytorch_state(ResNet& network, const TensorFile& file, const std::string& origin) {
+  load(network, file, engine_layout(file), origin);
 }
 
 void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::string& origin) {
@@ -54,8 +76,7 @@ void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::s
   for (const NamedTensor& item : network.state()) {
     if (belongs_to_head(item.name)) state.push_back(item);
   }
-  add_missing_counters(network, state);
-  load_state(network, state, origin);
+  load(network, file, std::move(state), origin);
 }
 
 NetworkConfig recognise_network(const TensorFile& file, const std::string& origin) {

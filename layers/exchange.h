@@ -8,12 +8,13 @@
 
 namespace invp {
 
-/// The module's state as load_state_dict(strict=True) takes it.
-TensorFile pytorch_state(const Module& module);
+/// The network's state as load_state_dict(strict=True) takes it. Every norm also gets
+/// num_batches_tracked, an i64: the network's batches_tracked().
+TensorFile pytorch_state(const ResNet& network);
 
-/// Sets the whole state from such a file. Throws Error naming `origin` and the tensors that do not
-/// fit.
-void load_pytorch_state(Module& module, const TensorFile& file, const std::string& origin);
+/// Sets the whole state from such a file. The file may lack num_batches_tracked; the network's
+/// count then stays. Throws Error naming `origin` and the tensors that do not fit.
+void load_pytorch_state(ResNet& network, const TensorFile& file, const std::string& origin);
 
 /// Sets everything but the head ("fc."), whatever the file holds there: features of any classifier
 /// of this architecture.

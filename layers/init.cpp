@@ -7,8 +7,8 @@
 
 namespace invp {
 
-// Blocks of elements have streams of their own, so that threads may share a tensor and its values
-// not know it.
+// Blocks of elements have streams of their own, so that the values do not depend on the number of
+// threads.
 template <class Draw>
 Tensor Initializer::fill(const Shape& shape, const Draw& draw) {
   constexpr std::int64_t kBlock = 4096;

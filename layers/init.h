@@ -1,5 +1,5 @@
-// Initialisations of the paper's networks. Each tensor's values are a pure function of (seed, its
-// number in the network).
+// The initial weights of the paper's networks. The values of a tensor are a function of the seed
+// and of its number in the network.
 #pragma once
 
 #include "engine/core/random.h"
@@ -15,7 +15,8 @@ enum class InitScheme {
               ///< U(+-1/sqrt(fan_in))
 };
 
-/// Numbers tensors in order of construction; the number is part of the address of their randomness.
+/// Numbers tensors in the order of construction; the number is part of their random stream's
+/// address.
 class Initializer {
  public:
   Initializer(InitScheme scheme, std::uint64_t seed) : scheme_(scheme), seed_(seed) {}

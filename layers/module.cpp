@@ -14,7 +14,7 @@ void Module::collect(const std::string& prefix, bool parameters, bool buffers,
     }
   }
   for (const auto& [name, child] : children_)
-    child->collect(prefix + name + ".", parameters, buffers, out);
+    child->collect(name.empty() ? prefix : prefix + name + ".", parameters, buffers, out);
 }
 
 std::vector<NamedTensor> Module::parameters() const {
@@ -37,9 +37,7 @@ std::vector<NamedTensor> Module::state() const {
 
 void Module::to(Device device) {
   const MemoryScope scope(MemoryUse::kParameters);
-  for (const NamedTensor& item : state()) {
-    if (item.tensor.dtype() != DType::kI64) item.tensor.move_to(device);
-  }
+  for (const NamedTensor& item : state()) item.tensor.move_to(device);
   notify();
 }
 
@@ -94,7 +92,7 @@ void load_state(Module& module, const std::vector<NamedTensor>& state, const std
       continue;
     }
     CHECK(found->second.shape() == item.tensor.shape(), origin, ": ", item.name, " has shape ",
-          found->second.shape(), ", this network wants ", item.tensor.shape(),
+          found->second.shape(), ", this network needs ", item.tensor.shape(),
           "; check --arch, --width, --head and --dim");
   }
   std::vector<std::string> extra;

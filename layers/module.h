@@ -1,4 +1,4 @@
-// What has parameters: a tree of modules whose tensors are named as torchvision names them
+// Modules have parameters and children; their tensors are named as torchvision names them
 // ("layer1.0.conv1.weight").
 #pragma once
 
@@ -29,10 +29,8 @@ class Module {
   /// Both, in torchvision's order: a module's own parameters, its own buffers, its children.
   std::vector<NamedTensor> state() const;
 
-  /// Moves parameters and running statistics to another device, for everybody who holds them.
-  /// Integer buffers, which count batches, stay on the host: it counts them up, nothing computes
-  /// with them. Build a network on the CPU and move it, so that its first weights are the same on
-  /// every device.
+  /// Moves parameters and buffers to another device; every handle to them sees the move. Build a
+  /// network on the CPU and move it, so that its first weights are the same on every device.
   void to(Device device);
 
   /// Training or evaluation behaviour of the whole tree.
@@ -45,8 +43,10 @@ class Module {
   Tensor add_buffer(std::string name, Tensor tensor);
   /// The child must live as long as this module does.
   void add_child(std::string name, Module& child);
-  /// Called for every module of the tree when the mode changes or the state was replaced: drop what
-  /// was derived from it.
+  /// A child whose tensors are named as if they were this module's own.
+  void add_part(Module& part) { add_child("", part); }
+  /// Called for every module of the tree when the mode changes or the state was replaced. Drop here
+  /// what was derived from the state.
   virtual void state_changed() {}
 
  private:

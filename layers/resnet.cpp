@@ -13,38 +13,36 @@ namespace invp {
 
 namespace {
 
+/// The 1x1 convolution of a shortcut whose output has another shape than its input; else null.
+std::unique_ptr<ConvNorm> make_shortcut(std::int64_t in, std::int64_t out, int stride,
+                                        Initializer& init) {
+  if (stride == 1 && in == out) return nullptr;
+  return std::make_unique<ConvNorm>(
+      "downsample.0", "downsample.1",
+      Conv2dConfig{.in = in, .out = out, .kernel = 1, .params = {.stride = stride}}, init);
+}
+
 /// Two 3x3 convolutions (ResNet-18 and -34).
 class BasicBlock : public ResidualBlock {
  public:
   static constexpr std::int64_t kExpansion = 1;
 
   BasicBlock(std::int64_t in, std::int64_t width, int stride, Initializer& init)
-      : first_({.in = in, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
+      : first_("conv1", "bn1",
+               {.in = in, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
                init),
-        second_({.in = width, .out = width, .kernel = 3, .params = {.padding = 1}}, init) {
-    add_child("conv1", first_.conv());
-    add_child("bn1", first_.norm());
-    add_child("conv2", second_.conv());
-    add_child("bn2", second_.norm());
-    if (stride != 1 || in != width) {
-      shortcut_ = std::make_unique<ConvNorm>(
-          Conv2dConfig{.in = in, .out = width, .kernel = 1, .params = {.stride = stride}}, init);
-      add_child("downsample.0", shortcut_->conv());
-      add_child("downsample.1", shortcut_->norm());
-    }
+        second_("conv2", "bn2", {.in = width, .out = width, .kernel = 3, .params = {.padding = 1}},
+                init),
+        shortcut_(make_shortcut(in, width, stride, init)) {
+    add_part(first_);
+    add_part(second_);
+    if (shortcut_) add_part(*shortcut_);
   }
 
   Tensor forward(Tensor x) override {
     const Tensor inner = first_.forward_relu(x);
     Tensor residual = shortcut_ ? shortcut_->forward(x) : std::move(x);
     return second_.forward_add_relu(inner, std::move(residual));
-  }
-
- protected:
-  void state_changed() override {
-    first_.forget_folded();
-    second_.forget_folded();
-    if (shortcut_) shortcut_->forget_folded();
   }
 
  private:
@@ -58,25 +56,17 @@ class Bottleneck : public ResidualBlock {
   static constexpr std::int64_t kExpansion = 4;
 
   Bottleneck(std::int64_t in, std::int64_t width, int stride, Initializer& init)
-      : first_({.in = in, .out = width, .kernel = 1}, init),
+      : first_("conv1", "bn1", {.in = in, .out = width, .kernel = 1}, init),
         second_(
+            "conv2", "bn2",
             {.in = width, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
             init),
-        third_({.in = width, .out = width * kExpansion, .kernel = 1}, init) {
-    add_child("conv1", first_.conv());
-    add_child("bn1", first_.norm());
-    add_child("conv2", second_.conv());
-    add_child("bn2", second_.norm());
-    add_child("conv3", third_.conv());
-    add_child("bn3", third_.norm());
-    if (stride != 1 || in != width * kExpansion) {
-      shortcut_ = std::make_unique<ConvNorm>(
-          Conv2dConfig{
-              .in = in, .out = width * kExpansion, .kernel = 1, .params = {.stride = stride}},
-          init);
-      add_child("downsample.0", shortcut_->conv());
-      add_child("downsample.1", shortcut_->norm());
-    }
+        third_("conv3", "bn3", {.in = width, .out = width * kExpansion, .kernel = 1}, init),
+        shortcut_(make_shortcut(in, width * kExpansion, stride, init)) {
+    add_part(first_);
+    add_part(second_);
+    add_part(third_);
+    if (shortcut_) add_part(*shortcut_);
   }
 
   Tensor forward(Tensor x) override {
@@ -84,14 +74,6 @@ class Bottleneck : public ResidualBlock {
     inner = second_.forward_relu(inner);
     Tensor residual = shortcut_ ? shortcut_->forward(x) : std::move(x);
     return third_.forward_add_relu(inner, std::move(residual));
-  }
-
- protected:
-  void state_changed() override {
-    first_.forget_folded();
-    second_.forget_folded();
-    third_.forget_folded();
-    if (shortcut_) shortcut_->forget_folded();
   }
 
  private:
@@ -169,7 +151,7 @@ const char* name_of(Arch arch) {
 
 const std::vector<std::pair<std::string, Recompute>>& all_recomputes() {
   static const std::vector<std::pair<std::string, Recompute>> recomputes = {
-      {"none", Recompute::kNone}, {"norms", Recompute::kNorms}, {"blocks", Recompute::kBlocks}};
+      {"none", Recompute::kNone}, {"blocks", Recompute::kBlocks}};
   return recomputes;
 }
 
@@ -177,12 +159,11 @@ ResNet::ResNet(const NetworkConfig& config)
     : config_(config),
       cifar_(is_cifar(config.arch)),
       init_(cifar_ ? InitScheme::kCifar : InitScheme::kImagenet, config.seed),
-      stem_(stem_config(config), init_),
+      stem_("conv1", "bn1", stem_config(config), init_),
       blocks_(make_blocks(config, init_)),
       feature_dim_(invp::feature_dim(config)),
       head_(config.head, feature_dim_, config.dim, init_) {
-  add_child("conv1", stem_.conv());
-  add_child("bn1", stem_.norm());
+  add_part(stem_);
   std::size_t next = 0;
   for (int stage = 0; stage < 4; ++stage) {
     for (int i = 0; i < depths(config.arch).at(static_cast<std::size_t>(stage)); ++i) {
@@ -196,8 +177,9 @@ ResNet::ResNet(const NetworkConfig& config)
 ResNet::~ResNet() = default;
 
 Tensor ResNet::stem(const Tensor& images) {
-  CHECK(images.rank() == 4 && images.dim(3) == 3, "[resnet] wants images (N, H, W, 3), got ",
+  CHECK(images.rank() == 4 && images.dim(3) == 3, "[resnet] needs images (N, H, W, 3), got ",
         images.shape());
+  if (training()) ++batches_tracked_;
   const Tensor here = [&] {
     const MemoryScope scope(MemoryUse::kData);
     return images.to(device());
@@ -213,7 +195,6 @@ Tensor ResNet::run(ResidualBlock& block, Tensor x) const {
 }
 
 Tensor ResNet::features(const Tensor& images) {
-  const TakeOffers offers(config_.recompute == Recompute::kNorms);
   Tensor x = stem(images);
   for (const auto& block : blocks_) x = run(*block, std::move(x));
   return cast(flatten(adaptive_avg_pool2d(x, 1, 1)), DType::kF32);

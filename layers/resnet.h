@@ -25,10 +25,9 @@ const std::vector<std::pair<std::string, Arch>>& all_archs();
 /// What the backward pass of training computes again, to the bit, instead of keeping it.
 enum class Recompute {
   kNone,
-  kNorms,   ///< outputs of batch norms that only a convolution reads: one more pass over each
-  kBlocks,  ///< all inside the residual blocks: one more forward pass of them
+  kBlocks,  ///< everything inside the residual blocks: one more forward pass through them
 };
-/// "none", "norms", "blocks", for the command line.
+/// "none", "blocks", for the command line.
 const std::vector<std::pair<std::string, Recompute>>& all_recomputes();
 
 struct NetworkConfig {
@@ -43,8 +42,8 @@ struct NetworkConfig {
 /// A residual block: relu(f(x) + shortcut(x)).
 class ResidualBlock : public Module {
  public:
-  /// x (N,H,W,in) -> (N,H/stride,W/stride,out). Takes x over: in inference its memory is reused
-  /// when nobody else holds it.
+  /// x (N,H,W,in) -> (N,H/stride,W/stride,out). In inference the memory of x is reused if
+  /// nothing else shares it.
   virtual Tensor forward(Tensor x) = 0;
 };
 
@@ -53,8 +52,8 @@ class ResNet : public Module {
   explicit ResNet(const NetworkConfig& config);
   ~ResNet() override;
 
-  /// images (N, S, S, 3) f32, normalised, brought to the network's device if they are elsewhere
-  /// -> embeddings (N, dim) f32, before the L2 normalisation.
+  /// images (N, S, S, 3) f32, normalised, on any device -> embeddings (N, dim) f32, before the L2
+  /// normalisation.
   Tensor forward(const Tensor& images);
   /// images -> pooled backbone features (N, feature_dim()) f32.
   Tensor features(const Tensor& images);
@@ -73,8 +72,11 @@ class ResNet : public Module {
   /// f32, or bf16 for activations and products (weights, statistics and embeddings stay f32).
   void set_compute_type(DType dtype) { compute_type_ = dtype; }
 
- protected:
-  void state_changed() override { stem_.forget_folded(); }
+  /// How many batches have moved the running statistics: every forward pass in training counts.
+  /// Nothing is computed with it; it is torchvision's num_batches_tracked (layers/exchange.h). The
+  /// host counts, so a caller that replays a captured pass must set it.
+  std::int64_t batches_tracked() const { return batches_tracked_; }
+  void set_batches_tracked(std::int64_t count) { batches_tracked_ = count; }
 
  private:
   Tensor stem(const Tensor& images);
@@ -83,6 +85,7 @@ class ResNet : public Module {
   NetworkConfig config_;
   bool cifar_;
   DType compute_type_ = DType::kF32;
+  std::int64_t batches_tracked_ = 0;
   Initializer init_;
   ConvNorm stem_;
   std::vector<std::unique_ptr<ResidualBlock>> blocks_;

@@ -1,6 +1,6 @@
-# Sourced by steps.sh: why a step failed, where its output tells.
+# Sourced by steps.sh: why a step failed, if its output says so.
 
-# cause_of LOG: prints one line that says what is wrong and what to do. Fails where the output tells of nothing known.
+# cause_of LOG: prints one line that says what is wrong and what to do. Fails if it knows nothing in the output.
 cause_of() {
   local text
   text=$(tail -n 400 "$1")

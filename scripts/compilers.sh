@@ -1,7 +1,7 @@
-# Sourced by steps.sh: which C++ compiler builds. CXX names it; without CXX it is c++ where that is new enough (cmake/compilers.txt),
+# Sourced by steps.sh: which C++ compiler is used. CXX names it. Without CXX it is c++ if that is new enough (cmake/compilers.txt),
 # else the newest that is installed.
 
-# compiler_name PROGRAM: "GCC 12.2.0" or "Clang 19.1.7"; fails for what is neither.
+# compiler_name PROGRAM: "GCC 12.2.0" or "Clang 19.1.7"; fails for other programs.
 compiler_name() {
   local text
   text=$(LC_ALL=C "$1" --version 2>/dev/null) || return
@@ -19,7 +19,7 @@ new_enough() {
   [[ -n $oldest ]] && ((${version%%.*} >= oldest))
 }
 
-# compiles PROGRAM [FLAG...]: whether it links C++20 with OpenMP. Clang can be there without its OpenMP, GCC without its library.
+# compiles PROGRAM [FLAG...]: whether it links C++20 with OpenMP. Clang can be installed without OpenMP, GCC without its library.
 compiles() {
   local folder status=0
   folder=$(mktemp -d) || return
@@ -35,8 +35,8 @@ usable() {
   name=$(compiler_name "$1") && new_enough "$name" && compiles "$@"
 }
 
-# usable_compilers [FLAG...]: those installed, the oldest first. GCC has a release each spring, Clang 16 came in spring 2023 and has two
-# a year, so that twice the year tells their age: GCC 12 is 44, Clang 16 is 46.
+# usable_compilers [FLAG...]: those installed, the oldest first. Their age is counted in half years since 2000: GCC has one release per
+# year (GCC 12 is 44), Clang two (Clang 16 is 46).
 usable_compilers() {
   local program name major age
   compgen -c | grep -E '^(g|clang)\+\+(-[0-9]+)?$' | sort -u | while read -r program; do
@@ -48,7 +48,7 @@ usable_compilers() {
   done | sort -n -k1,1 -s | awk '{ print $2 }'
 }
 
-# Sets CXX to the compiler for a folder that was not configured yet. Ends the script where there is none.
+# Sets CXX to the compiler for a folder that was not configured yet. Ends the script if there is none.
 choose_compiler() {
   local name oldest
   oldest=$(awk '/^[^#]/ { printf "%s%s %s", sep, $1, $2; sep = " or " }' cmake/compilers.txt)

@@ -1,11 +1,11 @@
-# Sourced by the other scripts from the project's folder: says what happens and how long it took, shows a command's output only when it
-# fails, and builds presets.
+# Sourced by the other scripts in the project's folder. Runs steps: says what is done and how long it took, and shows a command's output
+# only if it fails. Builds presets.
 source scripts/compilers.sh
 source scripts/causes.sh
 
 INVP_LOGS=.cache/logs
 
-# give_up TEXT: one line that says what to do, and the end.
+# give_up TEXT: prints one line that says what to do, and ends the script.
 give_up() {
   printf '%s\n' "$*" >&2
   exit 1
@@ -28,7 +28,7 @@ step() {
   printf ' %4d s\n' $((SECONDS - start))
 }
 
-# CMake, or the linker's -Wl, cannot take a path with one of these characters. Such a tree is built by way of a link to it.
+# CMake, or the linker's -Wl, cannot take a path with one of these characters. Such a tree is built through a link to it.
 odd_path() { [[ $1 == *[\"\;\,\\\|\[\]$'\n']* ]]; }
 leave_odd_path() {
   odd_path "$PWD" || return 0
@@ -42,7 +42,7 @@ leave_odd_path() {
 }
 leave_odd_path
 
-# Compilers at once: one per core, and at least 0.6 GB of memory for each (GCC 12 was seen to take up to 0.43).
+# How many compilers run at once: one per core, and at least 0.6 GB of memory for each (GCC 12 was seen to take up to 0.43).
 parallel_jobs() {
   local kilobytes
   kilobytes=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo 2>/dev/null || true)
@@ -56,10 +56,10 @@ build_folder() {
   [[ $1 == release || $1 == ci ]] && echo build || echo "build/$1"
 }
 
-# of_cache FOLDER NAME: what CMake remembers of an earlier configuration.
+# of_cache FOLDER NAME: a value of the folder's CMakeCache.txt.
 of_cache() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null; }
 
-# Chooses the compiler of a folder, exports it as CXX, and empties a folder that was configured in a way that cannot go on.
+# Chooses the compiler of a folder and exports it as CXX. Removes a configuration that cannot be used any more.
 prepare_folder() {
   local folder=$1 record before program name why=
   if [[ -e $folder/CMakeCache.txt ]]; then
@@ -92,7 +92,7 @@ prepare_folder() {
   fi
 }
 
-# The launcher is optional: without ccache, or where it cannot write, the compiler is called itself.
+# The path of ccache, if it is there and can write its cache.
 launcher() {
   local folder
   command -v ccache >/dev/null && folder=$(ccache --get-config cache_dir 2>/dev/null) && mkdir -p "$folder" 2>/dev/null &&

@@ -1,6 +1,6 @@
 // The program: finds the subcommand, gathers its settings (defaults < preset < config < command
-// line), runs it, and turns what happens into an exit code: 0 done, 1 failed, 2 wrongly asked, 128
-// + signal when stopped.
+// line), runs it and ends with an exit code: 0 done, 1 failed, 2 for a wrong option or value, 128 +
+// signal when stopped.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -9,6 +9,7 @@
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "tools/options/command.h"
+#include "tools/options/common_options.h"
 #include "tools/options/settings.h"
 
 #ifndef INVP_VERSION
@@ -19,20 +20,12 @@ namespace invp::cli {
 
 namespace {
 
-struct Common {
-  std::string config;
-  std::string preset;
-  bool json = false;
-  bool help = false;
-};
-
 std::string overview(const Commands& commands, const std::string& family) {
   std::string text = family.empty()
                          ? "invp " INVP_VERSION
                            ": unsupervised image representations by invariance propagation.\n\n"
                            "Usage: invp COMMAND [options]\n\nCommands\n"
                          : "Usage: invp " + family + " ACTION [options]\n\nActions\n";
-  std::string printed;
   for (const auto& command : commands) {
     const CommandText about = command->text();
     if (!family.empty() && !about.name.starts_with(family + " ")) continue;
@@ -40,8 +33,14 @@ std::string overview(const Commands& commands, const std::string& family) {
     line.resize(std::max<std::size_t>(20, line.size() + 2), ' ');
     text += line + about.summary + '\n';
   }
-  text += family.empty() ? "\nEvery command explains itself: invp COMMAND --help\n"
-                         : "\nEvery action explains itself: invp " + family + " ACTION --help\n";
+  if (family.empty()) {
+    text +=
+        "\nFirst run, in a few minutes and without any data\n"
+        "  invp pretrain --preset quickstart --out runs/first\n"
+        "  invp report runs/first\n";
+  }
+  text += family.empty() ? "\nOptions and examples of a command: invp help COMMAND\n"
+                         : "\nOptions and examples of an action: invp help " + family + " ACTION\n";
   return text;
 }
 
@@ -59,7 +58,7 @@ std::vector<std::string> names_of(const Commands& commands, const std::string& f
   return names;
 }
 
-/// Takes the command's name, one word or two, off the arguments.
+/// Removes the command's name, one word or two, from the arguments.
 Command& find_command(const Commands& commands, std::vector<std::string>& arguments) {
   const std::string first = arguments.front();
   const std::vector<std::string> names = names_of(commands, "");
@@ -72,7 +71,7 @@ Command& find_command(const Commands& commands, std::vector<std::string>& argume
   arguments.erase(arguments.begin());
   if (!actions.empty()) {
     if (arguments.empty())
-      throw UsageError(message("invp ", first, ": wants an action: ", join_choices(actions)));
+      throw UsageError(message("invp ", first, ": an action is missing: ", join_choices(actions)));
     if (std::find(actions.begin(), actions.end(), arguments.front()) == actions.end()) {
       throw UsageError(message("invp ", first, ": no action '", arguments.front(),
                                "'; did you mean ", nearest(arguments.front(), actions), "? (",
@@ -85,10 +84,13 @@ Command& find_command(const Commands& commands, std::vector<std::string>& argume
                         [&](const auto& command) { return command->text().name == wanted; });
 }
 
-std::vector<std::string> preset_names() {
-  std::vector<std::string> names;
-  for (const Preset& preset : presets()) names.emplace_back(preset.name);
-  return names;
+/// "help COMMAND" is "COMMAND --help".
+std::vector<std::string> without_help_command(std::vector<std::string> arguments) {
+  while (!arguments.empty() && arguments.front() == "help") {
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
+  return arguments;
 }
 
 bool asks_for_help(const std::string& argument) {
@@ -104,21 +106,10 @@ std::string command_help(const Options& options, const CommandText& about) {
 }
 
 void run_command(Command& command, const std::vector<std::string>& arguments) {
-  Common common;
+  CommonOptions common;
   Options options;
   command.declare(options);
-  options.group("Settings and output");
-  options
-      .text("config", common.config, "FILE",
-            "TOML file of options by their long names; the command line wins")
-      .not_a_setting();
-  options
-      .text("preset", common.preset, "NAME",
-            "built-in settings, which --config wins over: " + join_choices(preset_names()))
-      .not_a_setting();
-  options.flag("json", common.json, "print the results as one JSON object, the last line of stdout")
-      .not_a_setting();
-  options.flag("help", common.help, "print this text").not_a_setting();
+  declare_common(options, common, command.text().name);
   if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
     std::cout << command_help(options, command.text());
     return;
@@ -126,7 +117,7 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
   options.tokenize(arguments);
   const std::vector<std::string> elsewhere = run_setting_names();
   if (const std::string preset = options.peek("preset"); !preset.empty())
-    options.apply(preset_settings(preset), elsewhere);
+    options.apply(preset_settings(preset, command.text().name), elsewhere);
   if (const std::string config = options.peek("config"); !config.empty())
     options.apply(config_settings(config), elsewhere);
   options.finish();
@@ -135,58 +126,62 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
 }
 
 // One line, whatever the text was.
-void complain(const std::string& who, std::string text) {
+void complain(const std::string& name, std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
-  std::cerr << who << (who.empty() ? "" : ": ") << text << '\n';
+  std::cerr << name << (name.empty() ? "" : ": ") << text << '\n';
 }
 
-int run_program(std::vector<std::string> arguments) {
+Commands all_commands() {
   Commands commands;
   add_pretrain(commands);
-  add_extract(commands);
   add_knn(commands);
+  add_extract(commands);
   add_linear(commands);
-  add_report(commands);
   add_finetune(commands);
   add_tsne(commands);
+  add_report(commands);
   add_convert(commands);
   add_data(commands);
   add_op(commands);
   add_objective(commands);
   add_bench(commands);
   add_doctor(commands);
+  return commands;
+}
 
-  std::string who;
-  try {
-    if (arguments.empty() || asks_for_help(arguments[0]) || arguments[0] == "help") {
-      std::cout << overview(commands, "");
-      return 0;
-    }
-    if (arguments[0] == "--version") {
-      std::cout << "invp " INVP_VERSION "\n";
-      return 0;
-    }
-    if (arguments.size() == 2 && asks_for_help(arguments[1]) &&
-        !names_of(commands, arguments[0]).empty()) {
-      std::cout << overview(commands, arguments[0]);
-      return 0;
-    }
+/// Does what the arguments ask for. `name` becomes the command's, for complaints.
+void answer(const Commands& commands, std::vector<std::string> arguments, std::string& name) {
+  if (arguments.empty() || asks_for_help(arguments[0])) {
+    std::cout << overview(commands, "");
+  } else if (arguments[0] == "--version") {
+    std::cout << "invp " INVP_VERSION "\n";
+  } else if (arguments.size() == 2 && asks_for_help(arguments[1]) &&
+             !names_of(commands, arguments[0]).empty()) {
+    std::cout << overview(commands, arguments[0]);
+  } else {
     Command& command = find_command(commands, arguments);
-    who = "invp " + command.text().name;
+    name = "invp " + command.text().name;
     run_command(command, arguments);
-    std::cout.flush();
-    if (!std::cout) fail("the output could not be written (is the disk full?)");
+  }
+  std::cout.flush();
+  if (!std::cout) fail("the output could not be written (is the disk full?)");
+}
+
+int run_program(std::vector<std::string> arguments) {
+  std::string name;
+  try {
+    answer(all_commands(), without_help_command(std::move(arguments)), name);
     return 0;
   } catch (const UsageError& error) {
-    complain(who, error.what());
+    complain(name, error.what());
     return 2;
   } catch (const Stopped& stopped) {
     return 128 + stopped.signal;
   } catch (const std::bad_alloc&) {
-    complain(who, "out of memory; turn down --batch-size, --image-size, --workers or --bank");
+    complain(name, "out of memory; turn down --batch-size, --image-size, --workers or --bank");
     return 1;
   } catch (const std::exception& error) {
-    complain(who, error.what());
+    complain(name, error.what());
     return 1;
   }
 }

@@ -36,7 +36,7 @@ Box random_part(const AugmentConfig& config, int width, int height, Random& rand
   }
   int w = width, h = height;
   const double shape = static_cast<double>(width) / height;
-  // At least one pixel, and never more than there are: a picture of 3000 x 1 has no other part.
+  // At least one pixel and at most the image, which may be 3000 x 1.
   if (shape < narrowest) h = std::clamp(round_to_even(width / narrowest), 1, height);
   if (shape > widest) w = std::clamp(round_to_even(height * widest), 1, width);
   return {(width - w) / 2, (height - h) / 2, w, h};
@@ -85,7 +85,7 @@ void apply_jitter(Planes& planes, const JitterStep& step) {
   }
 }
 
-/// The largest reduction that leaves both sides of the crop at least as long as what it becomes.
+/// The largest denominator at which both sides of the crop are at least those of its result.
 int reduction_for(const Box& crop, int width, int height) {
   int denominator = 1;
   while (denominator < 8 && crop.width >= 2 * denominator * width &&
@@ -95,7 +95,7 @@ int reduction_for(const Box& crop, int width, int height) {
   return denominator;
 }
 
-/// The box in a picture reduced to width x height by `denominator`.
+/// The box in an image of width x height that was reduced by `denominator`.
 Box reduced(const Box& box, int denominator, int width, int height) {
   const auto part = [denominator](int from, int length, int limit) {
     const double scale = 1.0 / denominator;
@@ -116,7 +116,7 @@ AugmentParameters draw_parameters(const AugmentConfig& config, int width, int he
   AugmentParameters out;
   draw_framing(config, width, height, random, out);
   out.gray_before_jitter = config.gray_before_jitter;
-  // Strict: a chance of 0 never comes, one of 1 always does.
+  // Strictly less: a probability of 0 is never drawn, one of 1 always.
   if (random.uniform() < config.jitter_prob) draw_jitter(config, random, out);
   out.gray = random.uniform() < config.gray_prob;
   if (random.uniform() < config.blur_prob) {

@@ -1,9 +1,9 @@
-// From a picture to the network's input: settings, the parameters that chance draws from them, and
-// their application. Drawing and applying are apart, so that parameters can be tested, shown and
-// repeated; a picture's parameters are a pure function of its random stream.
+// From an image to the network's input, in two steps: drawing parameters at random from the
+// settings, and applying them. An image's parameters are a pure function of its random stream.
 //
-// A framing brings the picture to image_size x image_size; then, in this order, color jitter,
-// grayscale (or grayscale first), blur, mirroring, normalisation. Distributions are torchvision's.
+// The steps, in this order: framing to image_size x image_size, color jitter, grayscale (or before
+// the jitter, by gray_before_jitter), blur, mirroring, normalisation. Distributions are
+// torchvision's.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// What may be varied. The default varies nothing and cuts the central square.
+/// Settings. The default draws nothing at random and cuts the central square.
 struct AugmentConfig {
   int image_size = 224;
   Framing framing = Framing::kCenterCrop;
@@ -52,8 +52,8 @@ struct AugmentConfig {
   Range blur_sigma{0.1, 2.0};  // pixels
   double flip_prob = 0;
   Normalization normalization = kImagenetNormalization;
-  /// Decodes a JPEG at the smallest of 1/1, 1/2, 1/4, 1/8 of its size at which the crop still has
-  /// image_size pixels either way. Faster on large photos; changes pixels.
+  /// Decodes a JPEG at the smallest of 1/1, 1/2, 1/4, 1/8 of its size at which both sides of the
+  /// crop have at least image_size pixels. Faster for large photos; the pixels differ.
   bool dct_scaling = false;
 
   bool operator==(const AugmentConfig&) const = default;
@@ -76,14 +76,14 @@ struct JitterStep {
   bool operator==(const JitterStep&) const = default;
 };
 
-/// One draw for one picture.
+/// What was drawn for one image.
 struct AugmentParameters {
-  Box crop;       // of the picture, cut first
+  Box crop;       // of the image, cut first
   int width = 0;  // to which the crop is resized
   int height = 0;
   Box window;  // of the resized crop: what is kept
   std::array<JitterStep, 4> jitter{};
-  int jitter_steps = 0;  // the first so many of `jitter`, in the order of application
+  int jitter_steps = 0;  // how many of `jitter` are applied, in order
   bool gray = false;
   bool gray_before_jitter = false;
   double blur_sigma = 0;  // 0: no blur
@@ -95,27 +95,26 @@ struct AugmentParameters {
 AugmentParameters draw_parameters(const AugmentConfig& config, int width, int height,
                                   Random& random);
 
-/// What augment_images is to do to the crop of these parameters; where its pixels are is left open.
+/// The parameters for augment_images. The place of the crop's pixels is left to the caller.
 AugmentRecord to_record(const AugmentParameters& parameters);
-/// What it is to make: image_size pixels a side, 3 channels of f32, with the same normalisation.
+/// Its output: image_size x image_size pixels, 3 channels of f32, with the same normalisation.
 AugmentOutput to_output(const AugmentConfig& config);
 
-/// Augments pictures one after another, reusing its buffers: one a thread.
+/// Augments one image after another and reuses its buffers. Each thread needs its own.
 class Augmenter {
  public:
   explicit Augmenter(const AugmentConfig& config);
 
   const AugmentConfig& config() const { return config_; }
 
-  /// What chance draws for a picture, and the part of it that the rest works on: its parameters'
-  /// crop, valid until the next call.
+  /// The parameters drawn for an image, and the pixels of their crop, valid until the next call.
   struct Crop {
     AugmentParameters parameters;
     ImageView pixels;
   };
   Crop take_crop(ImageView image, Random& random);
-  /// The same of a file's bytes, of which only what the crop needs is decoded; `name` appears in
-  /// errors.
+  /// The same for the bytes of a file. Only the part that the crop needs is decoded. `name` appears
+  /// in errors.
   Crop take_crop(std::span<const std::uint8_t> bytes, const std::string& name, Random& random,
                  const DecodeOptions& options = {});
 
@@ -129,7 +128,7 @@ class Augmenter {
     finish_into(take_crop(bytes, name, random, options), out);
   }
 
-  /// The 8-bit picture before normalisation.
+  /// The 8-bit image before normalisation.
   Image apply(ImageView image, const AugmentParameters& parameters);
 
  private:

@@ -1,4 +1,4 @@
-// The named pipelines, and what a setting may be.
+// The named pipelines and the ranges of the settings.
 #include <array>
 #include <tuple>
 
@@ -14,7 +14,7 @@ struct Preset {
   AugmentConfig config;
 };
 
-constexpr double kHalf = 0.5;  // as likely as not
+constexpr double kHalf = 0.5;  // probability
 
 const std::array<Preset, 13>& presets() {
   static const std::array<Preset, 13> all{{

@@ -1,4 +1,4 @@
-// Gaussian blur as Pillow does it: three box blurs a direction, of a radius with a fraction.
+// Gaussian blur as in Pillow: three box blurs per direction, with a fractional radius.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -28,7 +28,7 @@ void blur_small(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step,
   }
 }
 
-/// The same for any radius, in blocks whose sums stay in registers or close by.
+/// The same for any radius, in blocks whose sums stay in registers or the first cache.
 void blur_large(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
                 std::uint8_t* __restrict out) {
   constexpr int kBlock = 64;
@@ -51,13 +51,13 @@ void blur_large(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step,
 
 void blur_pass(const BoxBlur& box, const std::uint8_t* in, std::ptrdiff_t step, int n,
                std::uint8_t* out) {
-  // Radius 0 up to sigma 1.4, radius 1 up to 2.4: all that pretraining draws.
+  // Radius 0 up to sigma 1.4, radius 1 up to 2.4: these cover what pretraining draws.
   if (box.radius == 0) return blur_small<0>(box, in, step, n, out);
   if (box.radius == 1) return blur_small<1>(box, in, step, n, out);
   blur_large(box, in, step, n, out);
 }
 
-/// A whole row is blurred three times in two lines that repeat its ends on either side.
+/// Blurs a row three times, in two buffers that repeat its ends on either side.
 void blur_rows(std::uint8_t* plane, int width, int height, const BoxBlur& box,
                std::vector<std::uint8_t>& scratch) {
   const int margin = box.radius + 1;
@@ -77,8 +77,8 @@ void blur_rows(std::uint8_t* plane, int width, int height, const BoxBlur& box,
   }
 }
 
-/// Strips of columns are blurred three times in scratch rows, so that a strip stays in the first
-/// cache. A column's neighbor lies kStrip bytes on, so a strip is blurred as one long line.
+/// Blurs strips of columns three times in scratch rows; a strip fits the first cache. The next
+/// pixel of a column lies kStrip bytes further, so a strip is blurred as one long line.
 void blur_columns(std::uint8_t* plane, int width, int height, const BoxBlur& box,
                   std::vector<std::uint8_t>& scratch) {
   const int margin = box.radius + 1;

@@ -24,7 +24,7 @@ void blend_all(Planes& planes, float degenerate, float alpha) {
   }
 }
 
-/// An Image's turn: the same operation on its planes.
+/// Applies an operation on planes to an Image.
 template <class Operation>
 void in_planes(Image& image, Operation operation) {
   Planes planes;
@@ -46,7 +46,7 @@ void adjust_contrast(Planes& planes, double factor) {
   const std::uint8_t *r = planes.plane(0), *g = planes.plane(1), *b = planes.plane(2);
   std::int64_t sum = 0;
   for (int y = 0; y < planes.height; ++y) {
-    std::int32_t row = 0;  // 255 * 2^16 is far beyond any row: 32 bits hold it, and vectorise best
+    std::int32_t row = 0;  // 32 bits hold it up to rows of 2^23 pixels, and vectorise best
     for (int x = 0; x < planes.width; ++x) row += luma(r[x], g[x], b[x]);
     sum += row;
     r += planes.width, g += planes.width, b += planes.width;

@@ -1,13 +1,11 @@
 #include "data/images/decode.h"
 
-#include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <string_view>
-#include <system_error>
 
 #include "data/images/decoders.h"
 #include "data/images/transform.h"
+#include "engine/files/file_reader.h"
 
 namespace invp {
 namespace {
@@ -52,8 +50,9 @@ ImageFormat find_format(Bytes bytes, const std::string& name) {
   refuse(name, "not a picture: the content is none of JPEG, PNG, BMP, GIF, PBM, PGM, PPM, TGA");
 }
 
-void decode(Bytes bytes, const std::string& name, const Box* region, Image& out,
-            const DecodeOptions& options) {
+/// Returns the EXIF orientation, as the decoders do.
+int decode(Bytes bytes, const std::string& name, const Box* region, Image& out,
+           const DecodeOptions& options) {
   const int denominator = options.scale_denominator;
   CHECK(denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8,
         "[decode] the scale denominator is 1, 2, 4 or 8, got ", denominator);
@@ -67,9 +66,11 @@ void decode(Bytes bytes, const std::string& name, const Box* region, Image& out,
   } else {
     decoders::decode_other(bytes, name, format, target, options);
   }
-  if (!region) return;
-  decoders::check_region(name, *region, whole.width, whole.height);
-  out = crop(whole, *region);
+  if (region) {
+    decoders::check_region(name, *region, whole.width, whole.height);
+    out = crop(whole, *region);
+  }
+  return 1;
 }
 
 }  // namespace
@@ -121,8 +122,8 @@ ImageInfo read_image_info(Bytes bytes, const std::string& name, const DecodeOpti
 
 Image decode_image(Bytes bytes, const std::string& name, const DecodeOptions& options) {
   Image image;
-  decode(bytes, name, nullptr, image, options);
-  return options.apply_orientation ? oriented(std::move(image), exif_orientation(bytes)) : image;
+  const int orientation = decode(bytes, name, nullptr, image, options);
+  return decoders::oriented(std::move(image), orientation);
 }
 
 void decode_region(Bytes bytes, const std::string& name, const Box& region, Image& out,
@@ -137,14 +138,9 @@ int scaled_side(int side, int denominator) {
 }
 
 std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path) {
-  std::error_code code;
-  if (std::filesystem::is_directory(path, code)) fail("cannot read ", path.string(), ": a folder");
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) fail("cannot read ", path.string(), ": ", std::strerror(errno));
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(file.tellg()));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!file) fail("cannot read ", path.string(), ": ", std::strerror(errno));
+  const FileReader file(path);
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(file.size()));
+  file.read(0, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }
 

@@ -1,5 +1,5 @@
-// libjpeg-turbo behind RAII. libjpeg reports errors by longjmp: everything with a destructor lives
-// outside the frames it jumps over, and the jump ends in Decoder::guarded, which throws.
+// libjpeg-turbo in a class that frees its memory. libjpeg reports errors by longjmp. The jump ends
+// in Decoder::guarded, which throws; no frame that it jumps over owns anything with a destructor.
 #include <cstdio>
 // jpeglib.h uses FILE without including what declares it.
 #include <jpeglib.h>
@@ -9,18 +9,21 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstring>
+#include <string_view>
 
 #include "data/images/decoders.h"
 
 namespace invp::decoders {
 namespace {
 
-/// A hostile progressive file repeats scans: each costs a pass over all coefficients.
+/// A progressive file made to be slow repeats scans; each is a pass over all coefficients.
 constexpr int kMaxScans = 500;
 
-/// Fancy upsampling looks at the neighboring chroma sample, which a cropped scanline lacks at its
-/// ends: that many extra pixels on either side keep its pixels those of the whole picture.
+/// Upsampling reads the neighboring chroma sample, which is missing at the ends of a cropped row.
+/// So many extra pixels on either side give the same pixels as decoding the whole image.
 constexpr int kMargin = 4;
+
+constexpr int kExifMarker = JPEG_APP0 + 1;
 
 /// Freed also when the Decoder's constructor throws.
 struct Handle {
@@ -53,6 +56,7 @@ class Decoder : private Handle {
       jpeg_create_decompress(&jpeg_);
       jpeg_.progress = &progress_;
       set_source(bytes);
+      if (options_.apply_orientation) jpeg_save_markers(&jpeg_, kExifMarker, 0xffff);
       jpeg_read_header(&jpeg_, TRUE);
     });
     check_size(name_, jpeg_.image_width, jpeg_.image_height, options_);
@@ -68,7 +72,7 @@ class Decoder : private Handle {
             static_cast<int>(jpeg_.image_height), jpeg_.num_components, ends && is_plain()};
   }
 
-  void decode(const Box* wanted, Image& out) {
+  int decode(const Box* wanted, Image& out) {
     guarded([&] {
       jpeg_.scale_num = 1;
       jpeg_.scale_denom = static_cast<unsigned>(options_.scale_denominator);
@@ -102,6 +106,7 @@ class Decoder : private Handle {
       }
     });
     refuse_if_cut();
+    return orientation();
   }
 
  private:
@@ -121,6 +126,17 @@ class Decoder : private Handle {
     calls();
   }
 
+  /// By the first of the markers that holds EXIF data.
+  int orientation() const {
+    constexpr std::string_view kExif("Exif\0\0", 6);
+    for (jpeg_saved_marker_ptr marker = jpeg_.marker_list; marker; marker = marker->next) {
+      const Bytes data(marker->data, marker->data_length);
+      if (data.size() >= kExif.size() && std::memcmp(data.data(), kExif.data(), kExif.size()) == 0)
+        return exif_orientation(data.subspan(kExif.size()));
+    }
+    return 1;
+  }
+
   bool is_plain() {
     if (jpeg_.jpeg_color_space != JCS_YCbCr || jpeg_.arith_code || jpeg_.data_precision != 8 ||
         jpeg_has_multiple_scans(&jpeg_)) {
@@ -131,7 +147,7 @@ class Decoder : private Handle {
            blue->v_samp_factor == 1 && red->h_samp_factor == 1 && red->v_samp_factor == 1;
   }
 
-  /// Reads from memory; past the end it hands out an end-of-image marker and remembers that it did.
+  /// Reads from memory. After the end it hands out an end-of-image marker and sets `ended_`.
   void set_source(Bytes bytes) {
     source_.next_input_byte = bytes.data();
     source_.bytes_in_buffer = bytes.size();
@@ -158,16 +174,15 @@ class Decoder : private Handle {
     jpeg_.src = &source_;
   }
 
-  /// The file is short where the decoder ran out of data before it ran out of picture; a missing
-  /// end marker alone harms nothing.
+  /// Refuses a file whose data ended before its image did. A missing end marker alone is accepted.
   void refuse_if_cut() const {
     if (ended_ && starved_ && !options_.allow_truncated) {
       refuse(name_, "JPEG: the file is cut short");
     }
   }
 
-  /// Restricts decoding to the columns of the region and their margin; returns the region's first
-  /// column within the rows that come out.
+  /// Restricts decoding to the columns of the region and their margin. Returns where the region
+  /// begins in the decoded rows.
   int narrow(const Box& region, int width) {
     if (region.width + 2 * kMargin >= width) return region.x;
     const int from = std::max(0, region.x - kMargin);
@@ -214,9 +229,9 @@ ImageInfo jpeg_info(Bytes bytes, const std::string& name, const DecodeOptions& o
   return Decoder(bytes, name, options).info(bytes);
 }
 
-void decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& out,
-                 const DecodeOptions& options) {
-  Decoder(bytes, name, options).decode(region, out);
+int decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& out,
+                const DecodeOptions& options) {
+  return Decoder(bytes, name, options).decode(region, out);
 }
 
 }  // namespace invp::decoders

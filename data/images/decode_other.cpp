@@ -1,6 +1,6 @@
-// BMP, GIF and TGA by stb_image, whose authors advise against untrusted input: it sees
-// only formats found by content, of sizes checked first, and any read past the end of the data
-// refuses the file (stb_image itself would go on with zeros).
+// BMP, GIF and TGA by stb_image. Its authors advise against untrusted input, so the format is found
+// and the size checked before it reads a file, and a file is refused if it reads past the end
+// (stb_image itself would go on with zeros).
 #include <cstring>
 #include <memory>
 
@@ -22,7 +22,7 @@
 namespace invp::decoders {
 namespace {
 
-/// The bytes as stb_image's callbacks want them.
+/// The bytes for stb_image's callbacks.
 struct Source {
   Bytes bytes;
   std::size_t at = 0;
@@ -33,7 +33,7 @@ struct Source {
     const std::size_t n = std::min(static_cast<std::size_t>(count), self.bytes.size() - self.at);
     std::memcpy(target, self.bytes.data() + self.at, n);
     self.at += n;
-    // Its buffer asks for more than it needs, so only an empty answer is a byte that was missed.
+    // stb_image asks for a whole buffer at a time. Only an empty answer means that data is missing.
     if (n == 0) self.overrun = true;
     return static_cast<int>(n);
   }

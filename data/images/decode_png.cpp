@@ -1,4 +1,4 @@
-// libpng behind RAII; its errors arrive by longjmp, as libjpeg's do in decode_jpeg.cpp.
+// libpng in a class that frees its memory. Its errors arrive by longjmp, as in decode_jpeg.cpp.
 #include <png.h>
 
 #include <csetjmp>
@@ -10,7 +10,7 @@
 namespace invp::decoders {
 namespace {
 
-/// Text and profile chunks may inflate without bound; none is of use here.
+/// Text and profile chunks may inflate to any size, and none is used here.
 constexpr png_alloc_size_t kMaxChunkBytes = 1 << 20;
 
 /// Freed also when the Decoder's constructor throws.
@@ -45,47 +45,18 @@ class Decoder : private Handle {
     return {ImageFormat::kPng, width_, height_, palette ? 3 : stored};
   }
 
-  void decode(const Box* wanted, Image& out) {
+  int decode(const Box* wanted, Image& out, const DecodeOptions& options) {
     const Box region = wanted ? *wanted : Box{0, 0, width_, height_};
     check_region(name_, region, width_, height_);
     int passes = 1;
     guarded([&] { passes = ask_for_rgb(); });
-    const std::size_t row_bytes = static_cast<std::size_t>(width_) * 3;
     out.reshape(region.width, region.height);
     if (region.width == width_ && (passes == 1 || region.height == height_)) {
-      guarded([&] {
-        for (int pass = 0; pass < passes; ++pass) {
-          std::uint8_t* scratch = out.row(0);  // a row above the region is read and overwritten
-          for (int y = 0; y < region.y; ++y) png_read_row(png_, scratch, nullptr);
-          for (int y = 0; y < region.height; ++y) png_read_row(png_, out.row(y), nullptr);
-        }
-      });
-      return;
+      read_whole_rows(region, passes, out);
+    } else {
+      read_and_cut(region, passes, out);
     }
-    // Interlaced rows are completed pass by pass, so all of them are kept until the last one.
-    const int last = region.y + region.height;
-    std::vector<std::uint8_t> rows(row_bytes * static_cast<std::size_t>(passes == 1 ? 1 : height_));
-    const auto cut = [&](const std::uint8_t* row, int y) {
-      std::memcpy(out.row(y - region.y), row + static_cast<std::size_t>(region.x) * 3,
-                  out.stride());
-    };
-    guarded([&] {
-      if (passes == 1) {
-        for (int y = 0; y < last; ++y) {
-          png_read_row(png_, rows.data(), nullptr);
-          if (y >= region.y) cut(rows.data(), y);
-        }
-        return;
-      }
-      for (int pass = 0; pass < passes; ++pass) {
-        for (int y = 0; y < height_; ++y) {
-          png_read_row(png_, rows.data() + row_bytes * static_cast<std::size_t>(y), nullptr);
-        }
-      }
-      for (int y = region.y; y < last; ++y) {
-        cut(rows.data() + row_bytes * static_cast<std::size_t>(y), y);
-      }
-    });
+    return options.apply_orientation ? orientation() : 1;
   }
 
  private:
@@ -128,6 +99,46 @@ class Decoder : private Handle {
     return passes;
   }
 
+  void read_whole_rows(const Box& region, int passes, Image& out) {
+    guarded([&] {
+      for (int pass = 0; pass < passes; ++pass) {
+        std::uint8_t* scratch = out.row(0);  // a row above the region is read and overwritten
+        for (int y = 0; y < region.y; ++y) png_read_row(png_, scratch, nullptr);
+        for (int y = 0; y < region.height; ++y) png_read_row(png_, out.row(y), nullptr);
+      }
+    });
+  }
+
+  /// Interlaced rows are completed pass by pass, so all of them are kept until the last pass.
+  void read_and_cut(const Box& region, int passes, Image& out) {
+    const std::size_t row_bytes = static_cast<std::size_t>(width_) * 3;
+    const int last = region.y + region.height;
+    std::vector<std::uint8_t> rows(row_bytes * static_cast<std::size_t>(passes == 1 ? 1 : height_));
+    const auto row = [&](int y) {
+      return rows.data() + (passes == 1 ? 0 : row_bytes * static_cast<std::size_t>(y));
+    };
+    guarded([&] {
+      for (int pass = 0; pass < passes; ++pass) {
+        for (int y = 0; y < (passes == 1 ? last : height_); ++y) {
+          png_read_row(png_, row(y), nullptr);
+          if (pass == passes - 1 && y >= region.y && y < last) {
+            std::memcpy(out.row(y - region.y), row(y) + static_cast<std::size_t>(region.x) * 3,
+                        out.stride());
+          }
+        }
+      }
+    });
+  }
+
+  /// EXIF data may stand after the pixels. Damage there harms nothing.
+  int orientation() {
+    if (setjmp(jump_) == 0) png_read_end(png_, info_);
+    png_uint_32 size = 0;
+    png_bytep block = nullptr;
+    if (png_get_eXIf_1(png_, info_, &size, &block) == 0) return 1;
+    return exif_orientation({block, size});
+  }
+
   /// As in decode_jpeg.cpp: `calls` must own nothing with a destructor.
   template <class Calls>
   void guarded(Calls calls) {
@@ -148,9 +159,9 @@ ImageInfo png_info(Bytes bytes, const std::string& name, const DecodeOptions& op
   return Decoder(bytes, name, options).info();
 }
 
-void decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
-                const DecodeOptions& options) {
-  Decoder(bytes, name, options).decode(region, out);
+int decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
+               const DecodeOptions& options) {
+  return Decoder(bytes, name, options).decode(region, out, options);
 }
 
 }  // namespace invp::decoders

@@ -61,7 +61,7 @@ class Reader {
 
   /// The one byte between the header and raw samples.
   void skip_one_space() {
-    if (at_end()) return;  // the caller finds that samples are missing
+    if (at_end()) return;  // the caller reports the missing samples
     if (!is_space(bytes_[at_])) refuse(name_, "PNM: the header does not end with white space");
     ++at_;
   }
@@ -87,7 +87,7 @@ struct Header {
 
 Header read_header(Reader& reader, Bytes bytes, const std::string& name,
                    const DecodeOptions& options) {
-  const int kind = bytes[1] - '0';  // 1 to 6; decode.cpp has looked
+  const int kind = bytes[1] - '0';  // 1 to 6, checked by decode.cpp
   Header header;
   header.plain = kind <= 3;
   header.bitmap = kind % 3 == 1;

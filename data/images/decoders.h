@@ -1,6 +1,5 @@
-// One decoder a file format; decode.h picks by content. Private to data/.
-// Each checks the header against `options.max_pixels` before it allocates, and throws invp::Error
-// through refuse().
+// One decoder per file format, for decode.cpp alone, which picks by content. Each checks the header
+// against `options.max_pixels` before it allocates. Errors are thrown by refuse().
 #pragma once
 
 #include <span>
@@ -30,13 +29,21 @@ ImageInfo pnm_info(Bytes bytes, const std::string& name, const DecodeOptions& op
 ImageInfo other_info(Bytes bytes, const std::string& name, ImageFormat format,
                      const DecodeOptions& options);
 
-/// A null region means the whole picture.
-void decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& out,
-                 const DecodeOptions& options);
-void decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
+/// A null region means the whole image. Returns the EXIF orientation of the file, 1 to 8: 1 without
+/// `options.apply_orientation`.
+int decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& out,
                 const DecodeOptions& options);
+int decode_png(Bytes bytes, const std::string& name, const Box* region, Image& out,
+               const DecodeOptions& options);
 void decode_pnm(Bytes bytes, const std::string& name, Image& out, const DecodeOptions& options);
 void decode_other(Bytes bytes, const std::string& name, ImageFormat format, Image& out,
                   const DecodeOptions& options);
+
+/// The orientation, 1 to 8, in a block of EXIF data that begins with its byte order; 1 (upright) if
+/// there is none or the block is broken.
+int exif_orientation(Bytes tiff);
+
+/// The image turned upright from orientation 1 to 8.
+Image oriented(Image image, int orientation);
 
 }  // namespace invp::decoders

@@ -41,7 +41,8 @@ std::pair<int, int> sampling(Subsampling subsampling) {
   return {1, 1};
 }
 
-/// The C part of encode_jpeg: owns nothing with a destructor, since libjpeg leaves it by longjmp.
+/// The C part of encode_jpeg. It owns nothing with a destructor, because libjpeg leaves it by
+/// longjmp.
 bool compress(const ImageView& image, const JpegOptions& options, JpegErrors& errors,
               jpeg_compress_struct& jpeg, unsigned char** data, unsigned long* size) {
   if (setjmp(errors.jump) != 0) return false;

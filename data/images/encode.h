@@ -11,8 +11,8 @@
 
 namespace invp {
 
-/// How a JPEG stores color: k420 halves it in both directions (the usual form), k422 and k440 in
-/// one, k411 quarters it in width, k444 keeps it; kGray stores luma alone.
+/// The resolution of a JPEG's color: k420 halves it in both directions (the usual form), k422 and
+/// k440 in one, k411 quarters it in width, k444 keeps it. kGray stores luma alone.
 enum class Subsampling { k444, k422, k440, k420, k411, kGray };
 
 struct JpegOptions {
@@ -21,14 +21,13 @@ struct JpegOptions {
   bool progressive = false;
 };
 
-/// Throws invp::Error for an empty image, one wider or taller than 65,500, or a quality out of
-/// range.
+/// Throws Error for an empty image, a side above 65,500, or a quality out of range.
 std::vector<std::uint8_t> encode_jpeg(ImageView image, const JpegOptions& options = {});
 
 /// 8-bit RGB PNG.
 std::vector<std::uint8_t> encode_png(ImageView image);
 
-/// Writes the bytes to a file. Throws invp::Error with the path and the system's reason.
+/// Writes the bytes to a file. Throws Error with the path and the system's reason.
 void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 
 }  // namespace invp

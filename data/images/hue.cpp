@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kTile = 64;
 
-/// The sector of every hue once it is turned.
+/// The sector of each hue after the turn.
 struct HueTable {
   std::int32_t sector[256];
   float fraction[256];

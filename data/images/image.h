@@ -1,4 +1,4 @@
-// The picture everything in data/ exchanges: 8-bit RGB, rows top to bottom, no padding.
+// The image type of all of data/: 8-bit RGB, rows from top to bottom, no padding.
 #pragma once
 
 #include <cstddef>
@@ -44,7 +44,7 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-/// Somebody else's pixels, or a rectangle of them: rows of RGB that lie `stride` bytes apart.
+/// Pixels that something else owns, or a rectangle of them: rows of RGB, `stride` bytes apart.
 struct ImageView {
   const std::uint8_t* pixels = nullptr;
   int width = 0, height = 0;

@@ -1,6 +1,6 @@
-// The augmentations' working form: the three channels apart, so that one loop over neighboring
-// bytes serves every operation and vectorises. Private to data/; transform.h is the same for an
-// Image. The arithmetic of each operation is Pillow's, bit for bit; transform.h states it.
+// The operations of transform.h on an image whose three channels are stored apart. Each is then a
+// loop over neighboring bytes, which the compiler vectorises. Used by the augmentations; results
+// are those of transform.h to the bit.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace invp {
 
 class NormalizationTable;
 
-/// Bytes that vector loads and stores may touch behind the last pixel of a buffer.
+/// Bytes that vector loads and stores may touch after the last pixel of a buffer.
 inline constexpr std::size_t kPadding = 64;
 
 /// Three planes of width x height bytes.
@@ -41,7 +41,7 @@ class Planes {
   std::size_t spacing_ = 0;
 };
 
-/// Interleaved row of `width` pixels to three rows, and back.
+/// An interleaved row of `width` pixels to three rows, and back.
 void split_row(const std::uint8_t* rgb, int width, std::uint8_t* r, std::uint8_t* g,
                std::uint8_t* b);
 void merge_row(const std::uint8_t* r, const std::uint8_t* g, const std::uint8_t* b, int width,
@@ -54,16 +54,16 @@ void adjust_contrast(Planes& planes, double factor);
 void adjust_saturation(Planes& planes, double factor);
 void adjust_hue(Planes& planes, double factor);
 void grayscale(Planes& planes);
-/// `scratch` is room to work in; its former content does not matter.
+/// `scratch` is working memory, resized as needed.
 void gaussian_blur(Planes& planes, double sigma, std::vector<std::uint8_t>& scratch);
 void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out);
 
-/// Buffers and weights of a resize, kept between images by whoever resizes many.
+/// Buffers and weights of a resize. Code that resizes many images keeps one, to allocate once.
 struct ResizeScratch {
   struct Axis {
-    int taps = 0;                       // of the output that has most
+    int taps = 0;                       // of the output with the most
     std::vector<int> first;             // input index of tap 0, per output
-    std::vector<std::int32_t> weights;  // taps per output, zeros behind the last real one
+    std::vector<std::int32_t> weights;  // taps per output; zeros after the last used one
   };
   Axis horizontal, vertical;
   std::vector<std::uint8_t> rows;         // between the passes

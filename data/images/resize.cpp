@@ -37,7 +37,7 @@ void make_axis(int n_in, int n_out, int from, int count, ResizeScratch::Axis& ax
     axis.first[static_cast<std::size_t>(x)] = lo;
     axis.taps = std::max(axis.taps, hi - lo);
   }
-  // Closed up to the taps in use.
+  // Without the gaps of unused taps.
   for (int x = 0; x < count; ++x) {
     std::copy_n(axis.weights.data() + x * most, axis.taps, axis.weights.data() + x * axis.taps);
   }
@@ -65,7 +65,7 @@ void plain_row(const std::uint8_t* in, int in_width, int out_width, const Resize
 /// One output row from `taps` rows that lie `stride` apart.
 void mix_rows(const std::uint8_t* in, std::size_t stride, const std::int32_t* weights, int taps,
               int bytes, std::uint8_t* __restrict out) {
-  constexpr int kBlock = 128;  // sums that stay close by
+  constexpr int kBlock = 128;  // sums, which fit the first cache
   std::int32_t sums[kBlock];
   for (int i = 0; i < bytes; i += kBlock) {
     const int count = std::min(kBlock, bytes - i);
@@ -101,7 +101,7 @@ void resize_window(ImageView image, int width, int height, const Box& window, Pl
     bottom = std::min(image.height, vertical.first.back() + vertical.taps);
   }
 
-  // Horizontal pass, into scratch.rows (or just a narrower view where the width stays).
+  // Horizontal pass, into scratch.rows; if the width stays, a narrower view is enough.
   ImageView rows = image.part({0, top, image.width, bottom - top});
   if (width != image.width) {
     make_axis(image.width, width, window.x, window.width, scratch.horizontal);
@@ -122,7 +122,7 @@ void resize_window(ImageView image, int width, int height, const Box& window, Pl
     rows = rows.part({window.x, 0, window.width, rows.height});
   }
 
-  // Vertical pass, a row at a time, and apart into planes.
+  // Vertical pass, row by row, split into planes.
   scratch.row.resize(static_cast<std::size_t>(bytes) + kPadding);
   for (int y = 0; y < window.height; ++y) {
     const std::uint8_t* row = rows.row(y);

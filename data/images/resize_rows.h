@@ -1,4 +1,5 @@
-// The horizontal pass of a resize, the expensive one: its inputs lie scattered. Private to data/.
+// The horizontal pass of a resize with AVX-512. It is the slower of the two passes, because the
+// inputs of neighboring outputs do not lie next to each other.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +8,10 @@
 
 namespace invp {
 
-/// True where resize_rows_avx512.cpp was built with the instructions it needs (VBMI and VNNI).
+/// True if this build has the instructions it needs (VBMI and VNNI).
 bool has_fast_rows();
 
-/// Prepares scratch.horizontal for fast_row; false when the picture shrinks too much for it.
+/// Prepares scratch.horizontal for fast_row. False if the image shrinks too much for it.
 bool prepare_fast_rows(int in_width, int out_width, ResizeScratch& scratch);
 
 /// One row: `in` of in_width pixels, `out` of out_width pixels and up to kPadding bytes beyond.

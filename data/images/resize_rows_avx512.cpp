@@ -5,7 +5,7 @@
 
 #if defined(__AVX512VBMI__) && defined(__AVX512VNNI__) && defined(__AVX512BW__)
 
-// The intrinsics' own "undefined" vectors alarm GCC 12 (its bug 105593).
+// GCC 12 warns of the intrinsics' own "undefined" vectors (its bug 105593).
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -16,9 +16,9 @@
 namespace invp {
 namespace {
 
-constexpr int kOutputs = 16;    // bytes a block
-constexpr int kWindow = 64;     // input bytes a permutation reaches
-constexpr int kTapsAGroup = 4;  // bytes a 32-bit dot product
+constexpr int kOutputs = 16;    // bytes per block
+constexpr int kWindow = 64;     // input bytes that a permutation can select from
+constexpr int kTapsAGroup = 4;  // bytes per 32-bit dot product
 constexpr int kMaxGroups = 4;
 
 int blocks_of(int out_width) {
@@ -90,7 +90,7 @@ void fast_row(const std::uint8_t* in, int in_width, int out_width, const ResizeS
     for (int group = 0; group < groups; ++group, index += kWindow, digit += 3 * kWindow) {
       const int start = window_start(axis, block, group);
       const int left = in_bytes - start;
-      // Bytes behind the row are neither read nor weighed.
+      // Bytes after the row are not read.
       const __mmask64 inside = left >= kWindow ? ~__mmask64{0}
                                : left > 0      ? ~__mmask64{0} >> (kWindow - left)
                                                : __mmask64{0};

@@ -22,15 +22,15 @@ struct Step {
   std::array<double, 4> values{};
 };
 
-/// Throws invp::Error for an unknown step or key (with the nearest one), a key missing or given
-/// twice, a value that is no number, or a fraction where pixels are counted.
+/// Throws Error for an unknown step or key (and names the nearest one), a key that is missing or
+/// given twice, a value that is no number, and a fraction of pixels.
 Step parse_step(std::string_view text);
 
-/// Throws invp::Error where the picture cannot take the step (a crop that does not fit).
+/// Throws Error if the step does not fit the image (a crop outside of it).
 Image apply_step(Image image, const Step& step);
 Image apply_steps(Image image, std::span<const Step> steps);
 
-/// One line a step, for --help.
+/// One line per step, for --help.
 std::string step_help();
 
 }  // namespace invp

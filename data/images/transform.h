@@ -1,6 +1,6 @@
-// Operations on one RGB picture, equal to Pillow's and torchvision's to the bit. Notation: clip to
-// 0..255; trunc toward zero; f32 and f64 say in which precision a value is rounded; none uses a
-// fused multiply-add. Arguments out of their range throw invp::Error.
+// Operations on one RGB image. Results are those of Pillow and torchvision to the bit.
+// Notation: clip is to 0..255; trunc is toward zero; f32 and f64 say in which precision a value is
+// rounded. No operation uses a fused multiply-add. Arguments out of range throw Error.
 #pragma once
 
 #include <array>
@@ -14,14 +14,14 @@ namespace invp {
 
 // Geometry.
 
-/// The pixels inside `box`, which must lie in the picture.
+/// The pixels inside `box`, which must lie in the image.
 Image crop(ImageView image, const Box& box);
 
 /// Mirrors left and right.
 Image hflip(ImageView image);
 
-/// Antialiased bilinear, first along rows, then along columns, rounded to 8 bits in between; an
-/// axis whose size stays is left alone. An output at c = (x + 0.5) * scale, scale = in / out,
+/// Antialiased bilinear, first along rows, then along columns, rounded to 8 bits in between. An
+/// axis that keeps its size is not filtered. An output at c = (x + 0.5) * scale, scale = in / out,
 /// weighs the inputs k of [c - f, c + f], f = max(scale, 1), by 1 - |k + 0.5 - c| / f, normalised
 /// to sum 1 and rounded to 22 fractional bits.
 Image resize(ImageView image, int width, int height);
@@ -31,8 +31,8 @@ Image resize(ImageView image, int width, int height);
 std::pair<int, int> shorter_side_size(int width, int height, int size);
 Image resize_shorter(ImageView image, int size);
 
-/// How half a pixel is settled when the margin is odd: torchvision rounds it to the even number;
-/// one version of mid-2020 rounded it up.
+/// Where the box begins if the margin is odd: torchvision rounds the half pixel to the even number;
+/// a version of mid-2020 rounded it up.
 enum class CenterRule { kHalfToEven, kHalfUp };
 Box center_box(int width, int height, int box_width, int box_height,
                CenterRule rule = CenterRule::kHalfToEven);
@@ -41,15 +41,15 @@ Image center_crop(ImageView image, int size, CenterRule rule = CenterRule::kHalf
 /// Top left, top right, bottom left, bottom right, centre.
 std::array<Box, 5> five_boxes(int width, int height, int size);
 std::array<Image, 5> five_crop(ImageView image, int size);
-/// five_crop, then five_crop of the mirrored picture.
+/// five_crop, then five_crop of the mirrored image.
 std::vector<Image> ten_crop(ImageView image, int size);
 
-// Color, in place. A blend with degenerate picture D is, per byte, D + f32(factor) * (I - D) in
-// f32, clipped and truncated; factor 1 changes nothing, 0 gives D. Factors are not negative.
+// Color, in place. A blend of the image I with D is, per byte, D + f32(factor) * (I - D) in f32,
+// clipped and truncated. Factor 1 gives I, 0 gives D. Factors must not be negative.
 
 /// D = 0.
 void adjust_brightness(Image& image, double factor);
-/// D = trunc(mean luma + 0.5), of the whole picture.
+/// D = trunc(mean luma + 0.5), of the whole image.
 void adjust_contrast(Image& image, double factor);
 /// D = luma of the pixel.
 void adjust_saturation(Image& image, double factor);

@@ -8,18 +8,18 @@ namespace invp {
 
 namespace {
 
-/// What of a batch goes to the device: crops come with a record of what to make of each.
-Tensor& payload(Batch& batch) {
-  return batch.records.empty() ? batch.images : batch.pixels;
+/// The part of a batch that is copied to the device.
+Tensor& payload(HostBatch& made) {
+  return made.records.empty() ? made.batch.images : made.pixels;
 }
 
-/// Does it go through the ring? A batch of files alone has no crops.
-bool uploaded(Batch& batch) {
-  return !payload(batch).defined();
+/// Was it copied through the ring? A batch of files alone has no crops.
+bool uploaded(HostBatch& made) {
+  return !payload(made).defined();
 }
 
-/// Decodes on the device; the positions of the files that it refused are appended. One of many
-/// is found by halving, so that pixels never depend on which pictures share a batch.
+/// Decodes on the device and appends the positions of the files that it refused. Halving finds
+/// these, so that an image's pixels do not depend on the images beside it.
 void decode_files(const Tensor& bytes, std::span<const JpegFile> files, std::size_t first,
                   const Tensor& pixels, std::vector<std::size_t>& refused) {
   if (decode_jpegs(bytes, files, pixels)) return;
@@ -30,21 +30,25 @@ void decode_files(const Tensor& bytes, std::span<const JpegFile> files, std::siz
 }
 
 /// Takes a row out of a batch whose images are not made yet.
-void remove_row(Batch& batch, std::size_t row) {
+void remove_row(HostBatch& made, std::size_t row) {
   const auto at = static_cast<std::ptrdiff_t>(row);
-  batch.records.erase(batch.records.begin() + at);
-  batch.indices.erase(batch.indices.begin() + at);
-  batch.labels.erase(batch.labels.begin() + at);
+  made.records.erase(made.records.begin() + at);
+  made.batch.indices.erase(made.batch.indices.begin() + at);
+  made.batch.labels.erase(made.batch.labels.begin() + at);
+}
+
+/// The batch with its images, augmented on the device that holds the crops.
+Batch finished(HostBatch& made) {
+  if (!made.records.empty())
+    made.batch.images = augment_images(made.pixels, made.records, made.output);
+  return std::move(made.batch);
 }
 
 }  // namespace
 
 BatchFeed::BatchFeed(const Dataset& dataset, const AugmentConfig& augment,
                      const LoaderOptions& options, Device device)
-    : dataset_(dataset),
-      decode_(options.decode),
-      loader_(dataset, augment, options),
-      ring_(device) {
+    : dataset_(dataset), decode_(options.decode), host_(dataset, augment, options), ring_(device) {
   if (options.decode_on == DecodeOn::kWorkers) return;
   const std::string obstacle = jpeg_obstacle(device);
   CHECK(obstacle.empty(), "[loader] JPEGs cannot be decoded on ", device, ": ", obstacle);
@@ -54,61 +58,61 @@ BatchFeed::~BatchFeed() {
   if (next_.valid()) next_.wait();
 }
 
-/// The next batch from the loader, its elements under way. On the thread that fetches ahead.
+/// The next batch of the workers, its payload on the way to the device. Runs on the thread that
+/// fetches ahead.
 BatchFeed::Fetched BatchFeed::fetch() {
-  const double waited = loader_.stats().wait_seconds;
-  Fetched next{.batch = loader_.next()};
-  if (!next.batch) return next;
-  next.waited = loader_.stats().wait_seconds - waited;
-  if (Tensor& host = payload(*next.batch); host.numel() > 0) {
+  const double waited = host_.stats().wait_seconds;
+  Fetched next{.made = host_.next()};
+  if (!next.made) return next;
+  next.waited = host_.stats().wait_seconds - waited;
+  if (Tensor& host = payload(*next.made); host.numel() > 0) {
     ring_.begin(host);
-    host = {};  // the loader may use its buffer again
+    host = {};  // the workers may use its buffer again
   }
   return next;
 }
 
-/// Puts the pictures of the batch's files behind its crops.
-void BatchFeed::decode(Batch& batch) {
+/// Appends the decoded images of the batch's files to its crops.
+void BatchFeed::decode(HostBatch& made) {
   std::vector<JpegFile> files;
   std::vector<std::size_t> rows;
-  std::int64_t end = batch.pixels.numel();
-  for (std::size_t row = 0; row < batch.jpegs.size(); ++row) {
-    if (batch.jpegs[row].bytes == 0) continue;
-    JpegFile& file = files.emplace_back(batch.jpegs[row]);
+  std::int64_t end = made.pixels.numel();
+  for (std::size_t row = 0; row < made.jpegs.size(); ++row) {
+    if (made.jpegs[row].bytes == 0) continue;
+    JpegFile& file = files.emplace_back(made.jpegs[row]);
     rows.push_back(row);
     file.pixels = end;
-    batch.records[row].begin += end;
+    made.records[row].begin += end;
     end += file.picture_bytes();
   }
   const MemoryScope scope(MemoryUse::kData);
   const Tensor pixels = Tensor::empty({end}, DType::kU8, ring_.device());
-  const std::int64_t crops = batch.pixels.numel();
-  if (crops > 0) pixels.slice(0, crops).copy_from(batch.pixels);
+  const std::int64_t crops = made.pixels.numel();
+  if (crops > 0) pixels.slice(0, crops).copy_from(made.pixels);
   std::vector<std::size_t> refused;
-  decode_files(batch.files, files, 0, pixels, refused);
-  std::vector<Loader::Failure> failures;
+  decode_files(made.files, files, 0, pixels, refused);
+  std::vector<BadRow> failures;
   for (; !refused.empty(); refused.pop_back()) {
     const std::size_t row = rows[refused.back()];
-    std::string reason = decode_here(batch, row, files[refused.back()], pixels);
+    std::string reason = decode_here(made, row, files[refused.back()], pixels);
     if (reason.empty()) continue;
-    const std::int64_t index = batch.indices[row];
+    const std::int64_t index = made.batch.indices[row];
     failures.insert(failures.begin(), {index, {dataset_.name(index), std::move(reason)}});
-    remove_row(batch, row);  // those before stay where they are
+    remove_row(made, row);  // from the last to the first, so that earlier rows keep their numbers
   }
-  batch.pixels = pixels;
-  batch.files = {};
-  batch.jpegs.clear();
-  loader_.note_failures(failures);
+  made.pixels = pixels;
+  host_.note_failures(failures);
 }
 
-/// By the workers' decoder, for a file that the device refuses. What is wrong with it; empty: it is
-/// among the pixels.
-std::string BatchFeed::decode_here(const Batch& batch, std::size_t row, const JpegFile& file,
+/// Decodes a file that the device refused. Returns what is wrong with it; empty if its image is now
+/// in `pixels`.
+std::string BatchFeed::decode_here(const HostBatch& made, std::size_t row, const JpegFile& file,
                                    const Tensor& pixels) const {
-  const Tensor bytes = batch.files.slice(file.begin, file.begin + file.bytes);
+  const Tensor bytes = made.files.slice(file.begin, file.begin + file.bytes);
   Image image;
   try {
-    image = decode_image(bytes.span<std::uint8_t>(), dataset_.name(batch.indices[row]), decode_);
+    image =
+        decode_image(bytes.span<std::uint8_t>(), dataset_.name(made.batch.indices[row]), decode_);
   } catch (const Error& error) {
     return error.what();
   }
@@ -124,43 +128,50 @@ void BatchFeed::settle() {
 void BatchFeed::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   if (next_.valid()) {
     try {
-      std::optional<Batch> batch = next_.get().batch;
-      if (batch && uploaded(*batch)) ring_.take();
+      std::optional<HostBatch> made = next_.get().made;
+      if (made && uploaded(*made)) ring_.take();
     } catch (const Error&) {
-      // of an epoch that is given up
+      // of the epoch that is given up
     }
   }
-  loader_.start_epoch(epoch, first_batch);
+  host_.start_epoch(epoch, first_batch);
 }
 
-std::optional<Batch> BatchFeed::next() {
-  if (!ahead()) return loader_.next();
-  std::optional<Batch> batch;
-  do {
+/// The next batch that has rows, its pixels on the GPU; starts to fetch the one after it.
+std::optional<HostBatch> BatchFeed::take() {
+  for (;;) {
     const Stopwatch stopwatch;
     Fetched fetched = next_.valid() ? next_.get() : fetch();
     const double waited = stopwatch.seconds();
-    batch = std::move(fetched.batch);
-    if (!batch) return batch;
-    if (uploaded(*batch)) payload(*batch) = ring_.take();
-    if (!batch->jpegs.empty()) decode(*batch);
+    std::optional<HostBatch>& made = fetched.made;
+    if (!made) return made;
+    if (uploaded(*made)) payload(*made) = ring_.take();
+    if (!made->jpegs.empty()) decode(*made);
     next_ = std::async(std::launch::async, [this] { return fetch(); });
-    // A host that is steps ahead waits here for a place in the ring, which is no fault of the
-    // loader.
+    // Only what the fetch waited for the workers: it also waits for a place in the ring where the
+    // host is steps ahead of the GPU.
     stats_.wait_seconds += std::min(waited, fetched.waited);
-  } while (batch->indices.empty());
-  stats_.images += std::ssize(batch->indices);
-  ++stats_.batches;
-  return batch;
+    if (!made->batch.indices.empty()) return made;
+  }
+}
+
+std::optional<Batch> BatchFeed::next() {
+  std::optional<HostBatch> made = ahead() ? take() : host_.next();
+  if (!made) return std::nullopt;
+  if (ahead()) {
+    stats_.images += std::ssize(made->batch.indices);
+    ++stats_.batches;
+  }
+  return finished(*made);
 }
 
 const std::vector<BadImage>& BatchFeed::bad_images() {
   settle();
-  return loader_.bad_images();
+  return host_.bad_images();
 }
 
 const LoaderStats& BatchFeed::stats() const {
-  return ahead() ? stats_ : loader_.stats();
+  return ahead() ? stats_ : host_.stats();
 }
 
 }  // namespace invp

@@ -7,7 +7,7 @@
 namespace invp {
 namespace {
 
-/// Larger pictures take the workers' way: a batch of them would fill the device.
+/// The workers decode larger images: a batch of them would fill the device.
 constexpr std::int64_t kLargestDecoded = std::int64_t{48} << 20;
 
 void place(AugmentRecord& record, std::int64_t begin, std::int64_t row_bytes, int width,
@@ -23,7 +23,7 @@ void place(AugmentRecord& record, std::int64_t begin, std::int64_t row_bytes, in
 void ByteBuffer::begin(std::int64_t rows, std::int64_t bytes) {
   late_.assign(static_cast<std::size_t>(rows), {});
   used_ = 0;
-  // Somebody may still hold the last batch made here: it stays theirs.
+  // If the last batch made here is still held, its holder keeps the buffer.
   if (bytes_.defined() && bytes_.unique()) return;
   const MemoryScope scope(MemoryUse::kData);
   const std::int64_t wanted = bytes_.defined() ? capacity() : bytes;
@@ -69,7 +69,7 @@ void BatchSlot::begin(std::int64_t position, std::span<const std::int64_t> indic
     files_.begin(std::ssize(indices), 0);
     return;
   }
-  // Somebody may still hold the last batch made here: it stays theirs.
+  // If the last batch made here is still held, its holder keeps the buffer.
   if (!images_.defined() || !images_.unique()) {
     const MemoryScope scope(MemoryUse::kData);
     images_ = Tensor();
@@ -77,7 +77,7 @@ void BatchSlot::begin(std::int64_t position, std::span<const std::int64_t> indic
   }
 }
 
-/// Leaves a file as it is where the device will decode it. False for one that does not suit it.
+/// Passes on a file for the device to decode. False if the device does not decode such files.
 bool BatchSlot::pass_file(std::int64_t row, std::span<const std::uint8_t> bytes,
                           const std::string& name, const LoaderOptions& options,
                           const AugmentConfig& augment, Random& random) {
@@ -135,37 +135,36 @@ void BatchSlot::fill(std::int64_t first, std::int64_t last, const Dataset& datas
   }
 }
 
-Batch BatchSlot::finish(const Dataset& dataset, std::vector<Failure>& failures) {
-  Batch batch;
+HostBatch BatchSlot::finish(const Dataset& dataset, std::vector<BadRow>& failures) {
+  HostBatch made;
+  Batch& batch = made.batch;
   batch.position = position_;
-  batch.output = output_;
-  const bool on_cpu = augment_on_ == AugmentOn::kWorkers;
-  const std::int64_t row_size = on_cpu ? images_.numel() / images_.dim(0) : 0;
-  float* const rows = on_cpu ? images_.data<float>() : nullptr;
+  made.output = output_;
+  const bool on_workers = augment_on_ == AugmentOn::kWorkers;
+  const std::int64_t row_size = on_workers ? images_.numel() / images_.dim(0) : 0;
+  float* const rows = on_workers ? images_.data<float>() : nullptr;
   for (std::int64_t row = 0; row < size(); ++row) {
-    const std::int64_t index = indices_[static_cast<std::size_t>(row)];
-    std::string& reason = reasons_[static_cast<std::size_t>(row)];
-    if (!reason.empty()) {
-      failures.push_back({index, {dataset.name(index), std::move(reason)}});
+    const auto at = static_cast<std::size_t>(row);
+    const std::int64_t index = indices_[at];
+    if (!reasons_[at].empty()) {
+      failures.push_back({index, {dataset.name(index), std::move(reasons_[at])}});
       continue;
     }
     const std::int64_t kept = std::ssize(batch.indices);
-    if (!on_cpu) {
-      batch.records.push_back(records_[static_cast<std::size_t>(row)]);
-      if (!jpegs_.empty()) batch.jpegs.push_back(jpegs_[static_cast<std::size_t>(row)]);
-    } else if (kept != row) {
+    if (on_workers && kept != row)
       std::copy_n(rows + row * row_size, row_size, rows + kept * row_size);
-    }
+    if (!on_workers) made.records.push_back(records_[at]);
+    if (!jpegs_.empty()) made.jpegs.push_back(jpegs_[at]);
     batch.indices.push_back(index);
     batch.labels.push_back(dataset.label(index));
   }
-  if (on_cpu) {
+  if (on_workers) {
     batch.images = images_.slice(0, std::ssize(batch.indices));
   } else {
-    batch.pixels = crops_.finish();
-    if (!jpegs_.empty()) batch.files = files_.finish();
+    made.pixels = crops_.finish();
+    if (!jpegs_.empty()) made.files = files_.finish();
   }
-  return batch;
+  return made;
 }
 
 }  // namespace invp

@@ -1,40 +1,58 @@
-// One buffer of the loader and the batch being made in it (used by loader.cpp alone).
+// One buffer of ImageBatches and the batch that is made in it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <exception>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "data/images/augment.h"
 #include "data/load/loader.h"
+#include "data/sets/dataset.h"
+#include "engine/ops/image/decode_jpegs.h"
 
 namespace invp {
 
-/// What one thread needs to make pictures: reused buffers.
+/// What the workers make of a batch: its images, or what a device makes them of. All tensors are on
+/// the host.
+struct HostBatch {
+  Batch batch;                         ///< with AugmentOn::kDevice its images are undefined
+  Tensor pixels;                       ///< u8, the crops one after another
+  std::vector<AugmentRecord> records;  ///< n, into `pixels`
+  AugmentOutput output;
+  Tensor files;  ///< with DecodeOn::kDevice: u8, the files one after another
+  /// With DecodeOn::kDevice, n. Of 0 bytes: the row's crop is in `pixels`. Otherwise the record's
+  /// `begin` counts from the first byte of the decoded image.
+  std::vector<JpegFile> jpegs;
+};
+
+/// A row of a batch whose image cannot be read.
+struct BadRow {
+  std::int64_t index;  ///< in the data set
+  BadImage image;
+};
+
+/// The buffers that a worker reuses from image to image.
 struct BatchMaker {
   explicit BatchMaker(const AugmentConfig& config) : augmenter(config) {}
   Augmenter augmenter;
   Sample sample;
 };
 
-/// Byte strings one behind the other in one buffer, put there by many threads. The buffer grows to
-/// what batches turn out to need.
+/// Byte strings, one per row, in one buffer that many threads fill. The buffer grows to the size
+/// that batches need.
 class ByteBuffer {
  public:
-  /// Forgets what was there before. `rows` strings come; the first time, room is made for so many
-  /// bytes.
+  /// Drops the strings of the batch before. The first call allocates `bytes`.
   void begin(std::int64_t rows, std::int64_t bytes);
-  /// Room for a row's bytes, and its place. By any thread, a row by one.
+  /// Room for a row's bytes. Called once per row, by any thread.
   struct Room {
     std::int64_t begin;
     std::uint8_t* to;
   };
   Room take(std::int64_t row, std::int64_t bytes);
-  /// All of them, whole.
+  /// All strings, in the order of the calls of take().
   Tensor finish();
 
  private:
@@ -46,22 +64,21 @@ class ByteBuffer {
     std::int64_t begin = 0;
     std::vector<std::uint8_t> bytes;
   };
-  std::vector<Late> late_;  ///< a row's bytes, where there was no room
+  std::vector<Late> late_;  ///< per row, bytes for which there was no room
 };
 
-/// Rows are filled by any thread, each by one; begin() and finish() belong to the consumer.
+/// begin() and finish() are called by the consumer's thread, fill() by any, once per row.
 class BatchSlot {
  public:
-  using Failure = Loader::Failure;
-
-  /// Takes up a new batch of the pictures at `indices`.
+  /// Prepares for a batch of the images at `indices`.
   void begin(std::int64_t position, std::span<const std::int64_t> indices,
              const AugmentConfig& augment, const LoaderOptions& options);
-  /// Makes rows [first, last). A picture that cannot be read is noted; anything worse throws.
+  /// Makes rows [first, last). An image that cannot be read (Error) is noted; other exceptions
+  /// leave.
   void fill(std::int64_t first, std::int64_t last, const Dataset& dataset,
             const LoaderOptions& options, std::int64_t epoch, BatchMaker& maker);
-  /// The batch without the rows that failed, and those failures in the order of the rows.
-  Batch finish(const Dataset& dataset, std::vector<Failure>& failures);
+  /// The batch without the rows that failed; these are appended to `failures`, in order.
+  HostBatch finish(const Dataset& dataset, std::vector<BadRow>& failures);
 
   std::int64_t size() const { return std::ssize(indices_); }
 
@@ -72,13 +89,13 @@ class BatchSlot {
 
   std::int64_t position_ = 0;
   std::vector<std::int64_t> indices_;
-  std::vector<std::string> reasons_;  ///< of each row; empty: it is good
+  std::vector<std::string> reasons_;  ///< per row, why it is bad; empty: it is good
   AugmentOn augment_on_ = AugmentOn::kWorkers;
-  Tensor images_;  ///< on the CPU
+  Tensor images_;  ///< with AugmentOn::kWorkers
   AugmentOutput output_;
-  std::vector<AugmentRecord> records_;  ///< on the device, of each row
+  std::vector<AugmentRecord> records_;  ///< with AugmentOn::kDevice, per row
   ByteBuffer crops_;
-  std::vector<JpegFile> jpegs_;  ///< that the device decodes, of each row; else empty
+  std::vector<JpegFile> jpegs_;  ///< with DecodeOn::kDevice, per row; otherwise empty
   ByteBuffer files_;
 };
 

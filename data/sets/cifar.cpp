@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "data/sets/cifar_pickle.h"
+#include "data/sets/text_lines.h"
 #include "engine/core/error.h"
 #include "engine/files/file_reader.h"
 
@@ -42,8 +43,8 @@ struct Batches {
   bool binary = true;
 };
 
-/// The files of a split in one folder, or none. Either whole or an error: a set without its third
-/// batch would train, and nobody would know.
+/// The files of a split in one folder, or none. A missing batch is an error: training on the others
+/// would go unnoticed.
 std::optional<Batches> find_batches(const fs::path& folder, Cifar version, bool train) {
   const auto exists = [&](const std::string& name) { return fs::is_regular_file(folder / name); };
   if (version == Cifar::k10) {
@@ -116,14 +117,7 @@ void append_interleaved(std::span<const std::uint8_t> planes, std::vector<std::u
 std::vector<std::string> class_names(const fs::path& folder, const Layout& layout) {
   std::vector<std::string> names;
   if (const fs::path text_file = folder / layout.names_file; fs::is_regular_file(text_file)) {
-    const std::string text = read_text_file(text_file, 1 << 20);
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = std::min(text.find('\n', at), text.size());
-      std::string name = text.substr(at, end - at);
-      std::erase(name, '\r');
-      if (!name.empty()) names.push_back(std::move(name));
-      at = end + 1;
-    }
+    for (const TextLine& line : read_lines(text_file)) names.emplace_back(line.text);
   } else {
     names = read_cifar_names(folder);
   }
@@ -145,7 +139,7 @@ std::optional<Cifar> recognise_cifar(const fs::path& folder) {
         if (fs::exists(place / kHundred.names_file)) return Cifar::k100;
         const auto size = fs::file_size(batches->files[0]);
         if (size > 0 && size % record_bytes(layout) == 0) return version;
-        // Of neither length: let opening it as CIFAR-10 say so.
+        // Of neither length: opening it as CIFAR-10 reports that.
         if (size == 0 || size % record_bytes(kHundred) != 0) return version;
       }
     }

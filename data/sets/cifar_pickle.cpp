@@ -34,7 +34,7 @@ CifarRecords read_cifar_pickle(const std::filesystem::path& path, std::string_vi
   records.planes.assign(array->bytes.begin(), array->bytes.end());
   for (const PickleValue* label : labels->items) {
     CHECK(label->is(Kind::kInt), path.string(), ": at byte ", label->offset,
-          ": a label is no number");
+          ": a label is not a number");
     records.labels.push_back(static_cast<std::int32_t>(label->integer));
   }
   return records;

@@ -1,8 +1,11 @@
 #include "data/sets/dataset.h"
 
+#include <system_error>
+
 #include "data/images/decode.h"
 #include "data/images/transform.h"
 #include "engine/core/error.h"
+#include "engine/core/parallel.h"
 #include "engine/files/file_reader.h"
 
 namespace invp {
@@ -12,6 +15,26 @@ Image Dataset::load(std::int64_t index) const {
   fetch(index, sample);
   if (sample.is_encoded()) return decode_image(sample.encoded, name(index));
   return crop(sample.pixels, {0, 0, sample.pixels.width, sample.pixels.height});
+}
+
+const std::string& Dataset::identity() const {
+  std::call_once(identified_, [&] {
+    Hash hash;
+    hash.add(classes_.size());
+    for (const std::string& name : classes_) hash.add_text(name);
+    hash.add(labels_.size());
+    for (std::int64_t i = 0; i < size(); ++i) {
+      hash.add(static_cast<std::uint64_t>(label(i)));
+      for (const Presence presence : presences(i)) hash.add(static_cast<std::uint64_t>(presence));
+    }
+    add_content(hash);
+    identity_ = hash.hex();
+  });
+  return identity_;
+}
+
+void Dataset::add_content(Hash& hash) const {
+  for (std::int64_t i = 0; i < size(); ++i) hash.add_text(name(i));
 }
 
 FileDataset::FileDataset(std::string kind, std::filesystem::path root,
@@ -31,13 +54,28 @@ std::string FileDataset::name(std::int64_t index) const {
 void FileDataset::fetch(std::int64_t index, Sample& sample) const {
   const FileReader file(root_ / paths_[static_cast<std::size_t>(index)]);
   CHECK(file.size() > 0, file.path().string(), ": the file is empty");
-  // Larger than any picture within the decoder's limit on pixels.
+  // Larger than any image within the decoder's limit on pixels.
   constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 30;
   CHECK(file.size() <= kMaxFile, file.path().string(), ": ", file.size(),
-        " bytes are too many for a picture");
+        " bytes are too many for an image");
   sample.file.resize(static_cast<std::size_t>(file.size()));
   file.read(0, std::as_writable_bytes(std::span(sample.file)));
   sample.encoded = sample.file;
+}
+
+void FileDataset::add_content(Hash& hash) const {
+  std::vector<std::uintmax_t> sizes(paths_.size());
+  constexpr std::int64_t kGrain = 256;  // on a network, many questions at a time are faster
+  parallel_for(0, size(), kGrain, [&](std::int64_t first, std::int64_t last) {
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+      std::error_code missing;
+      sizes[i] = std::filesystem::file_size(root_ / paths_[i], missing);  // then the largest number
+    }
+  });
+  for (std::size_t i = 0; i < paths_.size(); ++i) {
+    hash.add_text(paths_[i]);
+    hash.add(sizes[i]);
+  }
 }
 
 PixelDataset::PixelDataset(std::string kind, int width, int height,
@@ -52,7 +90,7 @@ PixelDataset::PixelDataset(std::string kind, int width, int height,
   for (const Source& source : sources_) named += source.count;
   CHECK(named == size() &&
             pixels_.size() == Image::bytes(width, height) * static_cast<std::size_t>(size()),
-        "[dataset] ", pixels_.size(), " bytes of pixels from ", named, " pictures for ", size(),
+        "[dataset] ", pixels_.size(), " bytes of pixels from ", named, " images for ", size(),
         " labels");
 }
 
@@ -61,13 +99,23 @@ std::string PixelDataset::name(std::int64_t index) const {
     if (index < source.count) return message(source.file, '[', index, ']');
     index -= source.count;
   }
-  fail("[dataset] there is no picture ", index, " beyond the last");
+  fail("[dataset] there is no image ", index, " beyond the last");
 }
 
 void PixelDataset::fetch(std::int64_t index, Sample& sample) const {
   const std::size_t begin = Image::bytes(width_, height_) * static_cast<std::size_t>(index);
   sample.encoded = {};
   sample.pixels = {&pixels_[begin], width_, height_, static_cast<std::size_t>(width_) * 3};
+}
+
+void PixelDataset::add_content(Hash& hash) const {
+  hash.add(static_cast<std::uint64_t>(width_));
+  hash.add(static_cast<std::uint64_t>(height_));
+  for (const Source& source : sources_) {
+    hash.add_text(std::filesystem::path(source.file).filename().string());
+    hash.add(static_cast<std::uint64_t>(source.count));
+  }
+  hash.add_bytes(pixels_.data(), pixels_.size());
 }
 
 std::vector<std::string> numbered_classes(std::int64_t count) {

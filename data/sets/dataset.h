@@ -1,45 +1,46 @@
-// A labelled set of pictures: where they are is the business of the classes behind this one.
+// A labelled set of images. Derived classes know where the images are.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "data/images/image.h"
+#include "engine/core/hash.h"
 
 namespace invp {
 
-/// One picture on its way to the network: either the bytes of its file, so that only the rows a
-/// crop needs are decoded, or its pixels. Reused from picture to picture, its storage is allocated
-/// once.
+/// One image as the set hands it out: the bytes of its file, so that only the rows of a crop need
+/// be decoded, or its pixels. Reuse it from image to image: its storage is then allocated once.
 struct Sample {
   std::span<const std::uint8_t> encoded;  ///< into the data set, or `file`; empty: see `pixels`
   ImageView pixels;                       ///< into the data set, or into `drawn`
-  std::vector<std::uint8_t> file;         ///< storage for files that are read on demand
-  Image drawn;                            ///< storage for pictures that are made on demand
-  Image whole;                            ///< of pictures cut from larger ones: the larger one
-  std::int64_t whole_index = -1;          ///< its number, in the set that cuts
+  std::vector<std::uint8_t> file;         ///< storage for a file that was read
+  Image drawn;                            ///< storage for an image that was made
+  Image whole;                            ///< the image that TenCrops cuts crops from
+  std::int64_t whole_index = -1;          ///< its index
 
   bool is_encoded() const { return !encoded.empty(); }
 };
 
-/// A picture that cannot be read, and why.
+/// An image that cannot be read, and why.
 struct BadImage {
   std::string file;
   std::string reason;
 };
 
-/// Whether a picture of a multi-label set shows a class.
+/// Does an image of a multi-label set show a class?
 enum class Presence : std::uint8_t {
   kAbsent,
   kPresent,
   kUnclear,  ///< neither trained on nor counted
 };
 
-/// Immutable once made: every method may be called from many threads at once.
+/// Immutable: every method may be called by many threads at once.
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -48,62 +49,79 @@ class Dataset {
 
   /// "imagefolder", "cifar10", ...
   const std::string& kind() const { return kind_; }
-  /// The kind of the set that a pack was made from; of any other its own.
+  /// For a pack, the kind of the set that it was made from; for other sets, kind().
   virtual const std::string& origin() const { return kind_; }
   std::int64_t size() const { return std::ssize(labels_); }
   /// In [0, classes().size()).
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
   const std::vector<std::string>& classes() const { return classes_; }
-  /// Of multi-label sets, one entry a class, and label() is the first class present; else empty.
+  /// For multi-label sets one entry per class; label() is then the first class present. Otherwise
+  /// empty.
   virtual std::span<const Presence> presences(std::int64_t /*index*/) const { return {}; }
 
-  /// What to call the picture in errors and lists: its path, or "test.bin[17]".
+  /// The image's name in errors and lists: its path, or "test.bin[17]".
   virtual std::string name(std::int64_t index) const = 0;
-  /// Throws Error naming the picture when it cannot be read.
+  /// Throws Error naming the image if it cannot be read.
   virtual void fetch(std::int64_t index, Sample& sample) const = 0;
 
-  /// The whole picture, decoded.
+  /// The whole image, decoded.
   Image load(std::int64_t index) const;
-  /// Throws Error when anything is wrong with the picture: it is decoded, and where the set keeps
-  /// checksums they are compared.
+  /// Decodes the image and, if the set has checksums, compares them. Throws Error for a bad image.
   virtual void check(std::int64_t index) const { load(index); }
-  /// What has been done to the pictures since they were taken, in words; empty: nothing known.
+  /// How the images were changed when the set was made, in words; empty if that is not known.
   virtual std::string storage() const { return {}; }
+
+  /// 16 hexadecimal digits that differ if the images, their order, labels or classes do, as far as
+  /// add_content looks. They do not depend on where the set lies or on modification times. The
+  /// first call computes them: 2 us of CPU time per file of a FileDataset (measured with 200,000
+  /// files that the system had in memory), 3 ns per byte of a PixelDataset.
+  const std::string& identity() const;
 
  protected:
   Dataset(std::string kind, std::vector<std::int32_t> labels, std::vector<std::string> classes)
       : kind_(std::move(kind)), labels_(std::move(labels)), classes_(std::move(classes)) {}
 
+  /// Adds what the identity depends on beside labels, classes and presences. By default the images'
+  /// names, which suits sets that are made in memory and named after what they are.
+  virtual void add_content(Hash& hash) const;
+
  private:
   std::string kind_;
   std::vector<std::int32_t> labels_;
   std::vector<std::string> classes_;
+  mutable std::once_flag identified_;
+  mutable std::string identity_;
 };
 
-/// Pictures in files of their own, read when they are wanted.
+/// Images in files of their own, read by fetch().
 class FileDataset : public Dataset {
  public:
-  /// `paths` are relative to `root`, one a label.
+  /// `paths` are relative to `root`, one per label.
   FileDataset(std::string kind, std::filesystem::path root, std::vector<std::string> paths,
               std::vector<std::int32_t> labels, std::vector<std::string> classes);
 
   std::string name(std::int64_t index) const override;
   void fetch(std::int64_t index, Sample& sample) const override;
 
+ protected:
+  /// The paths below `root` and the sizes of the files. A file that is missing counts as having a
+  /// size of its own: the loader passes over it.
+  void add_content(Hash& hash) const override;
+
  private:
   std::filesystem::path root_;
   std::vector<std::string> paths_;
 };
 
-/// Small pictures of one size, all in memory.
+/// Small images of one size, all in memory.
 class PixelDataset : public Dataset {
  public:
-  /// Where a run of pictures came from, for their names.
+  /// The file that the next `count` images came from.
   struct Source {
     std::string file;
     std::int64_t count = 0;
   };
-  /// `pixels` holds the pictures one after another as interleaved RGB rows.
+  /// `pixels` holds the images one after another as interleaved RGB rows.
   PixelDataset(std::string kind, int width, int height, std::vector<std::uint8_t> pixels,
                std::vector<Source> sources, std::vector<std::int32_t> labels,
                std::vector<std::string> classes);
@@ -111,13 +129,17 @@ class PixelDataset : public Dataset {
   std::string name(std::int64_t index) const override;
   void fetch(std::int64_t index, Sample& sample) const override;
 
+ protected:
+  /// The size of the images, their pixels, and of each source the file's name and the count.
+  void add_content(Hash& hash) const override;
+
  private:
   int width_, height_;
   std::vector<std::uint8_t> pixels_;
   std::vector<Source> sources_;
 };
 
-/// "0", "1", ...: the classes of sets that name none.
+/// "0", "1", ...: the classes of a set without names.
 std::vector<std::string> numbered_classes(std::int64_t count);
 
 }  // namespace invp

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "data/sets/file_list.h"
 #include "data/sets/image_folder.h"
 #include "data/sets/subset.h"
 #include "data/sets/text_lines.h"
@@ -18,17 +19,6 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kPets = 37;
 constexpr std::int64_t kBirds = 200;
 constexpr std::int64_t kMostImages = 10'000'000;
-
-std::unique_ptr<Dataset> file_dataset(const char* kind, const fs::path& root,
-                                      std::vector<std::string> paths,
-                                      std::vector<std::int32_t> labels,
-                                      std::vector<std::string> classes, const fs::path& list) {
-  CHECK(!paths.empty(), list.string(), ": names no picture of this split");
-  CHECK(fs::exists(root / paths.front()), (root / paths.front()).string(), ": no such file, but ",
-        list.string(), " names it first");
-  return std::make_unique<FileDataset>(kind, root, std::move(paths), std::move(labels),
-                                       std::move(classes));
-}
 
 fs::path birds_folder(const fs::path& path) {
   return fs::exists(path / "CUB_200_2011") ? path / "CUB_200_2011" : path;
@@ -91,8 +81,7 @@ std::optional<std::string> recognise_fine_grained(const fs::path& path) {
 
 std::unique_ptr<Dataset> open_pets(const fs::path& path, bool train) {
   const fs::path list = path / "annotations" / (train ? "trainval.txt" : "test.txt");
-  std::vector<std::string> paths;
-  std::vector<std::int32_t> labels;
+  FileList files;
   std::vector<std::string> classes = numbered_classes(kPets);
   for (const TextLine& line : read_lines(list)) {
     if (line.text.starts_with('#')) continue;
@@ -102,10 +91,10 @@ std::unique_ptr<Dataset> open_pets(const fs::path& path, bool train) {
     const std::string image(words[0]);
     // "yorkshire_terrier_12" is the twelfth yorkshire_terrier.
     classes[static_cast<std::size_t>(label)] = image.substr(0, image.rfind('_'));
-    paths.push_back("images/" + image + ".jpg");
-    labels.push_back(static_cast<std::int32_t>(label));
+    files.paths.push_back("images/" + image + ".jpg");
+    files.labels.push_back(static_cast<std::int32_t>(label));
   }
-  return file_dataset("pets", path, std::move(paths), std::move(labels), std::move(classes), list);
+  return listed_files("pets", path, std::move(files), std::move(classes), list);
 }
 
 std::unique_ptr<Dataset> open_cub200(const fs::path& path, bool train) {
@@ -116,16 +105,14 @@ std::unique_ptr<Dataset> open_cub200(const fs::path& path, bool train) {
   const ById names(root / "classes.txt");
   std::vector<std::string> classes;
   for (std::int64_t i = 1; i <= kBirds; ++i) classes.emplace_back(names.value(i));
-  std::vector<std::string> paths;
-  std::vector<std::int32_t> labels;
+  FileList files;
   for (const auto& [id, entry] : images.all()) {
     const std::int64_t label = label_of.integer(id, "class", 1, kBirds) - 1;
     if ((trained_on.integer(id, "a split", 0, 1) == 1) != train) continue;
-    paths.push_back("images/" + std::string(entry.second));
-    labels.push_back(static_cast<std::int32_t>(label));
+    files.paths.push_back("images/" + std::string(entry.second));
+    files.labels.push_back(static_cast<std::int32_t>(label));
   }
-  return file_dataset("cub200", root, std::move(paths), std::move(labels), std::move(classes),
-                      root / "images.txt");
+  return listed_files("cub200", root, std::move(files), std::move(classes), root / "images.txt");
 }
 
 std::unique_ptr<Dataset> open_caltech101(const fs::path& path, bool train, std::uint64_t seed) {

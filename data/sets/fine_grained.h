@@ -1,9 +1,9 @@
-// The small data sets of transfer by fine-tuning that come with pictures in files of their own and
-// labels elsewhere. Paths are the folders that the official archives unpack to. Each may also be
-// given as an ImageFolder (image_folder.h).
+// The small data sets of the fine-tuning experiments whose labels are listed apart from the images.
+// Paths are the folders that the official archives unpack to. Each set may also be given as an
+// ImageFolder (image_folder.h).
 //
-// All throw an Error naming the file and the line, element or folder that is wrong: labels out of
-// range, a split without pictures, a first picture that is not there.
+// All throw Error naming the file and the line, element or folder that is wrong: labels out of
+// range, a split without images, a first image that is missing.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@
 
 namespace invp {
 
-/// Which set stands at the path; nothing when none of these does. Looks at the names of files only.
+/// Which set is at the path; nothing if it is none of these. Looks at the names of files only.
 ///   "flowers102"  imagelabels.mat, setid.mat
 ///   "cars"        cars_annos.mat, or cars_train_annos.mat in devkit/ or beside it
 ///   "pets"        annotations/trainval.txt
@@ -28,23 +28,23 @@ std::optional<std::string> recognise_fine_grained(const std::filesystem::path& p
 /// imagelabels.mat; of setid.mat, trnid and valid train, tstid tests.
 std::unique_ptr<Dataset> open_flowers102(const std::filesystem::path& path, bool train);
 
-/// Stanford Cars (Krause et al. 2013), 196 classes, whole pictures: the structures `annotations` of
+/// Stanford Cars (Krause et al. 2013), 196 classes, whole images: the structures `annotations` of
 /// devkit/cars_train_annos.mat and cars_test_annos_withlabels.mat with cars_train/ and cars_test/,
 /// or those of cars_annos.mat with their paths. Classes are named by cars_meta.mat, or by
-/// class_names beside the annotations, where there is one.
+/// class_names beside the annotations, if there is one.
 std::unique_ptr<Dataset> open_cars(const std::filesystem::path& path, bool train);
 
-/// Oxford-IIIT Pets (Parkhi et al. 2012), 37 breeds: "IMAGE CLASS SPECIES BREED" a line in
-/// annotations/trainval.txt and test.txt, pictures in images/.
+/// Oxford-IIIT Pets (Parkhi et al. 2012), 37 breeds: lines "IMAGE CLASS SPECIES BREED" in
+/// annotations/trainval.txt and test.txt, images in images/.
 std::unique_ptr<Dataset> open_pets(const std::filesystem::path& path, bool train);
 
 /// Caltech-UCSD Birds 200-2011 (Wah et al. 2011): images.txt, image_class_labels.txt,
-/// train_test_split.txt and classes.txt, joined by their IDs; pictures in images/.
+/// train_test_split.txt and classes.txt, joined by their IDs; images in images/.
 std::unique_ptr<Dataset> open_cub200(const std::filesystem::path& path, bool train);
 
 /// Caltech-101 (Fei-Fei et al. 2004) without BACKGROUND_Google. There is no official split: `seed`
-/// draws 30 pictures of each class to train on, and all others test; a class keeps at least one to
-/// test where it has two.
+/// draws 30 images of each class to train on, and all others test. A class with two or more images
+/// keeps at least one to test.
 std::unique_ptr<Dataset> open_caltech101(const std::filesystem::path& path, bool train,
                                          std::uint64_t seed = 0);
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdio>
 
+#include "data/sets/file_list.h"
 #include "data/sets/fine_grained.h"
 #include "data/sets/mat_file.h"
 #include "engine/core/error.h"
@@ -20,21 +21,6 @@ std::optional<fs::path> find_in(const fs::path& path, const char* name) {
     if (fs::exists(file)) return file;
   }
   return std::nullopt;
-}
-
-struct Pictures {
-  std::vector<std::string> paths;
-  std::vector<std::int32_t> labels;
-};
-
-std::unique_ptr<Dataset> file_dataset(const char* kind, const fs::path& root, Pictures pictures,
-                                      std::vector<std::string> classes, const fs::path& file) {
-  CHECK(!pictures.paths.empty(), file.string(), ": names no picture of this split");
-  const fs::path first = root / pictures.paths.front();
-  CHECK(fs::exists(first), first.string(), ": no such file, but ", file.string(),
-        " names it first");
-  return std::make_unique<FileDataset>(kind, root, std::move(pictures.paths),
-                                       std::move(pictures.labels), std::move(classes));
 }
 
 std::vector<std::string> names_of_cars(const MatValue& names) {
@@ -56,21 +42,21 @@ std::unique_ptr<Dataset> open_flowers102(const fs::path& path, bool train) {
   const fs::path split = path / "setid.mat";
   const MatValue label_of = MatFile(path / "imagelabels.mat").variable("labels");
   const MatFile ids(split);
-  Pictures pictures;
+  FileList files;
   for (const char* part : train ? std::vector{"trnid", "valid"} : std::vector{"tstid"}) {
     const MatValue images = ids.variable(part);
     for (std::int64_t i = 0; i < images.count(); ++i) {
       const std::int64_t image = images.integer(i, 1, label_of.count());
       std::array<char, 32> name{};
       std::snprintf(name.data(), name.size(), "jpg/image_%05d.jpg", static_cast<int>(image));
-      pictures.paths.emplace_back(name.data());
-      pictures.labels.push_back(
+      files.paths.emplace_back(name.data());
+      files.labels.push_back(
           static_cast<std::int32_t>(label_of.integer(image - 1, 1, kFlowers) - 1));
     }
   }
   std::vector<std::string> classes;
   for (std::int64_t i = 1; i <= kFlowers; ++i) classes.push_back(std::to_string(i));
-  return file_dataset("flowers102", path, std::move(pictures), std::move(classes), split);
+  return listed_files("flowers102", path, std::move(files), std::move(classes), split);
 }
 
 std::unique_ptr<Dataset> open_cars(const fs::path& path, bool train) {
@@ -82,17 +68,17 @@ std::unique_ptr<Dataset> open_cars(const fs::path& path, bool train) {
   const MatFile annotations(*file);
   const MatValue entries = annotations.variable("annotations");
   CHECK(entries.is_structure(), file->string(), ": annotations are no structures");
-  Pictures pictures;
+  FileList files;
   for (std::int64_t i = 0; i < entries.count(); ++i) {
     const std::int64_t label = entries.field(i, "class").integer(0, 1, kCars) - 1;
     if (both && (entries.field(i, "test").integer(0, 0, 1) == 0) != train) continue;
-    pictures.paths.push_back(both ? entries.field(i, "relative_im_path").text()
-                                  : (train ? "cars_train/" : "cars_test/") +
-                                        entries.field(i, "fname").text());
-    pictures.labels.push_back(static_cast<std::int32_t>(label));
+    files.paths.push_back(both ? entries.field(i, "relative_im_path").text()
+                               : (train ? "cars_train/" : "cars_test/") +
+                                     entries.field(i, "fname").text());
+    files.labels.push_back(static_cast<std::int32_t>(label));
   }
-  return file_dataset(
-      "cars", path, std::move(pictures),
+  return listed_files(
+      "cars", path, std::move(files),
       both ? names_of_cars(annotations.variable("class_names")) : names_of_cars(path), *file);
 }
 

@@ -10,16 +10,15 @@
 
 namespace invp {
 
-/// Classes are the folders in `root`, sorted by code point; pictures come class by class, inside a
-/// class folder by folder in the order of their paths, inside a folder by name. Pictures are the
-/// files that end in .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff or .webp, in either case. Throws for
-/// a missing or empty folder, and for a class without a picture. Folders in `leave_out` are no
-/// classes.
+/// Classes are the folders in `root` but those in `leave_out`, sorted by code point. Images are
+/// sorted by class, then by the path of their folder, then by name. Images are the files that end
+/// in .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff or .webp, in either case. Throws Error for a
+/// missing or empty folder and for a class without an image.
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const std::string& kind = "imagefolder",
                                            const std::vector<std::string>& leave_out = {});
 
-/// Does the name end like a picture's?
+/// Does the name end like that of an image?
 bool has_image_extension(const std::filesystem::path& file);
 
 }  // namespace invp

@@ -36,7 +36,7 @@ const matvar_t& as_variable(const void* pointer) {
   return *static_cast<const matvar_t*>(pointer);
 }
 
-/// The only functions of the library that take no const variable do not change it either.
+/// For functions of the library that change nothing but take no const variable.
 matvar_t* as_argument(const void* pointer) {
   return const_cast<matvar_t*>(static_cast<const matvar_t*>(pointer));
 }
@@ -45,7 +45,7 @@ matvar_t* as_argument(const void* pointer) {
 
 MatValue::MatValue(std::shared_ptr<const void> owner, const void* variable, std::string where)
     : owner_(std::move(owner)), variable_(variable), where_(std::move(where)) {
-  CHECK(variable_ != nullptr, where_, ": is missing; the file was cut short or is another");
+  CHECK(variable_ != nullptr, where_, ": is missing; the file was cut short or is another one");
 }
 
 std::int64_t MatValue::count() const {
@@ -63,7 +63,7 @@ std::int64_t MatValue::integer(std::int64_t i, std::int64_t low, std::int64_t hi
   const matvar_t& variable = as_variable(variable_);
   const std::string element_name = count() == 1 ? where_ : message(where_, "(", i + 1, ")");
   CHECK(variable.data != nullptr && i < count() && variable.isComplex == 0, element_name,
-        ": is missing or no real number");
+        ": is missing or not a real number");
   const double value = number_at(variable, i, where_);
   CHECK(value >= static_cast<double>(low) && value <= static_cast<double>(high) &&
             value == std::floor(value),
@@ -81,7 +81,7 @@ std::span<const std::uint8_t> MatValue::bytes() const {
 std::string MatValue::text() const {
   const matvar_t& variable = as_variable(variable_);
   CHECK(variable.class_type == MAT_C_CHAR && variable.data != nullptr, where_, ": is no text");
-  // Stored as bytes or, without being ASCII, in two bytes a character.
+  // Stored in one or in two bytes per character.
   const auto length = static_cast<std::size_t>(count());
   std::string text;
   if (variable.data_type == MAT_T_UINT16 || variable.data_type == MAT_T_UTF16) {
@@ -127,8 +127,8 @@ MatValue MatValue::field(std::int64_t i, const char* name) const {
 
 MatFile::MatFile(const std::filesystem::path& path) : path_(path.string()) {
   CHECK(std::filesystem::is_regular_file(path), path_, ": no such file; check the path");
-  // What goes wrong is told by the errors here. The text is char* up to matio 1.5.27, const char*
-  // after.
+  // Silences the library: the errors here report what is wrong. The text is char* up to
+  // matio 1.5.27 and const char* after.
   Mat_LogInitFunc("invp", [](int, auto*) {});
   mat_t* const file = Mat_Open(path_.c_str(), MAT_ACC_RDONLY);
   CHECK(file != nullptr, path_, ": not a MATLAB file, or damaged; download it again");

@@ -1,5 +1,5 @@
-// MATLAB files of level 5, through libmatio: numbers of whatever class their author used, strings,
-// and arrays of structures.
+// MATLAB files of level 5, read by libmatio: numbers of any class, strings, and arrays of
+// structures.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace invp {
 
-/// A variable, or a cell or a field within one. Keeps the whole alive.
+/// A variable, or a cell or a field of one. Keeps the whole variable alive.
 class MatValue {
  public:
   class Impl;
@@ -41,10 +41,10 @@ class MatValue {
 
 class MatFile {
  public:
-  /// Throws Error for a file that is missing, damaged or not of MATLAB.
+  /// Throws Error for a file that is missing, damaged or not a MATLAB file.
   explicit MatFile(const std::filesystem::path& path);
 
-  /// Throws Error when there is none of that name, or it was cut short.
+  /// Throws Error if there is none of that name or it was cut short.
   MatValue variable(const char* name) const;
 
  private:

@@ -1,4 +1,4 @@
-// Finding out what stands at a path, and opening a split of it.
+// Finds out which data set is at a path and opens a split of it.
 #pragma once
 
 #include <cstdint>
@@ -14,36 +14,36 @@
 namespace invp {
 
 struct DataSource {
-  std::filesystem::path path;  ///< none for the synthetic set
+  std::filesystem::path path;  ///< empty for the synthetic set
   std::string format = "auto";
   SyntheticOptions synthetic;
   std::int64_t synthetic_train = 10'000;
   std::int64_t synthetic_val = 1'000;
 };
 
-/// Every name that `format` may have, "auto" first.
+/// The names that `format` may have, "auto" first.
 const std::vector<std::string>& dataset_formats();
 
-/// What `auto` finds at the path; `format` itself when it is not "auto". Throws for a path that is
-/// missing or holds nothing known, and for an unknown format, with the way out.
+/// What `auto` finds at the path; `format` itself if it is not "auto". Throws Error, with advice,
+/// for a missing path, a folder or file that holds no known set, and an unknown format.
 std::string resolve_format(const DataSource& source);
 
-/// The splits that are there: of "train", "val", "test", "extra".
+/// The splits that are there, of "train", "val", "test", "extra".
 std::vector<std::string> dataset_splits(const DataSource& source);
 
-/// Opens a split. A set that has only one of val and test gives it for either.
-///   imagefolder  PATH/train and PATH/val (or validation, test); of a folder of classes, train
+/// Opens a split. If a set has only one of val and test, either name opens it.
+///   imagefolder  PATH/train and PATH/val (or validation, test); a folder of classes is train
 ///   cifar10, cifar100, svhn      train and test
-///   list         PATH/train.txt and val.txt or test.txt (or .csv); or one list, in whose name
-///                "train" is replaced to find the others
-///   pack         PATH/train.pack and PATH/val.pack or test.pack; or one of such files, in whose
-///                name the split is replaced to find the others
+///   list         PATH/train.txt and val.txt or test.txt (or .csv); or the path of one list: the
+///                others are found by replacing "train" in its name
+///   pack         PATH/train.pack and PATH/val.pack or test.pack; or the path of one pack: the
+///                others are found by replacing the split in its name
 ///   places205    train and val, by train_places205.csv and val_places205.csv
-///   voc          train is trainval, judged by test; without both of them, train, judged by val
-///   flowers102, cars, pets, cub200, caltech101   train and test, as fine_grained.h says; asked for
-///                by name they may also be folders as of imagefolder
+///   voc          trainval as train and test as val; if one is missing, train and val
+///   flowers102, cars, pets, cub200, caltech101   train and test (fine_grained.h); if asked for by
+///                name, they may also have the form of imagefolder
 ///   synthetic    train and val, drawn
-/// Throws an Error that says what was expected where.
+/// Throws Error saying what was expected where.
 std::unique_ptr<Dataset> open_dataset(const DataSource& source, std::string_view split);
 
 }  // namespace invp

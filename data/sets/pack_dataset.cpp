@@ -47,7 +47,7 @@ PackHeader read_header(const FileReader& file) {
   return header;
 }
 
-/// Everything behind the pictures.
+/// Everything after the images.
 struct Index {
   std::vector<PackRecord> records;
   std::vector<Presence> presences;  ///< by picture, by class; or none at all
@@ -56,7 +56,7 @@ struct Index {
   std::vector<std::string> classes;
 };
 
-/// The string of the text that begins at `at`; moves `at` behind it.
+/// The string of the text that begins at `at`; moves `at` past it.
 std::string take_string(const FileReader& file, std::uint64_t text_offset, const std::string& text,
                         std::size_t& at) {
   const std::size_t end = text.find('\0', at);
@@ -77,13 +77,13 @@ void check_record(const FileReader& file, const PackHeader& header, const Index&
   };
   if (record.offset < kHeaderBytes || record.offset > header.index_offset ||
       record.bytes > header.index_offset - record.offset || record.bytes == 0) {
-    refuse("a place outside of the pictures");
+    refuse("a place outside of the images");
   }
   const std::uint64_t pixels = std::uint64_t{record.width} * record.height;
   constexpr std::uint32_t kLongest = 1 << 30;
   if (pixels == 0 || record.width > kLongest || record.height > kLongest ||
       (header.encoding == PackEncoding::kPixels && record.bytes != 3 * pixels)) {
-    refuse("a size that is not that of its pixels");
+    refuse("a size that does not fit its pixels");
   }
   if (record.label >= header.classes) refuse("a label beyond the last class");
   if (record.name >= index.text.size()) refuse("a name outside of the text");
@@ -93,7 +93,7 @@ Index read_index(const FileReader& file, const PackHeader& header) {
   const auto damaged = [&](const char* what) {
     file.fail_at(header.index_offset, "the index is damaged: ", what, kAgain);
   };
-  // The header has its checksum: what is wrong with its numbers was written so.
+  // The header has its checksum, so wrong numbers were written by the program that made it.
   if (header.index_offset < kHeaderBytes || header.index_offset > file.size())
     damaged("it begins outside of the file");
   const std::uint64_t bytes = file.size() - header.index_offset;
@@ -179,6 +179,11 @@ class PackDataset final : public Dataset {
     return text;
   }
 
+ protected:
+  /// The header, which holds the pack's size and the checksum of its index; the index holds the
+  /// size and checksum of each image. No image is read.
+  void add_content(Hash& hash) const override { hash.add_bytes(&header_, sizeof header_); }
+
  private:
   static std::vector<std::int32_t> labels_of(const Index& index) {
     std::vector<std::int32_t> labels;
@@ -196,7 +201,7 @@ class PackDataset final : public Dataset {
   Index index_;
 };
 
-/// Where a word that names a split stands in a file's name: {0, 0} if nowhere.
+/// Begin and length of the first word of a file's name that is a split; {0, 0} if there is none.
 std::pair<std::size_t, std::size_t> split_word(const std::string& stem) {
   constexpr std::array kWords = {"train", "val", "validation", "test", "extra"};
   const auto letter = [&](std::size_t i) {

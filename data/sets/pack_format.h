@@ -1,11 +1,11 @@
-// A pack: the pictures of a split in one file that is mapped into memory. Little-endian throughout.
+// A pack: the images of a split in one file, which is mapped into memory. Little-endian.
 //
 //   PackHeader                     64 bytes
-//   the pictures                   one behind the other, in the order of the split
-//   PackRecord                     one a picture: the index
-//   Presence                       for each picture a byte a class, where several may be present
-//   text                           strings that each end with a zero byte: the kind of the data set
-//                                  it was made from, its classes, and the name of each picture
+//   the images                     one after another, in the order of the split
+//   PackRecord                     the index, one per image
+//   Presence                       of multi-label sets: per image, one byte per class
+//   text                           strings that end with a zero byte: the kind of the data set that
+//                                  it was made from, its classes, and the name of each image
 //
 // The checksums are CRC-32, zlib's.
 #pragma once
@@ -37,18 +37,18 @@ struct PackHeader {
   PackEncoding encoding{};
   std::uint64_t file_bytes = 0;  ///< of the whole file
   std::uint64_t images = 0;
-  std::uint64_t index_offset = 0;  ///< from here to the end of the file there are no pictures
+  std::uint64_t index_offset = 0;  ///< the end of the images
   std::uint32_t classes = 0;
-  std::uint32_t shorter = 0;     ///< larger pictures were shrunk to this shorter side; 0: none were
+  std::uint32_t shorter = 0;     ///< larger images were shrunk to this shorter side; 0: none were
   std::uint32_t quality = 0;     ///< of the JPEGs that were encoded anew; 0: none were
   std::uint32_t presences = 0;   ///< 1: there are some
-  std::uint32_t index_crc = 0;   ///< of all from index_offset on
+  std::uint32_t index_crc = 0;   ///< of all bytes from index_offset on
   std::uint32_t header_crc = 0;  ///< of the 60 bytes before it
 };
 static_assert(sizeof(PackHeader) == 64 && std::is_trivially_copyable_v<PackHeader>);
 
 struct PackRecord {
-  std::uint64_t offset = 0;  ///< of the picture, in the file
+  std::uint64_t offset = 0;  ///< of the image, in the file
   std::uint32_t bytes = 0;
   std::uint32_t crc = 0;  ///< of those bytes
   std::uint32_t width = 0, height = 0;
@@ -58,7 +58,7 @@ struct PackRecord {
 static_assert(sizeof(PackRecord) == 32 && std::is_trivially_copyable_v<PackRecord>);
 
 inline std::uint32_t pack_crc(std::span<const std::byte> bytes, std::uint32_t before = 0) {
-  if (bytes.empty()) return before;  // of a null pointer zlib gives the first value
+  if (bytes.empty()) return before;  // for a null pointer zlib returns the initial value
   return static_cast<std::uint32_t>(
       crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }

@@ -11,6 +11,7 @@
 #include "data/images/decode.h"
 #include "data/images/encode.h"
 #include "data/images/transform.h"
+#include "data/sets/bad_images.h"
 #include "data/sets/pack_format.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
@@ -19,7 +20,7 @@
 namespace invp {
 namespace {
 
-/// Pictures a thread makes before all are written: enough to even out their sizes.
+/// Images per thread between two writes: enough to even out their sizes.
 constexpr std::int64_t kPerThread = 8;
 
 struct Packed {
@@ -47,7 +48,7 @@ Packed pack_one(const Dataset& dataset, std::int64_t index, const PackOptions& o
   dataset.fetch(index, sample);
   if (!sample.is_encoded()) return pack_pixels(sample.pixels, options);
   const std::string name = dataset.name(index);
-  // Decoded also where the file is copied: what is packed has been seen whole.
+  // Decoded even if the file is copied, so that every packed image is known to be good.
   const Image image = decode_image(sample.encoded, name);
   const bool small = options.shorter == 0 || std::min(image.width, image.height) <= options.shorter;
   if (options.raw || !small || read_image_info(sample.encoded, name).format != ImageFormat::kJpeg) {
@@ -60,7 +61,7 @@ Packed pack_one(const Dataset& dataset, std::int64_t index, const PackOptions& o
           .reason = {}};
 }
 
-/// A name as the pack keeps it: where the set lay does not matter later.
+/// The name in the pack: relative to the root, so that it does not depend on where the set was.
 std::string stored_name(const std::string& name, const std::filesystem::path& root) {
   std::string prefix = root.string();
   if (!prefix.empty() && prefix.back() != '/') prefix += '/';
@@ -70,17 +71,20 @@ std::string stored_name(const std::string& name, const std::filesystem::path& ro
 class Writer {
  public:
   Writer(const Dataset& dataset, const std::filesystem::path& file, const PackOptions& options)
-      : dataset_(dataset), options_(options), file_(file) {
+      : dataset_(dataset),
+        options_(options),
+        file_(file),
+        bad_("[pack]", options.max_bad_share, dataset.size()) {
     append_string(dataset.kind());
     for (const std::string& name : dataset.classes()) append_string(name);
     header_.encoding = options.raw ? PackEncoding::kPixels : PackEncoding::kFiles;
     header_.classes = static_cast<std::uint32_t>(dataset.classes().size());
-    file_.append(std::as_bytes(std::span(&header_, 1)));  // room, until everything is known
+    file_.append(std::as_bytes(std::span(&header_, 1)));  // a place for it; finish() writes it
   }
 
   void add(std::int64_t index, const Packed& picture) {
     if (!picture.reason.empty()) {
-      report_.left_out.push_back({dataset_.name(index), picture.reason});
+      bad_.add(index, {dataset_.name(index), picture.reason});
       return;
     }
     CHECK(text_.size() <= std::numeric_limits<std::uint32_t>::max() &&
@@ -101,18 +105,7 @@ class Writer {
     report_.shrunk += picture.shrunk;
   }
 
-  void check_bad_share() const {
-    const auto allowed = options_.max_bad_share * static_cast<double>(dataset_.size());
-    const std::vector<BadImage>& bad = report_.left_out;
-    if (static_cast<double>(bad.size()) <= allowed) return;
-    std::string shown;
-    for (std::size_t i = 0; i < std::min<std::size_t>(bad.size(), 3); ++i)
-      shown += "\n  " + bad[i].reason;
-    fail("[pack] ", bad.size(), " of ", dataset_.size(), " images are bad, more than the share of ",
-         options_.max_bad_share,
-         " allowed; repair or remove them (invp data check lists all), or raise --max-bad-share:",
-         shown);
-  }
+  void check_bad_share() const { bad_.check(); }
 
   PackReport finish() {
     CHECK(!records_.empty(), "[pack] no image of ", dataset_.kind(), " could be read");
@@ -136,6 +129,7 @@ class Writer {
     file_.commit();
     report_.images = std::ssize(records_);
     report_.bytes = file_.bytes_written();
+    report_.left_out = bad_.all();
     return std::move(report_);
   }
 
@@ -153,6 +147,7 @@ class Writer {
   std::vector<PackRecord> records_;
   std::vector<Presence> presences_;
   std::string text_;
+  BadImages bad_;
   PackReport report_;
 };
 

@@ -43,7 +43,7 @@ std::unique_ptr<Dataset> open_places205(const fs::path& path, std::string_view s
   CHECK(list, path.string(), ": no list ", split,
         "_places205.csv in it or in its folder trainvalsplit_places205");
   const fs::path root = root_of(path, *list);
-  FileList files = read_file_list(*list, root);
+  FileList files = read_file_list(*list);
   const std::int32_t last = *std::ranges::max_element(files.labels);
   CHECK(last < kClasses, list->string(), ": label ", last, ", but the set has classes 0 to ",
         kClasses - 1);
@@ -55,8 +55,7 @@ std::unique_ptr<Dataset> open_places205(const fs::path& path, std::string_view s
     if (std::exchange(named.at(label), true) || folder.empty()) continue;
     classes[label] = folder;
   }
-  return std::make_unique<FileDataset>("places205", root, std::move(files.paths),
-                                       std::move(files.labels), std::move(classes));
+  return listed_files("places205", root, std::move(files), std::move(classes), *list);
 }
 
 }  // namespace invp

@@ -10,7 +10,6 @@
 #include "data/sets/text_lines.h"
 #include "engine/core/error.h"
 #include "engine/core/random.h"
-#include "engine/files/atomic_file.h"
 
 namespace invp {
 namespace {
@@ -31,12 +30,19 @@ class Subset final : public Dataset {
   }
   std::string storage() const override { return set_->storage(); }
 
+ protected:
+  /// The base's identity and which of its images were chosen.
+  void add_content(Hash& hash) const override {
+    hash.add_text(set_->identity());
+    for (const std::int64_t index : indices_) hash.add(static_cast<std::uint64_t>(index));
+  }
+
  private:
   static std::vector<std::int32_t> labels_of(const Dataset& set,
                                              const std::vector<std::int64_t>& indices) {
     std::vector<std::int32_t> labels;
     for (const std::int64_t index : indices) {
-      CHECK(index >= 0 && index < set.size(), "[subset] picture ", index, " of a set of ",
+      CHECK(index >= 0 && index < set.size(), "[subset] image ", index, " of a set of ",
             set.size());
       labels.push_back(static_cast<std::int32_t>(set.label(index)));
     }
@@ -59,7 +65,7 @@ std::string list_name(const std::string& path, const std::string& class_name) {
   return at == std::string::npos ? std::string(last_part(path)) : path.substr(at + 1);
 }
 
-/// Is `end` the whole path, or what stands behind one of its slashes?
+/// Is `end` the whole path, or the part after one of its slashes?
 bool ends_in(std::string_view path, std::string_view end) {
   return path.ends_with(end) &&
          (path.size() == end.size() || path[path.size() - end.size() - 1] == '/');
@@ -80,7 +86,7 @@ std::unique_ptr<Dataset> subset(std::shared_ptr<const Dataset> set,
 std::vector<std::int64_t> draw_per_class(const Dataset& set, double fraction, std::uint64_t seed) {
   CHECK(fraction > 0 && fraction <= 1, "[subset] a share of ", fraction,
         " of the labels: above 0 and at most 1 was expected");
-  // 0.07 * 100 is 7.000000000000001 in doubles, which is meant to be 7.
+  // In doubles 0.07 * 100 is 7.000000000000001, whose ceiling is not the 7 that is meant.
   constexpr double kRounding = 1e-9;
   return draw_per_class(set, seed, [fraction](std::int64_t count) {
     return static_cast<std::int64_t>(
@@ -103,14 +109,13 @@ std::vector<std::int64_t> draw_per_class(const Dataset& set, std::uint64_t seed,
   return drawn;
 }
 
-void write_subset_list(const std::filesystem::path& list, const Dataset& set,
-                       const std::vector<std::int64_t>& indices) {
+std::string subset_list(const Dataset& set, const std::vector<std::int64_t>& indices) {
   std::string text;
   for (const std::int64_t index : indices) {
     const std::string& name = set.classes()[static_cast<std::size_t>(set.label(index))];
     text += list_name(set.name(index), name) + ',' + name + '\n';
   }
-  write_file(list, text);
+  return text;
 }
 
 std::vector<std::int64_t> read_subset_list(const std::filesystem::path& list, const Dataset& set) {

@@ -27,13 +27,12 @@ std::unique_ptr<Dataset> open_svhn(const std::filesystem::path& mat_file) {
         path, ": X is not 32 x 32 x 3 x N; is it the cropped-digits version (format 2)?");
   const std::int64_t count = dims[3];
   const MatValue y = file.variable("y");
-  CHECK(y.count() == count, path, ": y has not one label for each of the ", count, " pictures");
+  CHECK(y.count() == count, path, ": y does not have one label for each of the ", count, " images");
 
   std::vector<std::int32_t> labels;
   for (std::int64_t i = 0; i < count; ++i)
     labels.push_back(static_cast<std::int32_t>(y.integer(i, 0, 10) % 10));  // 10 stands for 0
-  // Column-major: byte (row, column, channel) of a picture stands at row + 32 column + 1024
-  // channel.
+  // Column-major: byte (row, column, channel) of an image is at row + 32 column + 1024 channel.
   const std::span<const std::uint8_t> from = x.bytes();
   std::vector<std::uint8_t> pixels(from.size());
   for (std::size_t image = 0; image < pixels.size(); image += kPicture) {

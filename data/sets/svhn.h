@@ -9,8 +9,8 @@
 
 namespace invp {
 
-/// Labels are the digits: 10, which stands for zero, turns into 0. Throws for a damaged file and
-/// for one whose X and y are not pictures of 32 x 32 with a digit each.
+/// Labels are the digits; 10, which stands for zero, becomes 0. Throws Error for a damaged file and
+/// one whose X and y are not images of 32 x 32 with a digit each.
 std::unique_ptr<Dataset> open_svhn(const std::filesystem::path& mat_file);
 
 }  // namespace invp

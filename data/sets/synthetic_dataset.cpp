@@ -25,6 +25,15 @@ class SyntheticDataset final : public Dataset {
     sample.pixels = sample.drawn;
   }
 
+ protected:
+  /// The settings, of which each image is a function.
+  void add_content(Hash& hash) const override {
+    hash.add(options_.seed);
+    hash.add(static_cast<std::uint64_t>(options_.classes));
+    hash.add(static_cast<std::uint64_t>(options_.size));
+    hash.add(static_cast<std::uint64_t>(split_));
+  }
+
  private:
   SyntheticOptions options_;
   SyntheticSplit split_;
@@ -35,7 +44,7 @@ class SyntheticDataset final : public Dataset {
 std::unique_ptr<Dataset> open_synthetic(const SyntheticOptions& options, SyntheticSplit split,
                                         std::int64_t count) {
   check(options);
-  CHECK(count >= 1, "[synthetic] at least 1 picture is needed, got ", count);
+  CHECK(count >= 1, "[synthetic] at least 1 image is needed, got ", count);
   std::vector<std::int32_t> labels;
   std::vector<std::string> classes;
   for (std::int64_t i = 0; i < count; ++i) labels.push_back(synthetic_label(options, i));

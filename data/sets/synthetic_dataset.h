@@ -1,4 +1,4 @@
-// The synthetic set as a data set: pictures are drawn when they are wanted.
+// The synthetic set as a Dataset: fetch() draws the image.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace invp {
 
-/// `count` pictures of a split. Throws Error for options out of range.
+/// `count` images of a split. Throws Error for options out of range.
 std::unique_ptr<Dataset> open_synthetic(const SyntheticOptions& options, SyntheticSplit split,
                                         std::int64_t count);
 

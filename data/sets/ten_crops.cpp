@@ -23,11 +23,11 @@ TenCrops::TenCrops(const Dataset& dataset, int resize_shorter, int size)
       resize_shorter_(resize_shorter),
       size_(size) {
   CHECK(size > 0 && resize_shorter >= size, "[ten crops] of ", size,
-        " pixels want a shorter side of at least that, got ", resize_shorter);
+        " pixels need a shorter side of at least that, got ", resize_shorter);
 }
 
 void TenCrops::fetch(std::int64_t index, Sample& sample) const {
-  // Whoever goes through the set in order decodes and shrinks each picture once.
+  // Going through the set in order decodes and shrinks each image once.
   if (sample.whole_index != index / kCrops) {
     sample.whole_index = -1;
     sample.whole = resize_shorter(dataset_.load(index / kCrops), resize_shorter_);
@@ -40,6 +40,12 @@ void TenCrops::fetch(std::int64_t index, Sample& sample) const {
   sample.drawn = mirrored ? crop(hflip(image), box) : crop(image, box);
   sample.encoded = {};
   sample.pixels = sample.drawn;
+}
+
+void TenCrops::add_content(Hash& hash) const {
+  hash.add_text(dataset_.identity());
+  hash.add(static_cast<std::uint64_t>(resize_shorter_));
+  hash.add(static_cast<std::uint64_t>(size_));
 }
 
 }  // namespace invp

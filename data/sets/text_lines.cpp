@@ -14,7 +14,7 @@ constexpr std::string_view kBlank = " \t\r";
 }  // namespace
 
 void TextLine::fail(const std::string& reason) const {
-  invp::fail(file, ": line ", number, " ", reason);
+  invp::fail(file->path, ": line ", number, " ", reason);
 }
 
 std::vector<std::string_view> TextLine::words() const {
@@ -38,15 +38,16 @@ std::int64_t TextLine::integer(std::string_view word, const char* what, std::int
 }
 
 std::vector<TextLine> read_lines(const std::filesystem::path& file) {
-  const auto content = std::make_shared<const std::string>(read_text_file(file));
+  const auto read =
+      std::make_shared<const TextLine::File>(TextLine::File{file.string(), read_text_file(file)});
   std::vector<TextLine> lines;
   std::int64_t number = 0;
-  for (std::string_view rest = *content; !rest.empty();) {
+  for (std::string_view rest = read->content; !rest.empty();) {
     const auto end = std::min(rest.find('\n'), rest.size());
     const std::string_view text = trimmed(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
-    if (!text.empty()) lines.push_back({content, file.string(), number, text});
+    if (!text.empty()) lines.push_back({read, number, text});
   }
   return lines;
 }

@@ -1,4 +1,4 @@
-// The text files of data sets: lines of words, with the line's number at hand for errors.
+// The text files of data sets, as lines that know their number for errors.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +10,25 @@
 
 namespace invp {
 
-/// A line that is not blank, without what surrounds it; "\r\n" is taken for a line's end too.
+/// A line that is not blank, without blanks at either end. Lines end in "\n" or "\r\n".
 struct TextLine {
-  std::shared_ptr<const std::string> content;  ///< of the whole file, into which `text` points
-  std::string file;
+  struct File {
+    std::string path, content;
+  };
+  std::shared_ptr<const File> file;
   std::int64_t number = 0;  ///< from 1
-  std::string_view text;
+  std::string_view text;    ///< into the file's content
 
   /// Throws Error "FILE: line N REASON".
   [[noreturn]] void fail(const std::string& reason) const;
-  /// Its words, which blanks separate.
+  /// Its words, separated by blanks.
   std::vector<std::string_view> words() const;
   /// A whole word as a number in [low, high]; fails naming `what` otherwise.
   std::int64_t integer(std::string_view word, const char* what, std::int64_t low,
                        std::int64_t high) const;
 };
 
-/// Throws Error if the file cannot be read.
+/// The lines of a file that are not blank. Throws Error if the file cannot be read.
 std::vector<TextLine> read_lines(const std::filesystem::path& file);
 
 /// Without blanks at either end.

@@ -1,7 +1,7 @@
-// What stands in a scene. Every range here serves two ends: that pictures of one class have their
-// shapes and textures in common and nothing that a comparison of pixels, colors or places would
-// find; and that what sets two pictures of a class apart is mostly what augmentation undoes
-// (color, place, scale, light), so that a small network finds the classes within minutes.
+// What a scene shows. The ranges here have two purposes:
+// - Images of one class share shapes and textures, but no pixels, colors or places.
+// - They differ mostly in what augmentation varies (color, place, scale, light), so that a small
+//   network finds the classes within minutes.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -23,8 +23,8 @@ int whole(Random& random, int low, int high) {
 float turn(Random& random) {
   return real(random, 0, kTau);
 }
-/// Up to nearly a quarter turn either way: views are mirrored but never turned, so a full turn
-/// would take the network longer to see through than all the rest.
+/// Up to nearly a quarter turn either way. Augmentation mirrors but does not turn, so full turns
+/// would be the hardest variation for the network to learn.
 float lean(Random& random) {
   return real(random, -1.5, 1.5);
 }
@@ -43,7 +43,7 @@ Color color(float hue, float saturation, float luma) {
           luma + strength * (pure.blue - gray)};
 }
 
-/// Two paints that differ enough in brightness for the texture to survive a loss of color.
+/// Two colors that differ enough in brightness for the texture to show in gray.
 std::array<Color, 2> two_tone(Random& random) {
   const float hue = real(random, 0, 1);
   const float other = random.uniform() < 0.5 ? hue + real(random, -0.08, 0.08) : real(random, 0, 1);
@@ -55,7 +55,7 @@ std::array<Color, 2> two_tone(Random& random) {
   return paint;
 }
 
-/// What the picture is of: large, and near the middle.
+/// The object that the label names: large, and near the middle.
 Figure object(const ClassLook& look, Random& random) {
   const float reach = real(random, 0, 0.45);
   const float towards = turn(random);

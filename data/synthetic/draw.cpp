@@ -1,5 +1,5 @@
-// How a scene becomes pixels: figures are laid over each other from back to front, each within its
-// own bounding circle, with coverage taken from the distance to its outline.
+// From a scene to pixels. Figures are drawn from back to front, each within its bounding circle;
+// the distance to the outline gives a pixel's coverage.
 #include <algorithm>
 #include <cmath>
 
@@ -53,7 +53,7 @@ void draw_background(const Scene& scene, Canvas& canvas) {
   }
 }
 
-/// A figure with its turns and scales worked out: from the picture to the shape and to the texture.
+/// A figure with the transforms from the image to its shape and its texture.
 class Placed {
  public:
   explicit Placed(const Figure& figure)
@@ -65,12 +65,12 @@ class Placed {
         texture_cos_(std::cos(figure.texture_angle)),
         texture_sin_(std::sin(figure.texture_angle)) {}
 
-  /// From the picture into the figure's own axes, still in units of the picture.
+  /// From the image to the figure's axes, in units of the image.
   Point turned(float x, float y) const {
     const Point d{x - figure_.centre.x, y - figure_.centre.y};
     return {cos_ * d.x + sin_ * d.y, cos_ * d.y - sin_ * d.x};
   }
-  /// Distance to the outline in units of the picture (short of it where the figure is stretched).
+  /// Distance to the outline in units of the image; too small where the figure is stretched.
   float distance(Point local) const {
     return signed_distance(figure_.shape, {local.x / width_, local.y / height_}) *
            std::min(width_, height_);
@@ -89,7 +89,7 @@ class Placed {
   float cos_, sin_, width_, height_, texture_cos_, texture_sin_;
 };
 
-/// Darkens what lies behind the figure, on the side away from the light.
+/// Darkens the canvas below the figure, on the side away from the light.
 void draw_shadow(const Figure& figure, const Placed& placed, Point light, Canvas& canvas) {
   const float throw_length = 0.12F * figure.radius;
   const float blur = 0.25F * figure.radius;
@@ -124,7 +124,7 @@ void draw_figure(const Figure& figure, Point light, Canvas& canvas) {
       const float distance = placed.distance(local);
       const float cover = figure.opacity * std::clamp(0.5F - distance / pixel, 0.0F, 1.0F);
       if (cover <= 0) continue;
-      // Brighter towards the light, darker in a rim along the outline: enough to look round.
+      // Brighter towards the light and darker along the outline, so that it looks round.
       const float facing =
           ((x - figure.centre.x) * light.x + (y - figure.centre.y) * light.y) / figure.radius;
       const float rim = std::clamp(1 + distance / (0.18F * figure.radius), 0.0F, 1.0F);
@@ -149,7 +149,7 @@ float grain(std::uint32_t word) {
 }  // namespace
 
 Image draw(const Scene& scene, int size, Random& random) {
-  CHECK(size > 0, "[synthetic] a picture has at least one pixel, got size ", size);
+  CHECK(size > 0, "[synthetic] an image has at least one pixel, got size ", size);
   Canvas canvas{size, std::vector<Color>(static_cast<std::size_t>(size) * size)};
   draw_background(scene, canvas);
   for (const Figure& figure : scene.figures) draw_figure(figure, scene.light, canvas);

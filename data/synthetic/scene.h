@@ -1,6 +1,6 @@
-// One picture of the synthetic set: what stands in it, and how it is drawn. The label decides the
-// shape and the texture of its objects and nothing else; everything else is drawn at random, with
-// no regard to the label.
+// One image of the synthetic set: what it shows (compose) and how it becomes pixels (draw). The
+// label decides the shape and the texture of its objects. Everything else is random and independent
+// of the label.
 #pragma once
 
 #include <array>
@@ -14,14 +14,14 @@
 
 namespace invp::synthetic {
 
-/// Red, green, blue; 0 to 1 in the picture, any value on the way.
+/// Red, green, blue; 0 to 1 in the final image, any value before.
 struct Color {
   float red = 0;
   float green = 0;
   float blue = 0;
 };
 
-/// A shape with a textured surface. The picture spans -1 to 1 both ways, y downwards.
+/// A shape with a textured surface. The image spans -1 to 1 in x and y, y downwards.
 struct Figure {
   Shape shape = Shape::kDisc;
   Point centre;
@@ -34,12 +34,12 @@ struct Figure {
   float texture_angle = 0;  ///< radians, from the shape's own axes
   std::array<Color, 2> paint;
   float opacity = 1;
-  float relief = 0;  ///< how much the light models it; 0 is flat and casts no shadow
+  float relief = 0;  ///< strength of shading and shadow; 0: flat, without a shadow
 };
 
 /// A slow wave of brightness in the background.
 struct Wave {
-  Point direction;  ///< radians a unit
+  Point direction;  ///< radians per unit
   float phase = 0;
   float depth = 0;
 };
@@ -50,8 +50,8 @@ struct Scene {
   std::array<Wave, 3> waves;
   std::vector<Figure> figures;  ///< from back to front: clutter, objects, twigs
   Point light;                  ///< direction the light comes from, length 1
-  float light_fall = 0;         ///< how much darker the far side of the picture is
-  float noise = 0;              ///< standard deviation of the grain a pixel and channel
+  float light_fall = 0;         ///< how much darker the image is away from the light
+  float noise = 0;              ///< standard deviation of the grain, per pixel and channel
 };
 
 /// The shape and the texture of a class. Up to 10 classes share neither; up to 100 share no pair of

@@ -49,13 +49,13 @@ float box(Point p, float half_width, float half_height) {
   return length({std::max(q.x, 0.0F), std::max(q.y, 0.0F)}) + std::min(std::max(q.x, q.y), 0.0F);
 }
 
-/// A disc with a smaller disc, set off to the right, bitten out of it.
+/// A disc without a smaller disc to the right of its centre.
 float crescent(Point p) {
   return std::max(length(p) - 1.0F, 0.72F - length({p.x - 0.5F, p.y}));
 }
 
-/// A square standing on its corner, its upper half under two half discs; laid out with the tip at
-/// (0, 0) and y upwards, as wide as 1.2 and as high as 1.1.
+/// A square on its corner with two half discs on its upper edges. Laid out with the tip at (0, 0)
+/// and y upwards, 1.2 wide and 1.1 high.
 float heart(Point p) {
   constexpr float kScale = 1.5F;
   const Point q{std::abs(p.x) / kScale, 0.58F - p.y / kScale};

@@ -1,5 +1,5 @@
-// Outlines of the synthetic set: one half of what makes its classes. Signed distances, so that one
-// evaluation a pixel gives anti-aliased edges, soft shadows and shading at any size.
+// The outlines of the synthetic set's figures; a class is an outline and a texture. They are signed
+// distances: one evaluation per pixel gives anti-aliased edges, soft shadows and shading.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ inline constexpr int kShapes = 10;
 const char* name_of(Shape shape);
 
 /// Distance from p to the outline of the shape, negative inside. Shapes are centred on the origin,
-/// reach about 1 from it and cover 0.9 to 3.2 units of area. Exact, but
-/// for the flower, whose distance grows up to half as fast again near the outline.
+/// reach about 1 from it and cover an area of 0.9 to 3.2. Exact except for the flower, where it
+/// grows up to 1.5 times as fast near the outline.
 float signed_distance(Shape shape, Point p);
 
 }  // namespace invp::synthetic

@@ -39,7 +39,7 @@ void check(const SyntheticOptions& options) {
         "[synthetic] 2 to ", synthetic::kShapes * synthetic::kTextures,
         " classes can be drawn, got ", options.classes);
   CHECK(options.size >= 8 && options.size <= 1024,
-        "[synthetic] pictures are 8 to 1024 pixels a side, got ", options.size);
+        "[synthetic] images have 8 to 1024 pixels per side, got ", options.size);
 }
 
 int synthetic_label(const SyntheticOptions& options, std::int64_t index) {
@@ -54,7 +54,7 @@ std::string synthetic_class_name(int label) {
 
 Image draw_synthetic(const SyntheticOptions& options, SyntheticSplit split, std::int64_t index) {
   check(options);
-  CHECK(index >= 0, "[synthetic] pictures are numbered from 0, got ", index);
+  CHECK(index >= 0, "[synthetic] images are numbered from 0, got ", index);
   Random random(options.seed, Purpose::kSynthetic, static_cast<std::uint64_t>(split),
                 static_cast<std::uint64_t>(index));
   const auto look = synthetic::look_of(synthetic_label(options, index));

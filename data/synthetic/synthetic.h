@@ -1,6 +1,6 @@
-// The synthetic set: pictures the program draws itself, so that everything can be tried without a
-// single file. A class is a shape with a texture; colors, sizes, places, turns, lighting, clutter
-// and grain vary so widely that comparing pixels says next to nothing about it.
+// The synthetic set: images that the program draws, to try everything without files. A class is a
+// shape with a texture. Colors, sizes, places, turns, lighting, clutter and grain vary so widely
+// that a comparison of pixels hardly finds the classes.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace invp {
 
 struct SyntheticOptions {
   int classes = 10;        ///< 2 to 100
-  int size = 32;           ///< pixels a side, 8 to 1024
+  int size = 32;           ///< pixels per side, 8 to 1024
   std::uint64_t seed = 0;  ///< of everything drawn
 };
 
@@ -23,13 +23,12 @@ enum class SyntheticSplit : std::uint32_t { kTrain = 0, kVal = 1 };
 /// Throws Error for an option out of range.
 void check(const SyntheticOptions& options);
 
-/// Labels go round, so any run of consecutive indices is balanced.
+/// index modulo classes, so that any run of consecutive indices is balanced.
 int synthetic_label(const SyntheticOptions& options, std::int64_t index);
-/// Number first, so that the classes keep their order as folders: "03-spoked-star".
+/// "03-spoked-star": the number comes first, so that folders sort in the order of the classes.
 std::string synthetic_class_name(int label);
 
-/// A pure function of the seed, the split and the index: any picture can be drawn alone, in any
-/// order, by any thread.
+/// A pure function of the options, the split and the index. Threads may draw in any order.
 Image draw_synthetic(const SyntheticOptions& options, SyntheticSplit split, std::int64_t index);
 
 struct SynthesizeOptions {
@@ -40,7 +39,7 @@ struct SynthesizeOptions {
 };
 
 /// Writes the set as DIR/train/CLASS/000001.jpg and DIR/val/CLASS/000001.jpg, and calls
-/// progress(done, total) now and then. Throws Error where DIR holds files already, an option is out
+/// progress(done, total) after each 256 images. Throws Error if DIR is not empty, an option is out
 /// of range or a file cannot be written.
 void synthesize(const std::filesystem::path& dir, const SynthesizeOptions& options,
                 const std::function<void(std::int64_t, std::int64_t)>& progress = {});

@@ -1,4 +1,4 @@
-// Surfaces of the synthetic set: the other half of what makes its classes.
+// The surfaces of the synthetic set's figures; a class is an outline and a texture.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ enum class Texture : std::uint8_t {
 inline constexpr int kTextures = 10;
 const char* name_of(Texture texture);
 
-/// What tells two surfaces of one family apart.
+/// The parameters that vary within a family.
 struct TextureStyle {
   float duty = 0.5F;       ///< share of the surface in the first color, 0.35 to 0.65
   Point phase;             ///< offset of the pattern, in periods
@@ -31,9 +31,8 @@ struct TextureStyle {
   std::uint32_t seed = 0;  ///< of kCells and kSpeckle
 };
 
-/// How much of the first of two colors shows at p, 0 to 1. Lengths are in periods of the pattern;
-/// `pixel` is the width of a pixel, over which edges are softened. p is measured from the centre of
-/// the figure, about which kRings and kSpokes are drawn.
+/// The share of the first of two colors at p, 0 to 1. p counts from the centre of the figure, in
+/// periods of the pattern. `pixel` is the width of a pixel in periods; edges are softened over it.
 float texture(Texture family, const TextureStyle& style, Point p, float pixel);
 
 }  // namespace invp::synthetic

@@ -1,4 +1,4 @@
-// total += x, element by element: the sum of gradients in autograd. Not differentiable.
+// total += x, element by element: how autograd adds gradients. Not differentiable.
 #pragma once
 
 #include "engine/core/dispatch.h"

@@ -1,22 +1,13 @@
 #include "engine/autograd/accumulate.h"
-#include "engine/core/parallel.h"
+#include "engine/core/elementwise_cpu.h"
 
 namespace invp::cpu {
 
 void accumulate(const Tensor& total, const Tensor& x) {
-  dispatch_floating(total.dtype(), "accumulate", [&](auto total_tag) {
-    dispatch_floating(x.dtype(), "accumulate", [&](auto x_tag) {
-      using Total = decltype(total_tag);
-      using X = decltype(x_tag);
-      Total* out = total.data<Total>();
-      const X* in = x.data<X>();
-      constexpr std::int64_t kGrain = 1 << 15;
-      parallel_for(0, total.numel(), kGrain, [out, in](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          out[i] = Total(static_cast<float>(out[i]) + static_cast<float>(in[i]));
-        }
-      });
-    });
+  const auto plus = [](float a, float b) { return a + b; };
+  dispatch_floating(total.dtype(), "accumulate", [&]<class Total>(Total) {
+    dispatch_floating(x.dtype(), "accumulate",
+                      [&]<class X>(X) { map_as<Total, Total, X>(plus, total, total, x); });
   });
 }
 

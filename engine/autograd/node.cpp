@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "engine/autograd/accumulate.h"
-#include "engine/autograd/join.h"
 
 namespace invp {
 
@@ -24,12 +23,12 @@ struct EarlierFirst {
     return a->sequence < b->sequence;
   }
 };
-/// Nodes with a gradient waiting, the most recently recorded on top: all uses of its output lie
-/// behind it.
+/// Nodes whose gradient waits, the most recently recorded on top: all uses of its output have been
+/// dealt with.
 using ReadyQueue =
     std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, EarlierFirst>;
 
-// total += gradient, in place only where nobody else sees the elements.
+// total += gradient, in place if nothing else shares the elements.
 void add_gradient(Tensor& total, Tensor gradient) {
   if (!total.defined()) {
     total = std::move(gradient);
@@ -42,46 +41,15 @@ void add_gradient(Tensor& total, Tensor gradient) {
   }
 }
 
-/// The operation whose closure runs: where its gradients go, and whose gathered gradient it took
-/// over, though they wait in the queue. Closures may call backward() themselves.
-class Running {
- public:
-  explicit Running(const Node& node) : node_(node), outer_(std::exchange(innermost, this)) {}
-  ~Running() { innermost = outer_; }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
-  static Tensor take_gathered(std::size_t input) {
-    CHECK(innermost != nullptr, "[take_gathered] no backward pass runs here");
-    return innermost->take(input);
-  }
-
-  bool took_from(const Node* node) const { return std::ranges::count(taken_, node) > 0; }
-
- private:
-  Tensor take(std::size_t input) {
-    Node* const maker = node_.inputs.at(input).node.get();
-    if (maker == nullptr || !maker->pending.defined()) return {};
-    taken_.push_back(maker);
-    return std::exchange(maker->pending, {});
-  }
-
-  inline static thread_local Running* innermost = nullptr;
-  const Node& node_;
-  std::vector<const Node*> taken_;
-  Running* outer_;
-};
-
-void send(Edge& edge, Tensor gradient, const Running* from, ReadyQueue& ready) {
+void send(Edge& edge, Tensor gradient, ReadyQueue& ready) {
   if (edge.node == nullptr) {
     Tensor total = edge.leaf.grad();
-    edge.leaf.set_grad({});  // so that `total` is the only handle and can be added to in place
+    edge.leaf.set_grad({});  // makes `total` the only handle, so that it is added to in place
     add_gradient(total, std::move(gradient));
     edge.leaf.set_grad(total);
     return;
   }
-  const bool waits =
-      edge.node->pending.defined() || (from != nullptr && from->took_from(edge.node.get()));
+  const bool waits = edge.node->pending.defined();
   add_gradient(edge.node->pending, std::move(gradient));
   if (!waits) ready.push(edge.node);
 }
@@ -133,10 +101,6 @@ Tensor graph_input(const Tensor& x, const std::function<void(Tensor gradient)>& 
   return start;
 }
 
-Tensor take_gathered(std::size_t input) {
-  return Running::take_gathered(input);
-}
-
 void backward(Tensor loss, Tensor seed) {
   CHECK(loss.node() != nullptr,
         "[backward] the loss was not computed from anything that requires a gradient");
@@ -149,23 +113,21 @@ void backward(Tensor loss, Tensor seed) {
   if (!seed.defined()) seed = Tensor::full(loss.shape(), 1.0F, loss.device());
   Edge root{.node = loss.node()};
   loss = {};
-  send(root, std::move(seed), nullptr, ready);
+  send(root, std::move(seed), ready);
   root = {};
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();
     ready.pop();
     CHECK(node->backward != nullptr, "[backward] the graph of '", node->name,
           "' was already used and freed");
-    node->recipe = nullptr;  // all who would ask for the output again have run
     Grads gradients;
-    const Running running(*node);
     {
       const BackwardFunction run = std::exchange(node->backward, nullptr);
       gradients = run(std::exchange(node->pending, {}), node->needs);
-    }  // what the operation saved is dropped here
+    }  // frees what the operation saved
     std::vector<Edge> inputs = std::exchange(node->inputs, {});
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (node->needs[i]) send(inputs[i], std::exchange(gradients.at(i), {}), &running, ready);
+      if (node->needs[i]) send(inputs[i], std::exchange(gradients.at(i), {}), ready);
     }
   }
 }

@@ -11,16 +11,16 @@
 
 namespace invp {
 
-/// needs[i]: does input i want a gradient?
+/// needs[i]: does input i need a gradient?
 using Needs = std::vector<bool>;
-/// One gradient an input; undefined where none was needed.
+/// One gradient per input; undefined where none was needed.
 using Grads = std::vector<Tensor>;
-/// dy belongs to the closure: one that takes it by value may overwrite it if it is unique, and may
-/// let it go as soon as it is read.
+/// A closure that takes dy by value owns it: it may overwrite dy if dy is unique, and free it
+/// early.
 using BackwardFunction = std::function<Grads(Tensor dy, const Needs& needs)>;
 
-/// Where a gradient goes: on to the operation that made the input, or into a leaf. Keeps no
-/// elements of inputs alive.
+/// Where a gradient goes: to the operation that made the input, or into a leaf. Does not keep the
+/// elements of other inputs than leaves alive.
 struct Edge {
   std::shared_ptr<Node> node;
   Tensor leaf;
@@ -28,30 +28,28 @@ struct Edge {
 
 struct Node {
   const char* name;
-  std::uint64_t sequence;  ///< grows with every recorded operation: reverse order is a valid order
+  std::uint64_t sequence;  ///< grows with every recorded operation; backward() goes in reverse
   std::vector<Edge> inputs;
   Needs needs;
   BackwardFunction backward;
-  std::function<Tensor()> recipe;  ///< makes the output again (autograd/recompute.h); or none
   Tensor pending;  ///< gradient of the output, summed over its uses while backward() runs
 };
 
-/// Makes `output` the result of an operation on `inputs`. `save` builds the closure and is only
-/// called when a gradient will be wanted, so that nothing is saved in inference. Returns the
-/// output.
+/// Makes `output` the result of an operation on `inputs`, and returns it. `save` builds the
+/// closure. It is called only if an input needs a gradient, so that nothing is saved in inference.
 Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs,
               const std::function<BackwardFunction()>& save);
 
-/// The elements of x at the start of a graph of its own: backward() hands the gradient to
-/// `receive`, which must live until then, and goes no further.
+/// The elements of x as the start of a graph of its own: backward() passes the gradient to
+/// `receive` and goes no further. What `receive` refers to must live until then.
 Tensor graph_input(const Tensor& x, const std::function<void(Tensor gradient)>& receive);
 
-/// d(loss)/d(leaf) is added to grad() of every leaf that the loss was computed from and that
-/// requires one. `loss` has one element, or `seed` gives its gradient. The graph is freed on the
-/// way; a second call throws. Handles moved in are let go once they are read.
+/// Adds d(loss)/d(leaf) to grad() of every leaf that the loss was computed from and that requires a
+/// gradient. `loss` has one element, or `seed` gives its gradient. The graph is freed on the way,
+/// and a second call throws. Handles that are moved in are released once they are read.
 void backward(Tensor loss, Tensor seed = {});
 
-/// While one lives on this thread, operations are recorded or not.
+/// While one lives on this thread, operations are recorded (on) or not (off).
 class GradMode {
  public:
   explicit GradMode(bool on);

@@ -6,12 +6,10 @@ namespace invp {
 
 namespace {
 
-thread_local bool taking_offers = false;
-
 /// What the calls of once() in a body returned, in their order.
 using Kept = std::vector<std::vector<Tensor>>;
 
-/// A body on its way, the first time or again; inside others, if they nest.
+/// A body that is running, the first time or again; inside others, if they nest.
 class Run {
  public:
   enum class Time { kFirst, kAgain };
@@ -31,7 +29,7 @@ class Run {
       CHECK(next_ < kept_.size(), "[recomputed] the body did not do the same the second time");
       return std::move(kept_[next_++]);
     }
-    // The first time here may be the second time of the body around this one.
+    // This body's first run may be part of the second run of a body around it.
     innermost = outer_;
     kept_.push_back(once(compute));
     innermost = this;
@@ -62,31 +60,6 @@ Tensor gradient_through(const Body& body, Kept& kept, Tensor x, Tensor dy) {
 }
 
 }  // namespace
-
-void offer_again(const Tensor& output, std::function<Tensor()> recipe) {
-  if (output.node() != nullptr) output.node()->recipe = std::move(recipe);
-}
-
-TakeOffers::TakeOffers(bool on) : previous_(std::exchange(taking_offers, on)) {}
-TakeOffers::~TakeOffers() {
-  taking_offers = previous_;
-}
-
-Saved::Saved(const Tensor& input) {
-  const std::shared_ptr<Node>& node = input.node();
-  if (taking_offers && node != nullptr && node->recipe != nullptr) {
-    maker_ = node;
-  } else {
-    elements_ = input.detach();
-  }
-}
-
-Tensor Saved::take() {
-  if (maker_ == nullptr) return std::exchange(elements_, {});
-  CHECK(maker_->recipe != nullptr, "[backward] the graph of '", maker_->name,
-        "' was already used and freed");
-  return std::exchange(maker_, nullptr)->recipe();
-}
 
 Tensor recomputed(const Body& body, const Tensor& x) {
   if (!wants_gradient(x)) return body(x);

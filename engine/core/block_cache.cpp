@@ -73,7 +73,7 @@ BlockCache::Block* BlockCache::take_segment(std::size_t bytes, bool small) {
   const std::size_t minimum = small ? kSmallSegment : kLargeSegment;
   std::size_t size = bytes <= minimum ? minimum : round_up(bytes, kSegmentGrain);
   std::byte* begin = source_.take(size);
-  if (begin == nullptr) {  // the cache may be holding what the system lacks
+  if (begin == nullptr) {  // the cache may hold what the system lacks
     trim();
     size = round_up(bytes, kSegmentGrain);
     begin = source_.take(size);
@@ -84,7 +84,7 @@ BlockCache::Block* BlockCache::take_segment(std::size_t bytes, bool small) {
   return (blocks_[begin] = std::move(block)).get();
 }
 
-// Keeps `bytes` of the block and frees the rest, unless the rest is too little to be of use.
+// Keeps `bytes` of the block and frees the rest, unless the rest is too small to use.
 void BlockCache::split(Block* block, std::size_t bytes) {
   const std::size_t rest = block->size - bytes;
   if (rest < (block->small ? source_.alignment : kSmallLimit)) return;

@@ -1,6 +1,6 @@
-// A caching allocator: best fit over segments from the system, with blocks split on the way out and
-// merged with their neighbors on the way back. Knows nothing of devices; the source says where
-// segments come from.
+// A caching allocator: best fit over segments from the system. Blocks are split when they are
+// allocated and merged with free neighbors when they are freed. It knows nothing of devices: the
+// source provides the segments.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ class BlockCache {
 
   explicit BlockCache(Source source) : source_(std::move(source)) {}
 
-  /// nullptr when neither the cache nor the system can serve it.
+  /// nullptr when neither the cache nor the system has enough.
   std::byte* allocate(std::size_t bytes);
   void free(std::byte* pointer);
   /// Returns every wholly free segment to the system.

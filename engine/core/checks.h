@@ -18,7 +18,7 @@ inline void check_floating(const char* op, const Tensor& x) {
         x.dtype());
 }
 
-/// Throws unless `parameter` is one f32 a channel, on x's device: scales, shifts, statistics.
+/// Throws unless `parameter` has one f32 per channel, on x's device: scales, shifts, statistics.
 inline void check_per_channel(const char* op, const Tensor& x, const char* name,
                               const Tensor& parameter) {
   CHECK(parameter.shape() == Shape{x.dim(-1)} && parameter.dtype() == DType::kF32, "[", op, "] ",

@@ -1,6 +1,6 @@
-// One context a GPU: its stream, its properties, and what libraries keep for it (handles, plans).
-// All work of a GPU goes to one stream in program order, so memory that was freed may be handed out
-// again at once: whoever gets it queues behind whoever had it.
+// One context per GPU: its stream, its properties, and what libraries keep for it (handles, plans).
+// All work of a GPU goes to one stream in program order. Freed memory may therefore be allocated
+// again at once: the work of its new owner is queued after the work of the old one.
 //
 // Only the *_cuda files of the engine include this.
 #pragma once
@@ -16,7 +16,7 @@
 
 namespace invp::cuda {
 
-/// Throws Error "[operation] call failed on cuda:0: words" for the operation last entered.
+/// Throws Error "[operation] call failed on cuda:0: words", naming the operation last entered.
 [[noreturn]] void fail_call(const char* call, const std::string& words);
 void check(cudaError_t status, const char* call);
 
@@ -29,7 +29,7 @@ class Context {
   Device device() const { return {DeviceType::kCuda, index_}; }
   cudaStream_t stream() const { return stream_; }
   const cudaDeviceProp& properties() const { return properties_; }
-  /// Streaming multiprocessors: what grids are sized by.
+  /// Streaming multiprocessors, from which grids take their sizes.
   int multiprocessors() const { return properties_.multiProcessorCount; }
   void synchronize() const;
 

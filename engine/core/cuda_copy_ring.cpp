@@ -10,7 +10,7 @@ namespace invp::cuda {
 
 namespace {
 
-/// Batches of crops differ in size: room for this much more than was needed last.
+/// Batches of crops differ in size: buffers have room for this much more than the last one needed.
 constexpr std::int64_t kSlack = 4;  // a quarter
 
 }  // namespace
@@ -42,7 +42,9 @@ CopyRing::~CopyRing() {
 
 void CopyRing::begin(const Tensor& host) {
   CHECK(begun_ - taken_ + 1 < slots_.size(), "[upload] begun before what is begun was taken");
-  context(context_.device());  // of this thread, which may be another than the constructor's
+  context(
+      context_
+          .device());  // makes the GPU current for this thread, which may not be the constructor's
   enter(context_.device(), "upload");
   Slot& slot = slots_[begun_ % slots_.size()];
   stage(slot, host);
@@ -59,7 +61,7 @@ void CopyRing::begin(const Tensor& host) {
   ++begun_;
 }
 
-/// Into page-locked memory, once the copy before is out of it.
+/// Copies into page-locked memory, once the copy before has left it.
 void CopyRing::stage(Slot& slot, const Tensor& host) {
   CUDA_CHECK(cudaEventSynchronize(slot.copied));
   if (slot.pinned_bytes < host.nbytes()) {
@@ -82,7 +84,8 @@ Tensor CopyRing::take() {
   Slot& slot = slots_[taken_++ % slots_.size()];
   const std::int64_t numel = slot.shape.numel();
   if (slot.late) {
-    // Memory comes in the order of the context's stream, so the first copy into it goes there, too.
+    // Memory is allocated in the order of the context's stream, so the first copy into it is queued
+    // there.
     const MemoryScope scope(MemoryUse::kData);
     slot.buffer = {};
     slot.buffer = Tensor::empty({numel + numel / kSlack}, slot.dtype, context_.device());
@@ -96,7 +99,7 @@ Tensor CopyRing::take() {
   return slot.buffer.slice(0, numel).view(slot.shape);
 }
 
-/// All that reads the buffer is queued.
+/// Call when all that reads the buffer is queued.
 void CopyRing::release(Slot& slot) const {
   if (!slot.buffer.unique()) {
     slot.buffer = {};

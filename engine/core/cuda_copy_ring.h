@@ -1,4 +1,4 @@
-// What an UploadRing (upload_ring.h) is on a GPU.
+// An UploadRing (upload_ring.h) on a GPU.
 #pragma once
 
 #include <cstddef>
@@ -9,14 +9,14 @@
 
 namespace invp::cuda {
 
-/// The GPU's stream for copies that run beside its work.
+/// The GPU's stream for copies that run at the same time as its work.
 class CopyStream {
  public:
   explicit CopyStream(Context& context);
   cudaStream_t stream() const { return stream_; }
 
  private:
-  cudaStream_t stream_ = nullptr;  ///< as the context's: never destroyed
+  cudaStream_t stream_ = nullptr;  ///< never destroyed, like the context's
 };
 
 class CopyRing {
@@ -34,10 +34,10 @@ class CopyRing {
     Tensor buffer;                ///< on the GPU, with room for more than one batch needs
     std::byte* pinned = nullptr;  ///< page-locked, on the host
     std::size_t pinned_bytes = 0;
-    cudaEvent_t read = nullptr;    ///< of the context's stream, behind the buffer's last reader
-    cudaEvent_t copied = nullptr;  ///< behind the copy out of the page-locked memory
-    bool late = false;             ///< the buffer has no room: take() gets one, and copies
-    Shape shape;                   ///< of what was begun
+    cudaEvent_t read = nullptr;    ///< of the context's stream, after the buffer's last reader
+    cudaEvent_t copied = nullptr;  ///< after the copy out of the page-locked memory
+    bool late = false;             ///< the buffer is too small: take() allocates one and copies
+    Shape shape;                   ///< of the tensor that was begun
     DType dtype = DType::kU8;
   };
 
@@ -47,7 +47,7 @@ class CopyRing {
   Context& context_;
   cudaStream_t stream_;
   std::vector<Slot> slots_;
-  std::size_t begun_ = 0;  ///< so many in all; the next goes to slot begun_ % slots
+  std::size_t begun_ = 0;  ///< how many in all; the next goes to slot begun_ % slots
   std::size_t taken_ = 0;
 };
 

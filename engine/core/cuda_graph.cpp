@@ -3,15 +3,15 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "engine/core/captured_work.h"
 #include "engine/core/dispatch.h"
-#include "engine/core/recorded_work.h"
 
 namespace invp::cuda {
 
 namespace {
 
-/// From here on the stream's work is recorded. Relaxed: the allocator may take a segment meanwhile,
-/// which no other mode allows.
+/// From here on the stream's work is captured. Only the relaxed mode lets the allocator take a
+/// segment meanwhile.
 void begin(const Context& gpu) {
   CUDA_CHECK(cudaStreamBeginCapture(gpu.stream(), cudaStreamCaptureModeRelaxed));
 }
@@ -47,11 +47,11 @@ Graph::~Graph() {
 }
 
 void Graph::launch() const {
-  enter(gpu_.device(), "recorded work");
+  enter(gpu_.device(), "captured work");
   CUDA_CHECK(cudaGraphLaunch(graph_, gpu_.stream()));
 }
 
-std::string why_nothing_is_recorded() {
+std::string why_nothing_is_captured() {
   if (std::getenv("INVP_CUDA_BLOCKING") != nullptr) return "INVP_CUDA_BLOCKING is set";
   const char* wanted = std::getenv("INVP_CUDA_GRAPHS");
   const bool off = wanted != nullptr && std::string_view(wanted) == "0";

@@ -10,14 +10,14 @@ namespace invp::cuda {
 
 class Graph {
  public:
-  /// Calls the work once, without any of it being done. Throws Error under the operation's name
-  /// where it does what cannot be recorded (waits, uploads).
+  /// Captures the work: calls it once, and the GPU does none of it. Throws Error naming the
+  /// operation where the work does what cannot be captured (waits, uploads).
   Graph(Device device, const std::function<void()>& work);
   ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
-  /// Queues all of it.
+  /// Queues the captured work.
   void launch() const;
 
  private:
@@ -25,7 +25,7 @@ class Graph {
   cudaGraphExec_t graph_ = nullptr;
 };
 
-/// Words, if the environment forbids recording; empty otherwise.
-std::string why_nothing_is_recorded();
+/// Why the environment forbids capturing; empty if it does not.
+std::string why_nothing_is_captured();
 
 }  // namespace invp::cuda

@@ -1,4 +1,4 @@
-// How kernels are started: checked, on the device's one stream, with the grid in one place.
+// Starts kernels: on the device's one stream, with grids from one function, every call checked.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -21,8 +21,8 @@ struct Grid {
   std::size_t shared_bytes = 0;  ///< dynamic; see dynamic_shared
 };
 
-/// Enough blocks of `threads` for `count` items at `per_thread` each, but no more than fill the GPU
-/// eight times over: kernels stride over what is left.
+/// Enough blocks of `threads` for `count` items, `per_thread` per thread, but at most eight blocks
+/// per multiprocessor: kernels loop over the items beyond.
 inline Grid grid_for(const Context& context, std::int64_t count, int per_thread = 1,
                      int threads = 256) {
   const std::int64_t per_block = static_cast<std::int64_t>(threads) * per_thread;
@@ -32,13 +32,14 @@ inline Grid grid_for(const Context& context, std::int64_t count, int per_thread 
           .threads = dim3(static_cast<unsigned>(threads))};
 }
 
-/// Queues kernel(args...) on the context's stream. Throws Error under the operation's name when it
-/// cannot be started; what goes wrong while it runs is reported by the next call that waits (at
-/// once with INVP_CUDA_BLOCKING=1 in the environment).
+/// Queues kernel(args...) on the context's stream. Throws Error naming the operation when the
+/// kernel cannot be started. An error while it runs is reported by the next call that waits, or at
+/// once with INVP_CUDA_BLOCKING=1 in the environment.
 template <class... Parameters, class... Arguments>
 void launch(const Context& context, const Grid& grid, void (*kernel)(Parameters...),
             Arguments&&... arguments) {
-  // Unasked, a block gets 48 KB of shared memory in all, and how much is static is not known here.
+  // Without this call a block gets 48 KB of shared memory in all, static memory included, and how
+  // much is static is not known here.
   if (grid.shared_bytes > 0) {
     CUDA_CHECK(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -65,7 +66,8 @@ __device__ T* dynamic_shared() {
 #endif
 }
 
-/// This thread's number in the grid, and the grid's threads: loops of one dimension stride by it.
+/// This thread's number in the grid, and how many threads that has: the start and the stride of
+/// one-dimensional loops.
 __device__ inline std::int64_t thread_in_grid() {
   return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
@@ -73,8 +75,8 @@ __device__ inline std::int64_t threads_in_grid() {
   return static_cast<std::int64_t>(gridDim.x) * blockDim.x;
 }
 
-/// `Lanes` elements that are loaded and stored as one: 16 bytes for the widest access a thread has.
-/// Copy it whole: a lane read or written through a pointer into memory is an access of its own.
+/// `Lanes` elements, loaded and stored in one access; the widest has 16 bytes. Copy a pack whole:
+/// to read or write one lane through a pointer is an access of its own.
 template <class T, int Lanes>
 struct alignas(sizeof(T) * Lanes) Pack {
   T lane[Lanes];

@@ -62,7 +62,7 @@ class Staging {
 }  // namespace
 
 BlockCache::Source segments(Device device) {
-  constexpr std::size_t kAlignment = 256;  // what Hopper's copy engine and wide loads like
+  constexpr std::size_t kAlignment = 256;  // best for Hopper's copy engine and for wide loads
   return {.take = [device](std::size_t bytes) -> std::byte* {
             context(device);
             void* segment = nullptr;

@@ -10,8 +10,8 @@ namespace invp::cuda {
 /// cache in program order, which on one stream is the order of their use.
 BlockCache::Source segments(Device device);
 
-/// See memory.h. From the host, bytes pass through page-locked staging memory: the copy then runs
-/// beside the host's work, and `from` is free at once.
+/// See memory.h. From the host, bytes pass through page-locked staging memory, so that the host
+/// need not wait for the copy and may overwrite `from` at once.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
 void fill_bytes(void* to, int value, std::size_t bytes, Device device);

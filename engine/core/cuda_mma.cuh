@@ -1,5 +1,5 @@
-// The instructions of tensor cores and of asynchronous copies, as functions: all that sm_80 and
-// later have in common.
+// Functions for the instructions of tensor cores and of asynchronous copies that sm_80 and all
+// later GPUs have.
 #pragma once
 
 #include "engine/core/cuda_launch.cuh"
@@ -9,16 +9,15 @@
 
 namespace invp::cuda {
 
-/// As an operand of multiply_add_tf32 the TF32 number nearest to a finite value, of two the one
-/// further from zero: tensor cores see 10 bits after the point. One instruction, where NVIDIA's own
-/// conversion takes three, because NaN is not looked after: it may become a number.
+/// An operand of multiply_add_tf32: the TF32 number (10 bits after the point) nearest to a finite
+/// value, in ties the one further from zero. One instruction; NVIDIA's own conversion takes three.
+/// NaN may become a number.
 __device__ inline unsigned round_to_tf32(float value) {
   return __float_as_uint(value) + 0x1000U;
 }
 
-/// c += a b, of 16 x 8, 16 x 8 and 8 x 8 elements; the last 13 bits of a and b are
-/// left out, sums are f32. All lanes of a
-/// warp must call. Lane 4 g + t (t < 4) holds
+/// c += a b, of 16 x 8, 16 x 8 and 8 x 8 elements. The last 13 bits of a and b are ignored; sums
+/// are f32. All lanes of a warp must call. Lane 4 g + t (t < 4) holds
 ///   of a  rows g, g + 8, g, g + 8       at columns t, t, t + 4, t + 4,
 ///   of b  rows t, t + 4                 at column g,
 ///   of c  rows g, g, g + 8, g + 8       at columns 2 t, 2 t + 1, 2 t, 2 t + 1.
@@ -47,7 +46,7 @@ __device__ inline void copy_async(void* shared, const void* from, bool wanted) {
 #endif
 }
 
-/// What this thread started since the last call is one group, which may be empty.
+/// The copies that this thread started since the last call become one group, which may be empty.
 __device__ inline void commit_copies() {
 #ifdef INVP_CUDA_EMULATED
   emulator::commit_copies();
@@ -56,7 +55,8 @@ __device__ inline void commit_copies() {
 #endif
 }
 
-/// Waits for this thread's groups but the last `kPending`. Other threads see them after a barrier.
+/// Waits for all of this thread's groups but the last `kPending`. Other threads see the copies
+/// after a barrier.
 template <int kPending>
 __device__ void wait_for_copies() {
 #ifdef INVP_CUDA_EMULATED

@@ -1,4 +1,4 @@
-// Where a tensor lives. Which devices a build and a machine have is the business of engine/ alone.
+// Where a tensor lives. Only engine/ knows which devices a build and a machine have.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ inline constexpr Device kCpu{};
 
 std::ostream& operator<<(std::ostream& out, Device device);
 
-/// Waits until the device has done all that was asked of it.
+/// Waits until the device has done all queued work.
 void synchronize(Device device);
 
 }  // namespace invp

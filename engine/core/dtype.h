@@ -1,4 +1,5 @@
-// Element types a tensor can hold. bf16 is a storage type: arithmetic on it happens in f32.
+// Element types a tensor can hold. bf16 is a storage type: arithmetic on it happens in f32. f64 is
+// for sums that several ranks or passes add to.
 #pragma once
 
 #include <bit>
@@ -15,7 +16,7 @@
 
 namespace invp {
 
-enum class DType : std::uint8_t { kF32, kBF16, kI32, kI64, kU8 };
+enum class DType : std::uint8_t { kF32, kBF16, kF64, kI32, kI64, kU8 };
 
 /// The upper half of an f32, rounded to nearest even. A trivial type: kernels may have arrays of it
 /// in shared memory.
@@ -45,6 +46,7 @@ constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::kF32: return 4;
     case DType::kBF16: return 2;
+    case DType::kF64: return 8;
     case DType::kI32: return 4;
     case DType::kI64: return 8;
     case DType::kU8: return 1;
@@ -56,6 +58,7 @@ constexpr const char* name_of(DType dtype) {
   switch (dtype) {
     case DType::kF32: return "f32";
     case DType::kBF16: return "bf16";
+    case DType::kF64: return "f64";
     case DType::kI32: return "i32";
     case DType::kI64: return "i64";
     case DType::kU8: return "u8";
@@ -76,6 +79,10 @@ struct DTypeOf<float> {
 template <>
 struct DTypeOf<BFloat16> {
   static constexpr DType value = DType::kBF16;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kF64;
 };
 template <>
 struct DTypeOf<std::int32_t> {

@@ -1,5 +1,5 @@
-// y[i] = f(inputs[i]...) on the GPU for operations whose arithmetic is a functor of floats: 16
-// bytes a thread and access, several accesses under way.
+// y[i] = f(inputs[i]...) on the GPU for operations whose arithmetic is a function of floats: 16
+// bytes per access, several accesses of a thread under way at once.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace invp::cuda {
 
-/// Packs a thread reads before it writes one: what it takes to hide the memory's latency.
+/// How many packs a thread reads before it writes one: enough to hide the memory's latency.
 inline constexpr int kPacksUnderWay = 4;
 
 template <int Lanes, class Function, class Y, class... Inputs>
@@ -42,7 +42,7 @@ __global__ void map_elements(std::int64_t count, Function function, Y* y, const 
   }
 }
 
-/// Can every one of these be read in accesses of 16 bytes? A slice may begin anywhere.
+/// True if all of these can be read in accesses of 16 bytes: a slice may begin anywhere.
 template <class... Tensors>
 bool aligned(const Tensors&... tensors) {
   return ((reinterpret_cast<std::uintptr_t>(tensors.raw()) | ...) % 16) == 0;

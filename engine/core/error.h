@@ -1,5 +1,4 @@
-// Errors are for the person at the keyboard: each says what was asked, what was seen and what to do
-// about it.
+// Errors are read by users: each says what was asked, what was found and what to do about it.
 #pragma once
 
 #include <sstream>
@@ -29,7 +28,7 @@ template <class... Parts>
 
 }  // namespace invp
 
-/// Throws invp::Error built from the parts unless the condition holds: a check of what a user gave.
+/// Throws invp::Error of the parts unless the condition holds. For checks of what a user gave.
 #define CHECK(condition, ...)        \
   do {                               \
     if (!(condition)) [[unlikely]] { \

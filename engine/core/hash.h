@@ -15,7 +15,7 @@ class Hash {
     const auto* const bytes = static_cast<const unsigned char*>(data);
     for (std::size_t i = 0; i < count; ++i) add(bytes[i]);
   }
-  /// With its length, so that no two lists of words run into the same bytes.
+  /// The length is added too, so that ("ab", "c") and ("a", "bc") differ.
   void add_text(std::string_view text) {
     add_bytes(text.data(), text.size());
     add(text.size());

@@ -1,5 +1,4 @@
-// Marks arithmetic that both compilers compile: written once, used by the CPU kernels and inside
-// the CUDA ones.
+// Marks functions that CPU kernels and CUDA kernels both call.
 #pragma once
 
 #ifdef __CUDACC__

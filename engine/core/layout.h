@@ -1,5 +1,5 @@
-// The borders where other frameworks' layouts come in and go out: PyTorch keeps images NCHW and
-// convolution weights OIHW, this engine NHWC and OHWI. Grouped weights keep their I = C / groups.
+// To and from PyTorch's layouts: images are NCHW and convolution weights OIHW there, NHWC and OHWI
+// here. Grouped weights keep their I = C / groups.
 #pragma once
 
 #include "engine/core/tensor.h"

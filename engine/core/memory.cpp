@@ -71,12 +71,12 @@ void give_back_host_segment(std::byte* segment, std::size_t bytes) {
 #endif
 }
 
-/// The allocator of one device: the cache, the pools beside it, and who holds what.
+/// The allocator of one device: the cache, the pools, and what is allocated for which use.
 class DeviceMemory {
  public:
   explicit DeviceMemory(const BlockCache::Source& source) : source_(source), cache_(source) {}
 
-  /// From the pool, or from what is everybody's if that is null.
+  /// From the pool, or from the cache if that is null.
   std::byte* allocate(std::size_t bytes, MemoryUse use, Device device, MemoryPool* pool) {
     const std::lock_guard lock(mutex_);
     const auto size = static_cast<std::int64_t>(bytes);
@@ -135,11 +135,11 @@ class DeviceMemory {
     if (pool != nullptr) {
       std::byte* const pointer = pool->cache().allocate(bytes);
       if (pointer != nullptr) return pointer;
-      cache_.trim();  // what is free there is no use to the pool otherwise
+      cache_.trim();  // else the pool could not use what is free there
       return pool->cache().allocate(bytes);
     }
 #ifdef __SANITIZE_ADDRESS__
-    // Every tensor its own block, so that overruns are seen.
+    // One block per tensor, so that overruns are found.
     return source_.take((bytes + source_.alignment) / source_.alignment * source_.alignment);
 #else
     return cache_.allocate(bytes);

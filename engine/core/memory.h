@@ -1,6 +1,6 @@
-// Device memory: one caching allocator a device, with exact accounting by what the memory is for.
-// Freed blocks stay with the allocator, because handing pages back to the kernel and faulting them
-// in again costs more than many a layer computes.
+// Device memory: one caching allocator per device, which counts exactly what memory is used for.
+// Freed blocks stay with the allocator: to return pages to the system and fault them in again costs
+// more time than many layers take.
 #pragma once
 
 #include <array>
@@ -13,8 +13,7 @@
 
 namespace invp {
 
-/// What an allocation is for: out-of-memory messages and the end-of-run report are broken down by
-/// it.
+/// What an allocation is for. Out-of-memory messages and the report of a run list memory by it.
 enum class MemoryUse : std::uint8_t {
   kActivations,
   kParameters,
@@ -50,25 +49,23 @@ struct MemoryStats {
 
 MemoryStats memory_stats(Device device);
 void reset_peak_memory(Device device);
-/// Refuses allocations beyond this many live bytes (0 lifts it): a ceiling for shared machines and
-/// for tests.
+/// Refuses allocations beyond this many live bytes; 0: no limit. For shared machines and for tests.
 void set_memory_limit(Device device, std::int64_t bytes);
 /// Returns cached blocks to the system.
 void release_cached_memory(Device device);
 /// Highest resident set size of the process so far, in bytes, as the kernel counts it.
 std::int64_t peak_resident_bytes();
-/// What a run reports as its peak: of the host, the resident set; of a GPU, the tensors on it.
+/// What a run reports as its peak: the resident set of the host, or the tensors on a GPU.
 std::int64_t peak_memory_bytes(Device device);
 
-/// At least `bytes` bytes, uninitialised, aligned to 64 bytes (256 on a GPU); freed to the cache
-/// with the last copy of the pointer. Throws Error saying what was asked, for what, what is held
-/// and what to turn down.
+/// At least `bytes` bytes, uninitialised, aligned to 64 bytes (256 on a GPU). They return to the
+/// cache with the last copy of the pointer. Throws Error that says how much was asked for what use,
+/// what is in use, and which options need less.
 std::shared_ptr<std::byte> allocate(std::size_t bytes, Device device);
 
-/// Memory of a device set apart: what is allocated in a MemoryPoolScope comes from the pool, and
-/// goes back to it alone when it is freed. So work recorded with the addresses it was given there
-/// (recorded_work.h) can be done again without overwriting what others hold. Segments stay with a
-/// pool until its last tensor and its last holder are gone.
+/// Device memory of its own. Allocations in a MemoryPoolScope come from the pool and return to it,
+/// so that work captured with their addresses (captured_work.h) can be replayed without overwriting
+/// other tensors. A pool keeps its segments until its last tensor and its last handle are gone.
 class MemoryPool;
 std::shared_ptr<MemoryPool> make_memory_pool(Device device);
 Device device_of(const MemoryPool& pool);
@@ -85,8 +82,8 @@ class MemoryPoolScope {
   std::shared_ptr<MemoryPool> previous_;
 };
 
-/// Copies between any two devices. What follows on the destination's device finds the bytes there;
-/// a copy to the host returns when they are. The source may be overwritten at once.
+/// Copies between any two devices. Work queued later on the destination's device sees the bytes; a
+/// copy to the host returns when they are there. The source may be overwritten at once.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
 /// Sets every byte to `value`.

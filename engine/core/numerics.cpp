@@ -21,9 +21,9 @@ const Numerics& numerics() {
 void set_numerics(const Numerics& numerics) {
   settings() = numerics;
 #ifdef INVP_CUDA
-  // A second lock: products ask cuBLASLt for f32, and of cuDNN's plans those that use tensor cores
-  // or round their inputs are deselected, which leaves the same ones as this variable does
-  // (tests/cuda/cudnn_graphs_test.cpp).
+  // Beside what each library is asked for: products ask cuBLASLt for f32, and cuDNN's plans that
+  // use tensor cores or round their inputs are deselected. That leaves the same plans as this
+  // variable does (tests/cuda/cudnn_graphs_test.cpp).
   if (!numerics.allow_tf32) setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
 #endif
 }

@@ -1,5 +1,4 @@
-// How exactly a run wants its sums on a GPU. The CPU computes in f32 and the same way every time
-// whatever stands here.
+// How exactly a GPU computes. The CPU always computes in f32, and the same way every time.
 #pragma once
 
 #include "engine/core/device.h"
@@ -16,13 +15,12 @@ struct Numerics {
 /// Of the whole process; the default until set_numerics is called.
 const Numerics& numerics();
 
-/// Called once, before any work on a GPU and before threads are started: besides asking each
-/// library for f32, TF32 is forbidden in the environment (NVIDIA_TF32_OVERRIDE=0), which they read
-/// once, at their first use. What they were asked for there before stands unless it would allow
-/// TF32 against `allow_tf32`.
+/// Call once, before any work on a GPU and before threads are started. Each library is asked for
+/// f32; NVIDIA_TF32_OVERRIDE=0, which libraries read at their first use, also forbids TF32. A value
+/// that the environment has already stays unless it allows TF32 against `allow_tf32`.
 void set_numerics(const Numerics& numerics);
 
-/// Whether there are products and convolutions in bf16: on every GPU, and on a CPU with AVX-512.
+/// True if the device has products and convolutions in bf16: every GPU, and a CPU with AVX-512.
 bool multiplies_bf16(Device device);
 
 }  // namespace invp

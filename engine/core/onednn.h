@@ -1,6 +1,5 @@
-// oneDNN, the CPU library behind convolutions and matrix products: one engine, and a cache of
-// primitives keyed by everything that shapes them, because creating one costs as much as running
-// it.
+// oneDNN, the CPU library that convolutions and matrix products use: one engine, and a cache of
+// primitives by everything that decides them, because to create one costs as much as to run it.
 #pragma once
 
 #include <cstdint>
@@ -17,28 +16,27 @@
 namespace invp::cpu::onednn {
 
 dnnl::engine& engine();
-/// In-order and one a thread: execution is finished when a call returns.
+/// In order, one per thread: execution is finished when a call returns.
 dnnl::stream& stream();
 
 dnnl::memory::data_type type_of(DType dtype);
-/// The memory of a tensor seen as (dims, strides), which may be any permutation of the tensor's own
-/// order.
+/// A tensor's memory with the dims and strides of `desc`, which may permute the tensor's own order.
 dnnl::memory memory(const Tensor& tensor, const dnnl::memory::desc& desc);
 
 /// A primitive and the layouts it chose.
 struct Primitive {
   dnnl::primitive run;
-  dnnl::memory::desc weights;  ///< the layout it wants, where it was given the choice
-  dnnl::primitive reorder;     ///< between that and the plain layout; empty where they are one
+  dnnl::memory::desc weights;  ///< the layout that it chose, where it could choose
+  dnnl::primitive reorder;     ///< between that and the plain layout; empty where they are the same
   dnnl::memory::desc scratchpad;
   std::string implementation;  ///< what oneDNN calls the kernel
 };
 
-/// Everything that shapes a primitive, in a fixed order.
+/// Everything that decides a primitive, in a fixed order.
 using Key = std::vector<std::int64_t>;
 
-/// The cached primitive for a key, made by `make` on first use. Least recently used ones go when
-/// there are too many; a primitive lives for as long as someone holds it.
+/// The cached primitive for a key, made by `make` on first use. The least recently used ones are
+/// dropped when there are too many; a primitive lives as long as a pointer to it.
 template <class Make>
 std::shared_ptr<const Primitive> cached(const Key& key, const Make& make);
 
@@ -51,7 +49,7 @@ dnnl::primitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory:
 class PrimitiveCache {
  public:
   explicit PrimitiveCache(std::size_t capacity) : capacity_(capacity) {}
-  /// Null when it is not there.
+  /// Null when there is none.
   std::shared_ptr<const Primitive> find(const Key& key);
   std::shared_ptr<const Primitive> insert(const Key& key, Primitive primitive);
   std::size_t size() const { return order_.size(); }

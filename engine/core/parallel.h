@@ -17,9 +17,10 @@ int usable_cores();
 void set_num_threads(int threads);
 int num_threads();
 
-/// Calls body(begin, end) on contiguous, disjoint ranges that cover [begin, end), at most one a
+/// Calls body(begin, end) on contiguous, disjoint ranges that cover [begin, end): at most one per
 /// thread, each at least `grain` long but for the last. The split depends only on the range, the
-/// grain and num_threads(). Runs inline when one range suffices or inside another parallel region.
+/// grain and num_threads(). Runs on the calling thread when one range suffices, and inside another
+/// parallel region.
 /// The first exception thrown by a body is rethrown.
 template <class Body>
 void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t grain, const Body& body) {

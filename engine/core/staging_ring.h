@@ -1,5 +1,5 @@
-// Which part of a buffer is free, when places are taken and given back in the same order. Knows
-// nothing of memory or devices.
+// Keeps account of which part of a buffer is free, when places are taken and given back in the same
+// order. Knows nothing of memory or devices.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@ class StagingRing {
 
   explicit StagingRing(std::size_t capacity) : capacity_(capacity) {}
 
-  /// The offset of `bytes` bytes in a row, or kFull until older places are given back. Asking for
-  /// more than the capacity is never served.
+  /// The offset of `bytes` contiguous bytes, or kFull until older places are given back. More bytes
+  /// than the capacity always give kFull.
   std::size_t take(std::size_t bytes) {
     const std::size_t wanted = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     if (places_.empty()) next_ = 0;

@@ -73,8 +73,8 @@ void write_blocks(T* y, std::int64_t begin, std::int64_t end, bool streaming,
   }
 }
 
-/// Orders non-temporal stores before whatever the next operation does; once a thread, after its
-/// last block.
+/// Orders non-temporal stores before the next operation. Call once per thread, after its last
+/// block.
 inline void finish_stores(bool streaming) {
   if (streaming) _mm_sfence();
 }

@@ -30,7 +30,7 @@ Tensor Tensor::full(const Shape& shape, float value, Device device) {
 }
 
 float Tensor::item() const {
-  CHECK(numel() == 1, "[tensor] item() wants one element, got shape ", shape());
+  CHECK(numel() == 1, "[tensor] item() needs one element, got shape ", shape());
   return *to(kCpu).data<float>();
 }
 

@@ -66,7 +66,7 @@ class Tensor {
   /// The value of a one-element f32 tensor, wherever it lives (waits for the device).
   float item() const;
 
-  // Views share the elements. None of them is recorded by autograd (ops/reshape.h is).
+  // Views share the elements. Autograd records none of them; ops/basic/reshape.h is recorded.
   Tensor view(const Shape& shape) const;
   Tensor slice(std::int64_t begin, std::int64_t end) const;  ///< rows [begin, end)
   /// The same elements outside the graph: no node, no gradient.
@@ -74,11 +74,11 @@ class Tensor {
 
   // Copies, outside the graph.
   Tensor clone() const;
-  Tensor to(Device device) const;              ///< itself if already there
+  Tensor to(Device device) const;              ///< the same tensor if it is there already
   void copy_from(const Tensor& source) const;  ///< same shape and dtype, any device
   void zero() const;
-  /// Brings the elements to another device for every handle of this tensor, which must be a leaf;
-  /// its gradient comes along. Throws if views share the elements: they would stay behind.
+  /// Moves the elements, and the gradient, to another device for every handle of this tensor, which
+  /// must be a leaf. Throws if views share the elements: those would not move.
   void move_to(Device device) const;
 
   // Autograd (autograd/node.h).
@@ -90,14 +90,14 @@ class Tensor {
   const std::shared_ptr<Node>& node() const { return impl().node; }
   void set_node(std::shared_ptr<Node> node) const;
 
-  /// The same values rounded to bf16, kept beside an f32 parameter so that products need not round
-  /// it anew; undefined if there are none. The optimiser renews them with the parameter
-  /// (ops/sgd_step.h), copy_from, zero and move_to drop them; whoever writes elements by other ways
-  /// drops them himself.
+  /// The values of an f32 parameter rounded to bf16, kept so that products need not round them
+  /// again; undefined if there are none. The optimiser updates them with the parameter
+  /// (ops/step/sgd_step.h); copy_from, zero and move_to clear them. Code that writes the elements
+  /// directly must clear this.
   const Tensor& rounded() const;
   void set_rounded(const Tensor& values) const;
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
-  /// Is this handle the only one to the elements? Then they may be overwritten unseen.
+  /// True if nothing else shares the elements, so that in-place writes are safe.
   bool unique() const { return impl_.use_count() == 1 && impl().storage.use_count() == 1; }
 
  private:
@@ -109,7 +109,7 @@ class Tensor {
     DType dtype = DType::kF32;
     Device device;
     bool requires_grad = false;
-    std::shared_ptr<Tensor> grad;  ///< behind a pointer: a tensor cannot hold a tensor
+    std::shared_ptr<Tensor> grad;  ///< a pointer, because a tensor cannot hold a tensor
     std::shared_ptr<Tensor> rounded;
     std::shared_ptr<Node> node;
   };

@@ -16,8 +16,8 @@ char lower(char c) {
   return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
 }
 
-// A word begun or buried inside the candidate ("epoch", "momentum") is closer than its missing
-// letters say.
+// A word that is part of the candidate ("epoch" of "epochs") counts as closer than its missing
+// letters would make it.
 double difference(std::string_view word, const std::string& candidate) {
   const double distance = edit_distance(word, candidate);
   if (!word.empty() && candidate.starts_with(word)) return std::min(distance, 1.0) + distance / 100;

@@ -1,4 +1,4 @@
-// Numbers and names as people read them, for messages, tables and reports.
+// Numbers and names as text, for messages, tables and reports.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace invp {
 
 /// printf of one number: formatted("%.2f %%", 41.5).
 std::string formatted(const char* format, double value);
-/// With so many digits after the point.
+/// With `digits` digits after the point.
 std::string fixed(double value, int digits = 1);
 
 /// "1.25 GB"
@@ -22,13 +22,13 @@ std::string format_rate(double per_second);
 /// "1 image", "12 images".
 std::string counted(std::int64_t count, std::string_view noun);
 
-/// The columns that UTF-8 text takes on a terminal.
+/// How many columns UTF-8 text takes on a terminal.
 int columns_of(std::string_view text);
 
 /// Insertions, deletions, substitutions and swaps of neighbors that turn one word into the other
 /// (optimal string alignment), letter case aside.
 int edit_distance(std::string_view a, std::string_view b);
-/// The candidate most like `word`, for "did you mean"; empty if there are none.
+/// The candidate closest to `word`, for "did you mean"; empty if there are none.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 /// "a, b or c"

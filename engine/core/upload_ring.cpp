@@ -7,7 +7,7 @@
 #include "engine/core/cuda_copy_ring.h"
 #else
 namespace invp::cuda {
-class CopyRing {};  // of which there are none in this build
+class CopyRing {};  // this build has none
 }  // namespace invp::cuda
 #endif
 

@@ -1,5 +1,5 @@
-// Batches on their way to a GPU while it computes on the one before: a stream of their own, two
-// buffers that stay, and events that keep readers and copies apart.
+// Copies the next batch to a GPU while it computes on the current one: on a stream of its own, into
+// two buffers that are used in turn, with events that keep copies from overtaking readers.
 #pragma once
 
 #include <deque>
@@ -13,9 +13,8 @@ namespace cuda {
 class CopyRing;
 }  // namespace cuda
 
-/// A queue of tensors: begun here, taken there in the same order. On a CPU what is begun is what is
-/// taken. Not thread-safe, but begin() may be called on another thread than take(), one after the
-/// other.
+/// A queue of tensors, taken in the order in which they were begun. On a CPU take() returns the
+/// tensor that was given to begin(). Calls must not overlap, but may come from different threads.
 class UploadRing {
  public:
   static constexpr int kSlots = 2;
@@ -26,18 +25,18 @@ class UploadRing {
   UploadRing& operator=(const UploadRing&) = delete;
 
   Device device() const { return device_; }
-  /// Starts bringing a host tensor to the device; its elements may be overwritten at once. At most
-  /// kSlots - 1 may be begun beside the one in use. Allocates nothing on the device, waits for
-  /// nothing that the device's stream has yet to do, and may be called while that is recorded.
+  /// Starts the copy of a host tensor to the device; its elements may be overwritten at once. At
+  /// most kSlots - 1 may be begun beside the one in use. Allocates nothing on the device, does not
+  /// wait for the device's stream, and may be called while that stream is captured.
   void begin(const Tensor& host);
-  /// The oldest that was begun, for work that is queued from now on; nothing that is queued from
-  /// now on may read the one taken before, unless its tensor is still held: then the elements stay
-  /// the holder's, and the ring gets itself another buffer.
+  /// The oldest tensor that was begun, for work that is queued from now on. Such work must not read
+  /// the tensor taken before, unless a handle to that one is still held: then its elements stay,
+  /// and the ring allocates another buffer.
   Tensor take();
 
  private:
   Device device_;
-  std::deque<Tensor> begun_;  ///< of a CPU
+  std::deque<Tensor> begun_;  ///< used on a CPU
   std::unique_ptr<cuda::CopyRing> ring_;
 };
 

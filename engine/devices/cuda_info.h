@@ -1,4 +1,4 @@
-// What NVIDIA's runtime says of this machine, for choose_device and `invp doctor`.
+// What NVIDIA's runtime reports about this machine, for choose_device and `invp doctor`.
 #pragma once
 
 #include <cstdint>
@@ -28,18 +28,18 @@ struct CudaLibrary {
 struct CudaInfo {
   bool built = false;  ///< was the program built with INVP_CUDA?
   std::string
-      problem;     ///< why no GPU can be used though it was, in NVIDIA's words; empty if one can
+      problem;     ///< why no GPU can be used although it was, in NVIDIA's words; empty if one can
   int driver = 0;  ///< newest CUDA the driver knows and the runtime linked, 1000 major + 10 minor
   int runtime = 0;
-  bool emulated = false;  ///< the GPU is played by the CPU (tests/emulator)
+  bool emulated = false;  ///< the CPU emulates the GPU (tests/emulator)
   std::vector<GpuInfo> gpus;
   std::vector<CudaLibrary> libraries = {};
 };
 
-/// Never throws: a machine without a GPU or a driver is an answer too.
+/// Never throws: a machine without a GPU or a driver is a valid answer.
 CudaInfo cuda_info();
-/// Starts the driver on every GPU, which takes a moment and some memory there, and notes what is
-/// free and what goes wrong.
+/// Starts the driver on every GPU, which takes time and some memory there, and notes how much
+/// memory is free and what fails.
 void try_gpus(CudaInfo& info);
 
 }  // namespace invp

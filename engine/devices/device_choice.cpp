@@ -10,7 +10,7 @@ namespace invp {
 
 namespace {
 
-/// What line one of a run says of the GPU it computes on.
+/// What the first line of a run says about its GPU.
 std::string describe_choice(const CudaInfo& cuda, std::size_t gpu) {
   return describe(cuda.gpus[gpu]) + "; " + describe_software(cuda);
 }

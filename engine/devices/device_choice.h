@@ -15,10 +15,10 @@ struct DeviceChoice {
   std::string reason;
 };
 
-/// "cpu", "cuda", "cuda:N" or "auto". Throws Error with the way out when the device asked for is
-/// not there.
+/// "cpu", "cuda", "cuda:N" or "auto". Throws Error, which says what to do, when there is no such
+/// device.
 DeviceChoice choose_device(std::string_view wanted);
-/// The same for a machine described.
+/// The same for a machine that `cuda` describes.
 DeviceChoice choose_device(std::string_view wanted, const CudaInfo& cuda);
 
 }  // namespace invp

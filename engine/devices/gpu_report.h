@@ -1,5 +1,6 @@
-// Where somebody who wants to compute on a GPU stands, in words: what `invp doctor` and line one of
-// a run say. Functions of what was found, so that every kind of machine can be described in tests.
+// Which GPUs can be used, and what prevents it, in words: the text of `invp doctor` and of the
+// first line of a run. Functions of what was found, so that tests can describe every kind of
+// machine.
 #pragma once
 
 #include <optional>
@@ -21,19 +22,19 @@ struct NvidiaHardware {
 };
 NvidiaHardware nvidia_hardware();
 
-/// Why no GPU can be used, and the way out; empty if one can.
+/// Why no GPU can be used, and what to do about it; empty if one can.
 std::string obstacle(const CudaInfo& cuda);
-/// Why this one cannot be used; empty if it can.
+/// Why this GPU cannot be used; empty if it can.
 std::string obstacle(const GpuInfo& gpu);
 /// "NVIDIA H100 80GB HBM3, 85.03 GB"
 std::string describe(const GpuInfo& gpu);
-/// "CUDA 13.0, cuDNN 9.19.0": what the program runs on, by the versions loaded.
+/// "CUDA 13.0, cuDNN 9.19.0": the libraries that are loaded, with their versions.
 std::string describe_software(const CudaInfo& cuda);
 
 struct GpuReport {
-  /// Heading and text, one a GPU, then driver and runtime.
+  /// Heading and text: one per GPU, then driver and runtime.
   std::vector<std::pair<std::string, std::string>> rows;
-  /// What stands in the way of using a GPU, each with the way out; empty if nothing does.
+  /// What prevents the use of a GPU, each with what to do about it; empty if nothing does.
   std::vector<std::string> missing;
 };
 GpuReport gpu_report(const NvidiaHardware& hardware, const CudaInfo& cuda);

@@ -57,8 +57,8 @@ void AtomicFile::open_partial() {
     close_unowned();
     fail(path_.string(), ": another process is writing it; wait for it or write elsewhere");
   }
-  // Between our open and our lock the last writer may have renamed this very file into place:
-  // writing on would then tear the finished file.
+  // Between our open and our lock the last writer may have renamed this file into place: to write
+  // on would damage the finished file.
   struct stat opened {
   }, named{};
   const bool ours = ::fstat(fd_, &opened) == 0 && ::lstat(partial_.c_str(), &named) == 0 &&
@@ -109,7 +109,7 @@ void AtomicFile::commit() {
   if (folder < 0) fail_with("is written, but its folder cannot be flushed", errno);
   const int error = ::fsync(folder) == 0 ? 0 : errno;
   ::close(folder);
-  // Some file systems have no flush for folders (EINVAL): the rename is then as durable as it gets.
+  // Some file systems have no flush for folders (EINVAL): nothing more can be done then.
   if (error != 0 && error != EINVAL)
     fail_with("is written, but its folder cannot be flushed", error);
 }

@@ -1,5 +1,5 @@
-// Whole files or none: a reader of the path sees the old file or the new one, never a part,
-// whatever happens meanwhile.
+// Writes a file as a whole: readers of the path see the old file or the new one, never a part of
+// it.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace invp {
 
 /// Writes PATH.partial in the same folder; commit() flushes it to the disk, renames it over the
 /// path and flushes the folder. Destroyed without commit(), it removes the partial file. Every
-/// failure throws an Error with the file, the system's reason and the way out; the old file is then
+/// failure throws an Error with the file, the system's reason and what to do; the old file is then
 /// untouched.
 ///
 /// The partial name is fixed and locked: one left by a killed process is overwritten by the next
@@ -42,7 +42,7 @@ class AtomicFile {
   std::int64_t written_ = 0;
 };
 
-/// The whole content at once.
+/// Writes `path` with this content.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
 }  // namespace invp

@@ -68,6 +68,7 @@ const char* safetensors_name(DType type) {
   switch (type) {
     case DType::kF32: return "F32";
     case DType::kBF16: return "BF16";
+    case DType::kF64: return "F64";
     case DType::kI32: return "I32";
     case DType::kI64: return "I64";
     case DType::kU8: return "U8";

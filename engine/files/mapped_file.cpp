@@ -11,14 +11,14 @@
 namespace invp {
 
 MappedFile::MappedFile(std::filesystem::path path) : file_(std::move(path)) {
-  if (file_.size() == 0) return;  // cannot be mapped, and bytes() refuses every read
+  if (file_.size() == 0) return;  // an empty file cannot be mapped; bytes() refuses every read
   const std::size_t size = static_cast<std::size_t>(file_.size());
   void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file_.descriptor(), 0);
   CHECK(mapped != MAP_FAILED, file_.path().string(), ": ", file_.size(),
         " bytes cannot be mapped into memory (", std::generic_category().message(errno),
         "); check the limit on address space (ulimit -v) and the file system");
   data_ = static_cast<const std::uint8_t*>(mapped);
-  // Reads jump about: what bytes() asks for is read ahead, and nothing around it.
+  // Reads are scattered: the system reads ahead what bytes() asks for, and nothing around it.
   ::madvise(mapped, size, MADV_RANDOM);
 }
 
@@ -40,7 +40,7 @@ std::span<const std::uint8_t> MappedFile::bytes(std::uint64_t offset, std::uint6
                   file_.size(), " bytes when it was opened; leave it alone while it is in use");
   }
   if (count == 0) return {};
-  // madvise wants whole pages.
+  // madvise needs whole pages.
   static const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t begin = offset / page * page;
   ::madvise(const_cast<std::uint8_t*>(data_ + begin),

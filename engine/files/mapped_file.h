@@ -1,5 +1,5 @@
-// A file's bytes as memory, read by nobody but the page cache: for many small reads, in any order,
-// without a copy.
+// A file's bytes as memory, straight from the page cache: for many small reads in any order,
+// without copies.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,13 @@ class MappedFile {
   /// The same file through read calls, with its size when it was opened.
   const FileReader& file() const { return file_; }
 
-  /// Bytes [offset, offset + count), valid as long as this object; has the system read them ahead.
-  /// Throws when they do not lie in the file, or when it has become shorter since it was opened.
+  /// Bytes [offset, offset + count), valid as long as this object. The system is asked to read them
+  /// ahead. Throws when they do not lie in the file, or when it has become shorter since it was
+  /// opened.
   ///
-  /// A file that is cut between this call and the use of the bytes, or whose disk fails, kills the
-  /// process by SIGBUS: replace such a file by renaming another over it, which leaves this mapping
-  /// what it was, and never write into it.
+  /// If the file is truncated before the bytes are used, or its disk fails, SIGBUS kills the
+  /// process. So never write into such a file: rename another file over it, which leaves this
+  /// mapping alone.
   std::span<const std::uint8_t> bytes(std::uint64_t offset, std::uint64_t count) const;
 
  private:

@@ -17,10 +17,10 @@ using Kind = PickleValue::Kind;
 // A pickle of 100,000 file names with labels needs some 200,000 values; a network some 10,000.
 constexpr std::size_t kMaxValues = 2'000'000;
 constexpr std::size_t kMaxMarks = 1000;
-// Recalled values make a pickle of a few bytes describe any number of entries: they are counted.
+// Recalled values let a pickle of a few bytes describe any number of entries: they are counted.
 constexpr std::size_t kMaxItems = 16'000'000;
 
-/// A name from the file, fit for a terminal.
+/// A name from the file, made safe for a terminal.
 std::string printable(std::string_view name) {
   constexpr std::size_t kLongest = 100;
   std::string shown(name.substr(0, kLongest));
@@ -29,7 +29,8 @@ std::string printable(std::string_view name) {
   return name.size() > kLongest ? shown + "..." : shown;
 }
 
-/// The text of a latin-1 string, given as UTF-8: one byte a code point. False if one is above 255.
+/// The text of a latin-1 string, given as UTF-8: one byte per code point. False if one is above
+/// 255.
 bool latin1_bytes(std::string_view utf8, std::string& bytes) {
   for (std::size_t i = 0; i < utf8.size(); ++i) {
     const auto first = static_cast<unsigned char>(utf8[i]);
@@ -189,7 +190,8 @@ void Unpickler::step(Opcode opcode) {
     case Opcode::kBinUnicode: make_text(Kind::kText, number<std::uint32_t>()); return;
     case Opcode::kShortBinString:
     case Opcode::kShortBinBytes: make_text(Kind::kBytes, number<std::uint8_t>()); return;
-    case Opcode::kBinString:  // its length is signed: negative turns huge and runs out of file
+    case Opcode::kBinString:  // its length is signed: a negative one becomes huge, and past the end
+                              // of the file
       make_text(Kind::kBytes, static_cast<std::uint64_t>(std::int64_t{number<std::int32_t>()}));
       return;
     case Opcode::kBinBytes: make_text(Kind::kBytes, number<std::uint32_t>()); return;
@@ -308,7 +310,7 @@ void Unpickler::call() {
         !latin1_bytes(items[0]->text, encoded)) {
       broken("calls _codecs.encode otherwise than for latin-1 bytes");
     }
-    // Each text is encoded once; one recalled again and again would grow without end.
+    // Each text is encoded once: one that is recalled again and again would grow without end.
     encoded_ += encoded.size();
     if (encoded_ > bytes_.size()) broken("encodes more bytes than it has");
     make(Kind::kBytes).text = std::move(encoded);

@@ -10,6 +10,7 @@ const char* storage_class(DType dtype) {
   switch (dtype) {
     case DType::kF32: return "FloatStorage";
     case DType::kBF16: return "BFloat16Storage";
+    case DType::kF64: return "DoubleStorage";
     case DType::kI32: return "IntStorage";
     case DType::kI64: return "LongStorage";
     case DType::kU8: return "ByteStorage";

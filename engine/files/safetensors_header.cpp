@@ -14,8 +14,8 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kTextBegin = 8;
 
-/// Takes the header word by word. A document tree would swallow a name given twice, and would hold
-/// whatever a hostile file nests; this accepts the one form that the format knows.
+/// Parses the header token by token. A document tree would not notice a name given twice, and would
+/// store whatever a hostile file nests; this accepts only the form that the format defines.
 class HeaderParser final : public Json::json_sax_t {
  public:
   HeaderParser(const FileReader& file, std::uint64_t text_size)
@@ -185,7 +185,7 @@ std::string print_safetensors_header(const SafetensorsHeader& header) {
   if (!header.metadata.empty()) json["__metadata__"] = header.metadata;
   std::string text;
   try {
-    // Built piece by piece: an ordered object looks a key up by a walk over all of them.
+    // Built piece by piece: an ordered object would search all keys for each new one.
     text = json.dump();
     text.pop_back();
     for (const TensorEntry& entry : header.entries) {

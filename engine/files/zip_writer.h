@@ -22,8 +22,8 @@ class ZipWriter {
   void add(std::string name, std::string_view text) {
     add(std::move(name), std::as_bytes(std::span(text)));
   }
-  /// Writes the directory and puts the archive in its place (atomic_file.h); without it nothing is
-  /// left behind.
+  /// Writes the directory and puts the archive in its place (atomic_file.h); without it no
+  /// file remains.
   void commit();
 
  private:

@@ -6,7 +6,7 @@ namespace invp {
 
 namespace {
 
-/// The libraries rank by models of the GPU: what is fastest is nearly always among these.
+/// Libraries rank by models of the GPU: the fastest is nearly always among the first.
 constexpr int kMeasured = 8;
 
 PlanChoice first_of(PlanOffers& offers) {
@@ -26,7 +26,7 @@ PlanChoice fastest_of(PlanOffers& offers) {
     try {
       time = offers.microseconds();
     } catch (const Error&) {
-      continue;  // no memory for its workspace, say
+      continue;  // no memory for its workspace, for example
     }
     ++measured;
     if (!fastest.exists() || time < fastest.microseconds) fastest = {plan, time};
@@ -43,7 +43,7 @@ std::optional<PlanChoice> known(const std::string& problem, PlanOffers& offers,
   return std::nullopt;
 }
 
-/// Sharing is a convenience: a home that cannot be written to costs the next run a measurement.
+/// A home folder that cannot be written to is no error: the next run measures again.
 void record_if_possible(PlanFile& file, const std::string& problem, const PlanChoice& choice) {
   try {
     file.record(problem, choice);

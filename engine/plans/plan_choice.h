@@ -1,5 +1,5 @@
-// Which of a library's algorithms computes a problem: the one the run used before, the fastest as
-// measured once on this machine, or the library's first guess.
+// Which of a library's algorithms computes a problem: the one that the run used before, else the
+// fastest one that was measured on this machine, else the library's first guess.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ class PlanOffers {
   virtual ~PlanOffers() = default;
   /// The library's best guess first.
   virtual std::vector<std::string> list() = 0;
-  /// Makes it the one that runs; false if it is not to be had (any more).
+  /// Takes this one; false if the library has it no longer, or cannot build it.
   virtual bool take(const std::string& plan) = 0;
   /// How long the one taken runs. Throws Error if it cannot run now.
   virtual double microseconds() = 0;
@@ -28,9 +28,8 @@ struct PlanPolicy {
   bool measure = false;        ///< take the fastest of the first few, not the first
 };
 
-/// The choice for a problem, taken from `offers` and recorded. In the shared file only what was
-/// measured is recorded: that there is no algorithm at all may be the fault of a broken
-/// installation, and must not outlive it.
+/// The choice for a problem, taken from `offers` and written to the files. The shared file gets
+/// only what was measured: that there is no algorithm may be due to a broken installation.
 PlanChoice choose_plan(const std::string& problem, PlanOffers& offers, const PlanPolicy& policy);
 
 }  // namespace invp

@@ -23,7 +23,7 @@ constexpr int kFormat = 1;
 // {"format": 1, "places": {PLACE: {PROBLEM: {"plan": "eng67_k2=1", "microseconds": 93}, PROBLEM:
 // {"plan": ""}}}}
 
-/// The file as it stands; an empty one if it is missing, damaged or of another format.
+/// The content of the file; empty if it is missing, damaged or of another format.
 Json read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   Json document = Json::parse(file, nullptr, /*allow_exceptions=*/false);
@@ -47,8 +47,8 @@ Json entry_of(const PlanChoice& choice) {
   return entry;
 }
 
-/// Held by one process at a time for a folder, while the object lives. Some network file systems
-/// have no such lock: two writers at once then cost one of them its newest choices, no more.
+/// A lock on a folder, held by one process at a time while the object lives. Some network file
+/// systems have no such lock: of two writers at once, one then loses its newest choices.
 class FolderLock {
  public:
   explicit FolderLock(const std::filesystem::path& folder)
@@ -95,7 +95,7 @@ void PlanFile::record(const std::string& problem, const PlanChoice& choice) {
 }
 
 void PlanFile::write() const {
-  std::error_code ignored;  // a folder that cannot be made is reported by the file that needs it
+  std::error_code ignored;  // the file that needs the folder reports the error
   std::filesystem::create_directories(path_.parent_path(), ignored);
   const FolderLock lock(path_.parent_path());
   Json document = read(path_);

@@ -1,6 +1,5 @@
-// What was found out about a library's algorithms, kept from run to run: which one computes a
-// problem, on which machine. A file is a cache: whatever in it cannot be read, or was found out
-// elsewhere, is as if it had never been there.
+// Which algorithm of a library computes a problem on which machine, kept from run to run. A file is
+// a cache: entries that cannot be read, or come from another machine, are ignored.
 #pragma once
 
 #include <filesystem>
@@ -19,16 +18,16 @@ struct PlanChoice {
 };
 
 /// The choices of one place: the library's version, the driver and the GPU, in words. Choices of
-/// other places stay in the file untouched. Several processes may share a file: each adds to what
-/// the others wrote, and a reader sees whole files only.
+/// other places stay in the file. Several processes may share a file: each adds its choices to
+/// those of the others, and readers see whole files only.
 class PlanFile {
  public:
   /// Reads what the file holds for the place. A missing or damaged file holds nothing.
   PlanFile(std::filesystem::path path, std::string place);
 
   std::optional<PlanChoice> find(const std::string& problem) const;
-  /// Keeps the choice, here and in the file, which is made with its folder if need be. Throws
-  /// Error if it cannot be written.
+  /// Keeps the choice, here and in the file. Creates the file and its folder. Throws Error if it
+  /// cannot be written.
   void record(const std::string& problem, const PlanChoice& choice);
 
  private:
@@ -43,9 +42,9 @@ class PlanFile {
 /// ~/.cache/invp; empty where there is no home.
 std::filesystem::path user_plan_file();
 
-/// The file of the run that this process works on, empty if there is none. Choices in it go before
-/// all others and every choice made is recorded in it, so that the run computes the same bits when
-/// it is resumed. Set before any work on a GPU.
+/// The file of the run that this process works on; empty if there is none. Its choices are taken
+/// before all others, and every choice made is written to it, so that the run computes the same
+/// bits when it is resumed. Set before any work on a GPU.
 void set_run_plan_file(std::filesystem::path path);
 const std::filesystem::path& run_plan_file();
 

@@ -55,7 +55,7 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
   std::vector<float> values;
   std::int64_t dim = 0;
   while (const std::optional<Batch> batch = loader.next()) {
-    const Tensor features = forward_to(network, config.layer, images_on(*batch, device)).to(kCpu);
+    const Tensor features = forward_to(network, config.layer, batch->images).to(kCpu);
     dim = features.dim(1);
     values.insert(values.end(), features.span<float>().begin(), features.span<float>().end());
     result.labels.insert(result.labels.end(), batch->labels.begin(), batch->labels.end());

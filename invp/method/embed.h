@@ -1,5 +1,5 @@
-// Features of a whole data set: what `invp extract` writes, what kNN asks about, what the bank may
-// start from.
+// Features of a whole data set: for `invp extract`, for the queries of kNN, and for a bank that
+// starts from features.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@
 
 namespace invp {
 
-/// Which activations: a tap of the network (average-pooled to one value a channel), or one of two
-/// named ones.
+/// Which activations: the head's, the pooled backbone's, or those of a tap, averaged to one value
+/// per channel.
 struct FeatureLayer {
   static constexpr int kHead = 0;   ///< the head's embedding, L2-normalised
   static constexpr int kPool = -1;  ///< the pooled backbone
@@ -28,7 +28,7 @@ FeatureLayer parse_feature_layer(const std::string& name, const ResNet& network)
 struct Features {
   Tensor features;                    ///< (n, d) f32, in the order of `indices`
   std::vector<std::int64_t> labels;   ///< -1 where unknown
-  std::vector<std::int64_t> indices;  ///< positions in the data set; broken images are left out
+  std::vector<std::int64_t> indices;  ///< positions in the data set, without unreadable images
 };
 
 struct EmbedConfig {
@@ -36,11 +36,11 @@ struct EmbedConfig {
   FeatureLayer layer;
   int batch_size = 128;
   int workers = 1;
-  std::optional<AugmentOn> augment_on;  ///< unset: as suits the network's device
+  std::optional<AugmentOn> augment_on;  ///< unset: the default of the network's device
 };
 
-/// Runs the network in evaluation mode (and leaves it in the mode it was in) over the whole data
-/// set, on the network's device. The features are on the host.
+/// Runs the network in evaluation mode over the whole data set, on the network's device, and
+/// restores its mode. The features are on the host. Throws Error if no image can be read.
 Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& config,
                const std::function<void(std::int64_t done, std::int64_t total)>& progress);
 

@@ -5,14 +5,12 @@
 #include <numeric>
 
 #include "engine/core/parallel.h"
-#include "engine/ops/search/top_similar.h"
 
 namespace invp {
 
 namespace {
 
-/// Queries a search: enough to read the bank seldom, few enough for their panels to stay in the L2
-/// cache.
+/// Queries per search: many, so that the bank is read rarely, but few enough for the L2 cache.
 constexpr std::int64_t kBlock = 512;
 
 std::int64_t class_count(std::span<const std::int64_t> labels, const KnnConfig& config) {
@@ -38,15 +36,15 @@ std::int64_t rank_of(std::int64_t label, std::span<const float> scores) {
   return before;
 }
 
-/// What a search has found for a block of queries, on the host.
+/// The most similar rows of a block of queries, on the host.
 struct Voters {
   std::int64_t k = 0;
-  std::vector<std::int32_t> rows;  ///< k a query, ascending
+  std::vector<std::int32_t> rows;  ///< k per query, ascending
   std::vector<float> similarities;
 };
 
-Voters find_voters(const Tensor& queries, const Tensor& bank, std::int64_t k) {
-  const TopSimilar top = top_similar(queries.to(bank.device()), bank, k);
+Voters find_voters(const Tensor& queries, const MemoryBank& bank, std::int64_t k) {
+  const TopSimilar top = bank.search(queries.to(bank.device()), k);
   const Tensor rows = top.rows.to(kCpu);
   const Tensor similarities = top.similarities.to(kCpu);
   Voters voters{
@@ -61,7 +59,7 @@ Voters find_voters(const Tensor& queries, const Tensor& bank, std::int64_t k) {
   return voters;
 }
 
-/// The most similar of each query's voters, as a search for fewer would have found them.
+/// The k most similar of each query's voters: what a search for k would have found.
 Voters fewer(const Voters& voters, std::int64_t k) {
   if (k >= voters.k) return voters;
   const auto queries = std::ssize(voters.rows) / voters.k;
@@ -89,7 +87,7 @@ Voters fewer(const Voters& voters, std::int64_t k) {
   return best;
 }
 
-/// (taus, queries, classes)
+/// The scores (taus, queries, classes).
 Tensor count_votes(const Voters& voters, std::span<const std::int64_t> labels,
                    std::span<const double> taus, std::int64_t classes) {
   const std::int64_t k = voters.k;
@@ -113,7 +111,7 @@ Tensor count_votes(const Voters& voters, std::span<const std::int64_t> labels,
   return scores;
 }
 
-/// Adds the block's hits, tau by tau.
+/// Adds the block's hits to the accuracy of each tau.
 void judge(const Tensor& scores, std::span<const std::int64_t> truth,
            std::span<KnnAccuracy> accuracy) {
   const std::int64_t classes = scores.dim(2);
@@ -132,17 +130,17 @@ void judge(const Tensor& scores, std::span<const std::int64_t> truth,
 
 }  // namespace
 
-Tensor knn_scores(const Tensor& queries, const Tensor& bank, std::span<const std::int64_t> labels,
-                  const KnnConfig& config) {
+Tensor knn_scores(const Tensor& queries, const MemoryBank& bank,
+                  std::span<const std::int64_t> labels, const KnnConfig& config) {
   const std::int64_t classes = class_count(labels, config);
-  CHECK(std::ssize(labels) == bank.dim(0), "[knn] ", labels.size(), " labels for a bank of ",
-        bank.shape());
+  CHECK(std::ssize(labels) == bank.size(), "[knn] ", labels.size(), " labels for a bank of ",
+        bank.size(), " rows");
   return count_votes(find_voters(queries, bank, config.k), labels, config.taus, classes);
 }
 
 std::vector<KnnAccuracy> knn_classify(const Tensor& queries,
                                       std::span<const std::int64_t> query_labels,
-                                      const Tensor& bank, std::span<const std::int64_t> labels,
+                                      const MemoryBank& bank, std::span<const std::int64_t> labels,
                                       const KnnConfig& config) {
   const std::int64_t k = config.k;
   return knn_classify_each(queries, query_labels, bank, labels, {&k, 1}, config).front();
@@ -150,7 +148,7 @@ std::vector<KnnAccuracy> knn_classify(const Tensor& queries,
 
 std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
                                                         std::span<const std::int64_t> query_labels,
-                                                        const Tensor& bank,
+                                                        const MemoryBank& bank,
                                                         std::span<const std::int64_t> labels,
                                                         std::span<const std::int64_t> ks,
                                                         const KnnConfig& config) {
@@ -160,8 +158,8 @@ std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
   const auto [least, most] = std::ranges::minmax(ks);
   CHECK(least >= 1, "[knn] k must be at least 1, got ", least);
   const std::int64_t classes = class_count(labels, config);
-  CHECK(std::ssize(labels) == bank.dim(0), "[knn] ", labels.size(), " labels for a bank of ",
-        bank.shape());
+  CHECK(std::ssize(labels) == bank.size(), "[knn] ", labels.size(), " labels for a bank of ",
+        bank.size(), " rows");
   const std::int64_t count = queries.dim(0);
   std::vector<std::vector<KnnAccuracy>> accuracy(ks.size(),
                                                  std::vector<KnnAccuracy>(config.taus.size()));

@@ -46,9 +46,26 @@ MemoryBank::MemoryBank(Tensor rows) : rows_(std::move(rows)) {
         "[bank] must be f32 or bf16 of shape (n, d), got ", rows_.dtype(), " ", rows_.shape());
 }
 
-void MemoryBank::update(const Tensor& indices, const Tensor& embeddings, float momentum,
+TopSimilar MemoryBank::search(const Tensor& queries, std::int64_t count) const {
+  return top_similar(queries, rows_, count);
+}
+
+Tensor MemoryBank::similarities(const Tensor& queries, const Tensor& images) const {
+  return row_similarities(queries, rows_, images);
+}
+
+void MemoryBank::add_weighted(const Tensor& total, const Tensor& images,
+                              const Tensor& weights) const {
+  add_weighted_rows(total, rows_, images, weights);
+}
+
+Tensor MemoryBank::take(const Tensor& images) const {
+  return take_rows(rows_, images);
+}
+
+void MemoryBank::update(const Tensor& images, const Tensor& embeddings, float momentum,
                         const Tensor& halted) {
-  blend_rows(rows_, indices, embeddings, momentum, halted);
+  blend_rows(rows_, images, embeddings, momentum, halted);
 }
 
 }  // namespace invp

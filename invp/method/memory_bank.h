@@ -1,13 +1,18 @@
 // The memory bank of InvP: for every training image a running mean of its embeddings (paper,
-// section 3.1).
+// section 3.1), and the questions that the method asks of it. Rows are asked for by the numbers of
+// their images, so that nothing outside depends on where a row is stored.
 #pragma once
 
 #include <cstdint>
 
 #include "engine/core/tensor.h"
+#include "engine/ops/search/top_similar.h"
 
 namespace invp {
 
+/// Arguments and answers are tensors on the bank's device. A query is (d) f32; lists of images are
+/// i32, below size(), and end in -1 where they are shorter than the tensor is wide. Throws Error
+/// for other shapes and dtypes.
 class MemoryBank {
  public:
   /// `images` rows of `dim` values, uniform in +-1/sqrt(dim / 3), so that the expected squared
@@ -17,15 +22,31 @@ class MemoryBank {
   /// Rows made elsewhere, (n, d) f32 or bf16, shared and not copied.
   explicit MemoryBank(Tensor rows);
 
-  const Tensor& rows() const { return rows_; }
   std::int64_t size() const { return rows_.dim(0); }
   std::int64_t dim() const { return rows_.dim(1); }
+  Device device() const { return rows_.device(); }
+  std::int64_t nbytes() const { return static_cast<std::int64_t>(rows_.nbytes()); }
 
-  /// row i <- normalise(momentum * row i + (1 - momentum) * v), for each of `indices` (b) i32 with
-  /// its v of `embeddings` (b, d), in this order: an image that comes twice moves twice. Not where
-  /// `halted`, one i32, is given and not 0.
-  void update(const Tensor& indices, const Tensor& embeddings, float momentum,
+  /// The `count` images whose rows are most similar to each query, exactly (top_similar.h):
+  /// queries (b, d) -> images and similarities (b, min(count, n)).
+  TopSimilar search(const Tensor& queries, std::int64_t count) const;
+  /// s_ij = query i . row j for the images j of list i: queries (b, d), images (b, w) -> (b, w)
+  /// f32, 0 at -1.
+  Tensor similarities(const Tensor& queries, const Tensor& images) const;
+  /// total[i] += sum over j of weights[i][j] row images[i][j]: total (b, d) f32, images (b, w),
+  /// weights (b, w) f32.
+  void add_weighted(const Tensor& total, const Tensor& images, const Tensor& weights) const;
+  /// The rows of `images` (b) as (b, d) f32.
+  Tensor take(const Tensor& images) const;
+
+  /// row i <- normalise(momentum * row i + (1 - momentum) * v), for each of `images` (b) with its v
+  /// of `embeddings` (b, d) f32, in this order: an image that comes twice moves twice. Does nothing
+  /// if `halted`, one i32, is given and not 0.
+  void update(const Tensor& images, const Tensor& embeddings, float momentum,
               const Tensor& halted = {});
+
+  /// (n, d), for checkpoints and tests only.
+  const Tensor& rows() const { return rows_; }
 
  private:
   Tensor rows_;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/ops/search/neighbor_graph.h"
-
 namespace invp {
 
 NeighborGraph::NeighborGraph(std::int64_t images, std::int64_t neighbors, Device device) {
@@ -25,8 +23,12 @@ NeighborGraph::NeighborGraph(Tensor rows) : rows_(std::move(rows)) {
   }
 }
 
-void NeighborGraph::update(const Tensor& indices, const Tensor& neighbors, const Tensor& halted) {
-  set_neighbors(rows_, indices, neighbors, halted);
+Tensor NeighborGraph::reached_from(const Tensor& images, int steps, Propagation propagation) const {
+  return propagate(rows_, images, steps, propagation);
+}
+
+void NeighborGraph::update(const Tensor& images, const Tensor& neighbors, const Tensor& halted) {
+  set_neighbors(rows_, images, neighbors, halted);
 }
 
 }  // namespace invp

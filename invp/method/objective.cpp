@@ -6,40 +6,19 @@
 
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/scale.h"
-#include "engine/ops/search/bank_rows.h"
-#include "engine/ops/search/top_similar.h"
 
 namespace invp {
 
 namespace {
 
-/// N(i) and the chosen ones of them.
-struct Positives {
-  Tensor all;
-  Tensor hard;
-};
-
-Positives discover(const Tensor& v, const Tensor& rows, const MemoryBank& bank,
-                   const NeighborGraph& graph, const ObjectiveConfig& config) {
-  if (config.no_invariance) {
-    const Tensor none = Tensor::empty({rows.dim(0), 0}, DType::kI32, rows.device());
-    return {none, none};
-  }
-  const Propagation propagation =
-      config.form == ContrastForm::kPaper ? Propagation::kDistinct : Propagation::kRepeated;
-  const Tensor all = propagate(graph.rows(), rows, config.steps, propagation);
-  const Tensor similarities = row_similarities(v, bank.rows(), all);
-  return {all, choose_positives(all, similarities, config.hard_positives, config.positives)};
-}
-
-/// d(loss)/dv: one weighted sum over the bank rows that took part, never over the whole bank.
+/// d(loss)/dv (contrast.h): a sum over the bank rows that took part, never over the whole bank.
 Tensor gradient(const ContrastInputs& inputs, const Contrast& result, const Tensor& v,
                 const MemoryBank& bank) {
   const Tensor dv = Tensor::zeros(v.shape(), DType::kF32, v.device());
   const Tensor self = inputs.indices.view({inputs.indices.dim(0), 1});
-  add_weighted_rows(dv, bank.rows(), inputs.background.rows, result.background_weights);
-  add_weighted_rows(dv, bank.rows(), inputs.hard, result.hard_weights);
-  add_weighted_rows(dv, bank.rows(), self, result.self_weights);
+  bank.add_weighted(dv, inputs.background.rows, result.background_weights);
+  bank.add_weighted(dv, inputs.hard, result.hard_weights);
+  bank.add_weighted(dv, self, result.self_weights);
   return dv;
 }
 
@@ -70,6 +49,15 @@ double ObjectiveConfig::invariance_weight(int epoch) const {
   return lambda * std::exp(-5 * missing * missing);
 }
 
+Positives discover_positives(const Tensor& queries, const Tensor& images, const MemoryBank& bank,
+                             const NeighborGraph& graph, const ObjectiveConfig& config) {
+  const Propagation propagation =
+      config.form == ContrastForm::kPaper ? Propagation::kDistinct : Propagation::kRepeated;
+  const Tensor all = graph.reached_from(images, config.steps, propagation);
+  return {all, choose_positives(all, bank.similarities(queries, all), config.hard_positives,
+                                config.positives)};
+}
+
 Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank) {
   std::vector<std::int32_t> rows;
   rows.reserve(indices.size());
@@ -84,7 +72,7 @@ Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank)
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
                         const MemoryBank& bank, const NeighborGraph& graph,
                         const ObjectiveConfig& config, double weight) {
-  const Device device = bank.rows().device();
+  const Device device = bank.device();
   return objective(embeddings, image_rows(indices, bank).to(device), bank, graph, config,
                    Tensor::full({}, static_cast<float>(weight), device));
 }
@@ -96,19 +84,23 @@ ObjectiveStep objective(const Tensor& embeddings, const Tensor& rows, const Memo
   CHECK(embeddings.rank() == 2 && embeddings.dim(1) == bank.dim() && embeddings.dim(0) >= 1 &&
             embeddings.dim(0) == rows.dim(0),
         "[objective] embeddings ", embeddings.shape(), " do not fit indices ", rows.shape(),
-        " and a bank of ", bank.rows().shape());
+        " and a bank of ", bank.size(), " images, ", bank.dim(), " values each");
   CHECK(graph.size() == bank.size() && graph.neighbors() == config.neighbors,
-        "[objective] the graph ", graph.rows().shape(), " does not fit a bank of ", bank.size(),
-        " images with ", config.neighbors, " neighbors");
+        "[objective] a graph of ", graph.size(), " images with ", graph.neighbors(),
+        " neighbors does not fit a bank of ", bank.size(), " images with ", config.neighbors,
+        " neighbors");
 
   const Tensor v = embeddings.detach();
-  const Positives positives = discover(v, rows, bank, graph, config);
-  const ContrastInputs inputs{.background = top_similar(v, bank.rows(), config.background),
+  const Tensor none = Tensor::empty({rows.dim(0), 0}, DType::kI32, rows.device());
+  const Positives positives = config.no_invariance
+                                  ? Positives{none, none}
+                                  : discover_positives(v, rows, bank, graph, config);
+  const ContrastInputs inputs{.background = bank.search(v, config.background),
                               .indices = rows,
-                              .self = row_similarities(v, bank.rows(), rows.view({rows.dim(0), 1})),
+                              .self = bank.similarities(v, rows.view({rows.dim(0), 1})),
                               .positives = positives.all,
                               .hard = positives.hard,
-                              .hard_similarities = row_similarities(v, bank.rows(), positives.hard),
+                              .hard_similarities = bank.similarities(v, positives.hard),
                               .weight = weight};
   const Contrast result = contrast(inputs, {.form = config.form, .tau = config.tau});
 

@@ -1,6 +1,12 @@
-// The objective of Invariance Propagation, one step of it: positives from the neighbor graph,
-// background from the bank, both losses, the gradient, and what the step leaves in bank and graph.
-// Names and defaults are the paper's (supplement, section A).
+// One step of the objective of Invariance Propagation. Names and defaults are the paper's
+// (supplement, section A). For the images i of a batch, in this order:
+//   s_ij = v_i . bank row j, N_M(i): the M most similar of the bank       MemoryBank::search
+//   N(i): what 1 to l edges of the graph reach (section 3.1)              discover_positives
+//   N^h(i): the P least similar of N(i) (section 3.2)                     discover_positives
+//   L_ins (equation 2), L_inv (equation 6), the gradient                  contrast.h
+//   L = mean over i of L_ins + lambda ramp(t) L_inv                       invariance_weight
+//   after SGD: bank row i <- normalise(m row + (1 - m) v_i) (supplement, section B.1), graph row i
+//   <- the k most similar images (section 3.1)                            update
 #pragma once
 
 #include <cstdint>
@@ -8,7 +14,6 @@
 
 #include "engine/core/tensor.h"
 #include "engine/ops/loss/contrast.h"
-#include "engine/ops/search/neighbor_graph.h"
 #include "invp/method/memory_bank.h"
 #include "invp/method/neighbor_graph.h"
 
@@ -41,34 +46,46 @@ struct ObjectiveConfig {
   double invariance_weight(int epoch) const;
 };
 
-/// What one step found. Lists are (b, .) i32, filled up with -1; empty with no_invariance.
+/// What one step found. Lists of images are (b, .) i32, filled up with -1; those of positives are
+/// empty with no_invariance.
 struct ObjectiveStep {
   Tensor loss;            ///< scalar, differentiable with respect to the embeddings
   Tensor means;           ///< (3) f32: L_ins, L_inv and the loss, averaged over the batch
   Tensor indices;         ///< (b) i32
-  Tensor embeddings;      ///< (b, d), outside the graph of gradients
+  Tensor embeddings;      ///< (b, d): v, without a gradient
   Tensor positives;       ///< N(i)
   Tensor hard_positives;  ///< N^h(i)
   Tensor new_neighbors;   ///< (b, k): the graph rows from this step's similarities
 };
 
+/// Lists of images, (b, .) i32 filled up with -1.
+struct Positives {
+  Tensor all;   ///< N(i)
+  Tensor hard;  ///< N^h(i)
+};
+
+/// The positives of `images` (b) i32 by the graph, and the chosen ones by their similarity to
+/// `queries` (b, d) f32.
+Positives discover_positives(const Tensor& queries, const Tensor& images, const MemoryBank& bank,
+                             const NeighborGraph& graph, const ObjectiveConfig& config);
+
 /// `embeddings` (b, d) f32 of unit length (l2_normalize), `indices` (b) i32 the images they are of
-/// (image_rows), `weight` one f32, from invariance_weight. Bank and graph are used as they are and
-/// left alone: the sets and the bank are constants of the step. Throws Error for shapes that do not
-/// fit, and for NaN; on a GPU NaN makes the loss NaN instead (top_similar.h).
+/// (image_rows), `weight` one f32, from invariance_weight. All on the bank's device. Reads bank and
+/// graph and changes neither. Throws Error for shapes that do not fit, and for NaN; on a GPU NaN
+/// makes the loss NaN instead (top_similar.h).
 ObjectiveStep objective(const Tensor& embeddings, const Tensor& indices, const MemoryBank& bank,
                         const NeighborGraph& graph, const ObjectiveConfig& config,
                         const Tensor& weight);
-/// The same for numbers of the host's.
+/// The same with indices and weight on the host.
 ObjectiveStep objective(const Tensor& embeddings, std::span<const std::int64_t> indices,
                         const MemoryBank& bank, const NeighborGraph& graph,
                         const ObjectiveConfig& config, double weight);
 
-/// The rows of images in a bank, i32 on the host. Throws Error for indices outside the bank.
+/// The numbers of images as i32 (b) on the host. Throws Error for indices outside the bank.
 Tensor image_rows(std::span<const std::int64_t> indices, const MemoryBank& bank);
 
-/// After the optimiser's step: moves the bank rows and renews the graph rows of the batch, unless
-/// `halted`, one i32, is given and not 0.
+/// After the optimiser's step: updates the bank rows and the graph rows of the batch. Does nothing
+/// if `halted`, one i32, is given and not 0.
 void update(const ObjectiveStep& step, const ObjectiveConfig& config, MemoryBank& bank,
             NeighborGraph& graph, const Tensor& halted = {});
 

@@ -6,7 +6,6 @@
 
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/l2_normalize.h"
-#include "engine/ops/search/bank_rows.h"
 
 namespace invp {
 
@@ -71,7 +70,7 @@ ObjectiveResult run_objective_case(const ObjectiveCase& given, ObjectiveConfig c
           .positives = padded(step.positives, 0),
           .hard_positives = padded(step.hard_positives, config.hard_positives),
           .new_neighbors = padded(step.new_neighbors, 0),
-          .new_bank = take_rows(bank.rows(), step.indices).to(kCpu)};
+          .new_bank = bank.take(step.indices).to(kCpu)};
 }
 
 }  // namespace invp

@@ -1,5 +1,5 @@
-// The objective on tensors that somebody gives: what `invp objective` runs, to be held against
-// another framework.
+// One step of the objective on given tensors: `invp objective`, for comparison with another
+// implementation.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -10,8 +10,8 @@ namespace invp {
 struct ObjectiveCase {
   Tensor features;   ///< (b, d) f32, before normalisation
   Tensor indices;    ///< (b) i64 or i32
-  Tensor bank;       ///< (n, d) f32 or bf16; left as it is
-  Tensor neighbors;  ///< (n, k) i64 or i32, -1 = unset; left as it is
+  Tensor bank;       ///< (n, d) f32 or bf16; not changed
+  Tensor neighbors;  ///< (n, k) i64 or i32, -1 = unset; not changed
 };
 
 struct ObjectiveResult {
@@ -25,9 +25,8 @@ struct ObjectiveResult {
   Tensor new_bank;        ///< (b, d) f32: the rows of `indices` after the update
 };
 
-/// One step with the invariance loss switched on: its weight is lambda, whatever the epoch.
-/// `config.neighbors` is taken from the tensors. Runs on the device of the bank, returns host
-/// tensors.
+/// One step. The weight of the invariance loss is lambda, as after the warm epochs. k is that of
+/// `neighbors`; config.neighbors is ignored. Runs on the bank's device and returns host tensors.
 ObjectiveResult run_objective_case(const ObjectiveCase& given, ObjectiveConfig config);
 
 }  // namespace invp

@@ -1,10 +1,8 @@
 // The pretraining run: Invariance Propagation on one training set, with weighted kNN of the
 // validation split against the memory bank after every epoch (the released code's protocol).
-// Written once for any device; whoever watches gets told through a RunObserver.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,14 +13,16 @@
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
 #include "invp/method/objective.h"
-#include "invp/run/observer.h"
+#include "invp/run/run.h"
 #include "layers/resnet.h"
 
 namespace invp {
 
 enum class ScheduleKind {
-  kCosine,
-  kStep,  ///< times lr_decay at each milestone
+  kCosine,        ///< by epoch
+  kCosineByStep,  ///< the same curve, step by step
+  kStep,          ///< times lr_decay at each milestone
+  kConstant,
 };
 
 /// How the bank starts.
@@ -44,6 +44,7 @@ struct PretrainConfig {
   std::vector<int> milestones;
   double lr_decay = 0.1;
   int warmup_epochs = 0;
+  std::int64_t warmup_steps = 0;  ///< instead of warmup_epochs
   double momentum = 0.9;
   double weight_decay = 1e-4;
   BankStart bank_start = BankStart::kRandom;
@@ -61,27 +62,12 @@ struct PretrainConfig {
   DecodeOn decode_on = DecodeOn::kWorkers;
   double max_bad_share = 0.01;  ///< of the training images, before the run stops
 
-  std::filesystem::path out;  ///< the run folder; checkpoints go to out/checkpoints
-  int save_every = 0;         ///< keep epoch-NNNN every so many epochs; 0: only last and best
-  int save_steps = 0;  ///< write `last` every so many steps inside an epoch; 0: see save_minutes
-  double save_minutes = 10;                     ///< ... or when so much time has passed
-  std::int64_t stop_after = 0;                  ///< stop after so many steps in all; 0: never
-  std::optional<std::filesystem::path> resume;  ///< a checkpoint to go on from
+  RunConfig run;  ///< where it goes and how it is saved; the rest is filled in by pretrain()
 };
 
-struct PretrainResult {
-  bool finished = false;  ///< false: stopped on request or by stop_after, with `last` written
-  int epoch = 0;          ///< last epoch completed
-  EpochReport last;       ///< of that epoch
-  double best_knn_top1 = 0;
-  int best_epoch = 0;
-  std::filesystem::path checkpoint;  ///< checkpoints/last.safetensors
-};
-
-/// Trains. `validation` may be null. Throws Error when the loss is not finite (the weights and the
-/// last checkpoint are then those of before), when too many images are broken, when a checkpoint
-/// cannot be written or does not fit.
-PretrainResult pretrain(const PretrainConfig& config, const Dataset& train,
-                        const Dataset* validation, RunObserver& observer);
+/// Trains. `validation` may be null; it has the classes of `train`. The faults are those of
+/// run_task.
+RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dataset* validation,
+                   RunObserver& observer);
 
 }  // namespace invp

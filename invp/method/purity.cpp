@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/ops/search/bank_rows.h"
-#include "engine/ops/search/neighbor_graph.h"
-
 namespace invp {
 
 namespace {
 
-// Anchors at a time, so that their lists, 84 entries each with k = 4 and l = 3 and a million at
-// most, take up to 16 MB.
+// Anchors per block, so that the lists of a block take 16 MB at most. An anchor has 84 entries with
+// k = 4 and l = 3.
 std::int64_t anchors_at_a_time(const NeighborGraph& graph, int steps) {
   constexpr std::int64_t kEntries = 1 << 22;
   std::int64_t width = 0;
@@ -80,8 +77,6 @@ std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGrap
         labels.size(), " labels and a graph of ", graph.size(), " images for a bank of ",
         bank.size());
   if (one_class(labels)) return std::nullopt;
-  const Propagation propagation =
-      config.form == ContrastForm::kPaper ? Propagation::kDistinct : Propagation::kRepeated;
   const std::vector<std::int32_t> anchors = spread_anchors(labels, most_anchors);
   const auto at_a_time = static_cast<std::size_t>(anchors_at_a_time(graph, config.steps));
   Count all;
@@ -89,13 +84,10 @@ std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGrap
   for (std::size_t begin = 0; begin < anchors.size(); begin += at_a_time) {
     const std::span<const std::int32_t> block =
         std::span(anchors).subspan(begin, std::min(at_a_time, anchors.size() - begin));
-    const Tensor rows = Tensor::from(block, {std::ssize(block)}, bank.rows().device());
-    const Tensor positives = propagate(graph.rows(), rows, config.steps, propagation);
-    const Tensor similarities =
-        row_similarities(take_rows(bank.rows(), rows), bank.rows(), positives);
-    count(positives, block, labels, all);
-    count(choose_positives(positives, similarities, config.hard_positives, config.positives), block,
-          labels, hard);
+    const Tensor rows = Tensor::from(block, {std::ssize(block)}, bank.device());
+    const Positives positives = discover_positives(bank.take(rows), rows, bank, graph, config);
+    count(positives.all, block, labels, all);
+    count(positives.hard, block, labels, hard);
   }
   if (all.pairs == 0) return std::nullopt;
   return Purity{.positives = all.per_cent(), .hard_positives = hard.per_cent()};

@@ -1,5 +1,5 @@
-// How right the discovered positives are, where labels are known: they are not used to learn, only
-// to look.
+// Purity: how many of the discovered positives have their anchor's class. Labels are needed to
+// measure it and are not used to learn.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@ struct Purity {
   double hard_positives = 0;  ///< of N^h(i)
 };
 
-/// Over all pairs (anchor, member), repeats counted each time and the anchor itself left out (the
-/// released form has both). Anchors are all images, or `most_anchors` spread evenly over them. The
-/// sets are those of bank and graph as they stand; an image's similarities are those of its own
-/// bank row, which stands in for an embedding. They are the same sets while they do not teach yet
-/// (epochs up to T) and with no_invariance. Computed on the bank's device, counted on the host.
-///   labels (n): the class of each image; a negative one is unknown, and such images are left out
-///   on either side.
-/// Nothing when no pair is left, and when all labels that are known are one. Throws Error for
-/// another number of labels than images.
+/// Counts all pairs (anchor, member). In the released form's lists repeats count each time, and the
+/// anchor itself does not count. The anchors are all images, or `most_anchors` spread evenly over
+/// them. An anchor's bank row stands in for its embedding. The positives are measured also where
+/// they do not teach (epochs up to T, no_invariance). Computed on the bank's device, counted on the
+/// host.
+///   labels (n): the class of each image, negative if unknown. Images of unknown class do not
+///   count, neither as anchors nor as members.
+/// Returns nothing if no pair is left, or if all known labels are the same. Throws Error if there
+/// are not as many labels as images.
 std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGraph& graph,
                                       const ObjectiveConfig& config,
                                       std::span<const std::int64_t> labels,

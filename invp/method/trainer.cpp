@@ -1,5 +1,6 @@
 #include "invp/method/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -8,11 +9,16 @@
 #include "engine/core/hash.h"
 #include "engine/ops/basic/l2_normalize.h"
 #include "engine/ops/basic/reduce.h"
-#include "engine/ops/step/log_step.h"
+#include "invp/run/run_metadata.h"
+#include "layers/exchange.h"
 
 namespace invp {
 
 namespace {
+
+constexpr const char* kModel = "model.";
+constexpr const char* kBank = "bank";
+constexpr const char* kNeighbors = "neighbors";
 
 Sgd make_optimizer(const ResNet& network, const TrainerConfig& config) {
   Sgd::Group group;
@@ -28,12 +34,21 @@ NetworkConfig seeded(NetworkConfig network, std::uint64_t seed) {
   return network;
 }
 
+const Tensor& require(const TensorFile& file, const std::string& name, const Tensor& like,
+                      const std::string& origin) {
+  const Tensor* const tensor = file.find(name);
+  CHECK(tensor != nullptr, origin, ": no tensor '", name, "' in the checkpoint");
+  CHECK(tensor->shape() == like.shape() && tensor->dtype() == like.dtype(), origin, ": '", name,
+        "' is ", tensor->dtype(), tensor->shape(), ", this run needs ", like.dtype(), like.shape(),
+        "; was it trained on another data set or with other options?");
+  return *tensor;
+}
+
 }  // namespace
 
-std::string StepLosses::trouble() const {
-  if (!std::isfinite(embeddings)) return "the network's output is not finite";
-  if (!std::isfinite(loss)) return message("the loss is ", loss);
-  return "";
+void StepSettings::set(double lr_factor, double invariance_weight) const {
+  both_.copy_from(Tensor::from(
+      std::vector{static_cast<float>(lr_factor), static_cast<float>(invariance_weight)}, {2}));
 }
 
 Trainer::Trainer(const TrainerConfig& config, std::int64_t images)
@@ -42,79 +57,59 @@ Trainer::Trainer(const TrainerConfig& config, std::int64_t images)
       optimizer_(make_optimizer(network_, config)),
       bank_(images, config.network.dim, config.seed, DType::kF32, config.device),
       graph_(images, config.objective.neighbors, config.device),
-      settings_(Tensor::zeros({2}, DType::kF32, config.device)),
-      losses_(Tensor::zeros({kMostQueued, 4}, DType::kF32, config.device)),
-      state_(Tensor::zeros({2}, DType::kI32, config.device)),
+      settings_(config.device),
+      queue_(3, config.device),
       pool_(make_memory_pool(config.device)) {
   network_.to(config.device);
   network_.set_compute_type(config.compute_type);
-  for (const NamedTensor& buffer : network_.buffers()) {
-    if (buffer.tensor.dtype() == DType::kI64) batch_counters_.push_back(buffer.tensor);
-  }
 }
 
 void Trainer::enqueue(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
                       double lr_factor) {
-  CHECK(queued_ < kMostQueued, "[trainer] ", kMostQueued, " steps are queued: finish() them first");
+  queue_.begin();
   if (!network_.training()) network_.train(true);
-  while (ends_.size() >= kAhead) {
-    ends_.front().wait();
-    ends_.pop_front();
-  }
-  const double weight = config_.objective.invariance_weight(epoch);
-  settings_.copy_from(
-      Tensor::from(std::vector{static_cast<float>(lr_factor), static_cast<float>(weight)}, {2}));
+  settings_.set(lr_factor, config_.objective.invariance_weight(epoch));
   Step& step = step_for(images.shape());
   step.indices.copy_from(image_rows(indices, bank_));
   if (config_.device == kCpu) {
-    step.images = images.to(kCpu);  // read where it is: nothing is recorded
+    step.images = images.to(kCpu);  // read where it is: nothing is captured
   } else {
     step.images.copy_from(images);
   }
-  std::vector<std::int64_t> counts;
-  for (const Tensor& counter : batch_counters_) counts.push_back(*counter.data<std::int64_t>());
+  // The forward pass counts on the host: not when it is replayed, twice when it was called and
+  // could not be captured.
+  const std::int64_t batches = network_.batches_tracked();
   step.work.run([this, &step] { compute(step); });
-  // A batch norm's forward pass counts on the host: not when it is replayed, twice when it could
-  // not be recorded.
-  for (std::size_t i = 0; i < counts.size(); ++i)
-    *batch_counters_[i].data<std::int64_t>() = counts[i] + 1;
+  network_.set_batches_tracked(batches + 1);
   if (config_.device == kCpu) step.images = {};
-  recorded_addresses_ = addresses();
-  ends_.emplace_back(config_.device);
-  ++queued_;
+  captured_addresses_ = addresses();
+  queue_.end();
 }
 
 void Trainer::compute(const Step& step) {
   optimizer_.zero_grad();
   const Tensor embeddings = l2_normalize(network_.forward(step.images));
-  const Tensor halted = state_.slice(1, 2);
   ObjectiveStep found;
   try {
     found = objective(embeddings, step.indices, bank_, graph_, config_.objective,
-                      settings_.slice(1, 2));
+                      settings_.invariance_weight());
   } catch (const Error&) {
     // On a CPU the search refuses NaN before the losses show it.
     if (config_.device != kCpu || std::isfinite(sum(embeddings.detach()).item())) throw;
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    return log_step(Tensor::full({3}, nan), embeddings, losses_, state_);
+    return queue_.log(Tensor::full({3}, nan), embeddings);
   }
   backward(found.loss);
-  log_step(found.means, embeddings, losses_, state_);
-  optimizer_.step({.lr_factor = settings_.slice(0, 1), .halted = halted});
-  optimizer_.zero_grad();  // the memory is wanted by the next forward pass
-  update(found, config_.objective, bank_, graph_, halted);
+  queue_.log(found.means, embeddings);
+  optimizer_.step({.lr_factor = settings_.lr_factor(), .halted = queue_.halted()});
+  optimizer_.zero_grad();  // so that the next forward pass can use the memory
+  update(found, config_.objective, bank_, graph_, queue_.halted());
 }
 
+// The objective's means are L_ins, L_inv and the loss.
 std::vector<StepLosses> Trainer::finish() {
-  const Tensor losses = losses_.slice(0, queued_).to(kCpu);
-  std::vector<StepLosses> steps;
-  for (int i = 0; i < queued_; ++i) {
-    const float* const row = losses.data<float>() + i * 4;
-    steps.push_back({.loss = row[2], .loss_ins = row[0], .loss_inv = row[1], .embeddings = row[3]});
-  }
-  state_.zero();
-  queued_ = 0;
-  ends_.clear();
+  std::vector<StepLosses> steps = queue_.finish();
+  for (StepLosses& step : steps) std::ranges::rotate(step.losses, step.losses.end() - 1);
   return steps;
 }
 
@@ -126,17 +121,17 @@ StepLosses Trainer::step(const Tensor& images, std::span<const std::int64_t> ind
   return losses;
 }
 
-std::string Trainer::why_not_recorded() const {
+std::string Trainer::why_not_captured() const {
   for (const auto& [shape, step] : steps_) {
-    if (!step.work.refusal().empty()) return step.work.refusal();
+    if (!step.work.why_not_captured().empty()) return step.work.why_not_captured();
   }
   return "";
 }
 
-/// The recordings hold the addresses of weights, momentum and rounded weights: whoever replaces one
-/// of these, loading a checkpoint for instance, makes them void.
+/// Captured steps hold the addresses of weights, momentum and rounded weights. Code that replaces
+/// one of these, loading a checkpoint for instance, makes them invalid, and they are captured anew.
 Trainer::Step& Trainer::step_for(const Shape& images) {
-  if (addresses() != recorded_addresses_) steps_.clear();
+  if (addresses() != captured_addresses_) steps_.clear();
   const std::vector<std::int64_t> key(images.dims().begin(), images.dims().end());
   const auto found = steps_.find(key);
   if (found != steps_.end()) return found->second;
@@ -146,12 +141,12 @@ Trainer::Step& Trainer::step_for(const Shape& images) {
       .emplace(key, Step{.images =
                              device == kCpu ? Tensor() : Tensor::empty(images, DType::kF32, device),
                          .indices = Tensor::empty({images[0]}, DType::kI32, device),
-                         .work = RecordedWork(pool_)})
+                         .work = CapturedWork(pool_)})
       .first->second;
 }
 
 std::uint64_t Trainer::addresses() const {
-  if (config_.device == kCpu) return 0;  // where nothing is recorded
+  if (config_.device == kCpu) return 0;  // where nothing is captured
   Hash hash;
   const auto add = [&](const Tensor& tensor) {
     hash.add(tensor.defined() ? reinterpret_cast<std::uintptr_t>(tensor.raw()) : 0);
@@ -164,6 +159,23 @@ std::uint64_t Trainer::addresses() const {
   add(bank_.rows());
   add(graph_.rows());
   return hash.value();
+}
+
+TensorFile Trainer::state() {
+  TensorFile file;
+  for (auto& [name, tensor] : pytorch_state(network_).tensors)
+    file.tensors.emplace_back(kModel + name, tensor);
+  file.tensors.emplace_back(kBank, bank_.rows());
+  file.tensors.emplace_back(kNeighbors, graph_.rows());
+  return file;
+}
+
+void Trainer::load_state(const TensorFile& state, const std::string& origin) {
+  const Tensor& bank = require(state, kBank, bank_.rows(), origin);
+  const Tensor& neighbors = require(state, kNeighbors, graph_.rows(), origin);
+  load_pytorch_state(network_, with_prefix(state, kModel), origin);
+  bank_.rows().copy_from(bank.to(config_.device));
+  graph_.rows().copy_from(neighbors.to(config_.device));
 }
 
 void Trainer::fill_bank(const Tensor& images, std::span<const std::int64_t> indices) {

@@ -1,19 +1,20 @@
 // One training step of Invariance Propagation, and the state it moves: network, optimiser, memory
 // bank, neighbor graph. The pretraining run and `invp bench step` both stand on it. On a GPU a
-// step is queued and recorded (engine/core/recorded_work.h): the host sees its losses when it asks.
+// step is queued and captured (engine/core/captured_work.h): the host sees its losses when it asks.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/core/captured_work.h"
 #include "engine/core/dtype.h"
-#include "engine/core/recorded_work.h"
+#include "engine/files/tensor_file.h"
 #include "invp/method/objective.h"
+#include "invp/run/step_queue.h"
 #include "layers/resnet.h"
 #include "optim/sgd.h"
 
@@ -36,15 +37,22 @@ class NotFinite : public Error {
   using Error::Error;
 };
 
-/// Batch means.
-struct StepLosses {
-  double loss = 0;
-  double loss_ins = 0;
-  double loss_inv = 0;
-  double embeddings = 0;  ///< the sum over the batch's embeddings, which shows what a loss may hide
+/// What changes from step to step, in the device's memory, where a replayed step reads it.
+class StepSettings {
+ public:
+  explicit StepSettings(Device device)
+      : both_(Tensor::zeros({2}, DType::kF32, device)),
+        lr_factor_(both_.slice(0, 1)),
+        invariance_weight_(both_.slice(1, 2)) {}
 
-  /// What is NaN or infinite, in words; empty if nothing is.
-  std::string trouble() const;
+  /// One upload.
+  void set(double lr_factor, double invariance_weight) const;
+  /// One f32 each.
+  const Tensor& lr_factor() const { return lr_factor_; }
+  const Tensor& invariance_weight() const { return invariance_weight_; }
+
+ private:
+  Tensor both_, lr_factor_, invariance_weight_;
 };
 
 class Trainer {
@@ -57,14 +65,11 @@ class Trainer {
   ///   images (b, S, S, 3) f32 normalised, on any device; indices: which training images they are,
   ///   distinct, 0-based; epoch counts from 1.
   /// A step whose loss is not finite changes nothing but the running statistics, nor do those
-  /// queued behind it until finish() was called. At most kMostQueued steps may be queued; the host
-  /// is held back so that it is never more than kAhead steps before the device.
+  /// queued after it until finish() was called. At most StepQueue::kMost steps may be queued.
   void enqueue(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
                double lr_factor);
-  static constexpr int kMostQueued = 64;
-  static constexpr std::size_t kAhead = 2;
-
-  /// Waits for the device. The losses of the steps queued since the last call, in their order.
+  /// Waits for the device. "loss", "loss_ins", "loss_inv" of the steps queued since the last call,
+  /// in their order, with the sum over the embeddings.
   std::vector<StepLosses> finish();
 
   /// One step, queued and waited for. Throws NotFinite when the loss is not finite.
@@ -72,12 +77,17 @@ class Trainer {
                   double lr_factor);
 
   /// Why steps are not replayed although there is a GPU; empty if they are, or will be.
-  std::string why_not_recorded() const;
+  std::string why_not_captured() const;
 
   ResNet& network() { return network_; }
   Sgd& optimizer() { return optimizer_; }
   MemoryBank& bank() { return bank_; }
   NeighborGraph& graph() { return graph_; }
+
+  /// "model.NAME", "bank" (n, d) f32, "neighbors" (n, k) i32, -1 where unset: all but the momentum.
+  TensorFile state();
+  /// Throws Error naming `origin` when it does not fit; nothing has changed then.
+  void load_state(const TensorFile& state, const std::string& origin);
 
   /// Fills the bank rows of `indices` with the embeddings of images, nothing else moving but the
   /// running statistics.
@@ -90,7 +100,7 @@ class Trainer {
   struct Step {
     Tensor images;
     Tensor indices;
-    RecordedWork work;
+    CapturedWork work;
   };
   Step& step_for(const Shape& images);
   void compute(const Step& step);
@@ -102,15 +112,11 @@ class Trainer {
   MemoryBank bank_;
   NeighborGraph graph_;
 
-  Tensor settings_;  ///< (2) f32: factor of the learning rate, weight of the invariance loss
-  Tensor losses_;    ///< (kMostQueued, 4) f32 and
-  Tensor state_;     ///< (2) i32: see engine/ops/step/log_step.h
-  int queued_ = 0;
-  std::deque<DeviceMark> ends_;  ///< of the steps that may be under way
+  StepSettings settings_;
+  StepQueue queue_;
   std::shared_ptr<MemoryPool> pool_;
   std::map<std::vector<std::int64_t>, Step> steps_;  ///< by the shape of the images
-  std::uint64_t recorded_addresses_ = 0;
-  std::vector<Tensor> batch_counters_;  ///< of the batch norms, which the host counts up
+  std::uint64_t captured_addresses_ = 0;
 };
 
 }  // namespace invp

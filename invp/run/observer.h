@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -16,10 +16,18 @@ struct Measure {
   double value = 0;
 };
 
-/// A measure, in per cent, that stands in the table of epochs and among the curves.
+/// Where a measure stands among an epoch's other fields in metrics.jsonl.
+enum class MeasurePlace : std::uint8_t { kAfterLoss, kAfterRate, kLast };
+
+/// How the table of epochs and the curves show a measure; measures.h has the known ones.
 struct ShownMeasure {
-  std::string name;     ///< of the Measure
-  std::string heading;  ///< at most 7 columns: "top-1"
+  std::string name;                ///< of the Measure
+  std::string heading;             ///< of its column, at most 7 wide; empty: no column
+  std::string title = {};          ///< of a chart of its own: "Instance loss"
+  std::string chart = "Accuracy";  ///< the chart that it shares with others; "Loss": no percentage
+  std::string legend = {};         ///< its name in that chart; empty: the heading
+  bool in_curves = true;           ///< whether curves.svg has it
+  MeasurePlace place = MeasurePlace::kLast;
 };
 
 /// Known before the first step. Epochs and steps count from 1.
@@ -29,7 +37,8 @@ struct RunPlan {
   std::int64_t first_step = 1;   ///< within the first epoch; later than 1 when resumed inside one
   std::int64_t steps_per_epoch = 0;
   std::int64_t images_per_epoch = 0;
-  std::vector<ShownMeasure> shown;  ///< empty: pretraining, with its losses and kNN
+  std::vector<ShownMeasure> shown;  ///< in the order of the columns; curves.svg gives the best
+                                    ///< value of the first percentage
 };
 
 struct StepReport {
@@ -38,32 +47,23 @@ struct StepReport {
   std::int64_t global_step = 0;  ///< since the start of the run, resumed parts included
   std::int64_t images = 0;       ///< in this step's batch
   double loss = 0;
-  std::optional<double> loss_ins;  ///< of pretraining, like loss_inv
-  std::optional<double> loss_inv;
   double learning_rate = 0;
   double data_wait = 0;  ///< share of the epoch's time so far spent waiting for images, 0..1
-  std::vector<Measure> measures;  ///< whatever else there is to tell
+  std::vector<Measure> measures;  ///< parts of the loss
 };
 
 struct EpochReport {
   std::int64_t epoch = 0;
   std::int64_t global_step = 0;
-  double loss = 0;  ///< means over the epoch's images
-  std::optional<double> loss_ins;
-  std::optional<double> loss_inv;
+  double loss = 0;  ///< mean over the epoch's images
   double learning_rate = 0;
-  std::optional<double>
-      knn_top1;  ///< per cent; absent where the data has no labelled validation split
-  std::optional<double> knn_top5;
-  std::optional<double> positive_purity;       ///< per cent of N(i) of i's class (purity.h); absent
-                                               ///< where labels are
-  std::optional<double> hard_positive_purity;  ///< the same of N^h(i)
-  double seconds = 0;                          ///< training alone, without the kNN evaluation
-  double images_per_second = 0;                ///< training alone
-  double data_wait = 0;  ///< share of that time spent waiting for images, 0..1
+  double seconds = 0;            ///< training alone, without evaluation
+  double images_per_second = 0;  ///< training alone
+  double data_wait = 0;          ///< share of that time spent waiting for images, 0..1
   std::int64_t peak_memory_bytes = 0;
   std::int64_t skipped_images = 0;  ///< unreadable images met so far
-  std::vector<Measure> measures;    ///< whatever else there is to tell: further losses, accuracies
+  std::vector<Measure> measures;    ///< parts of the loss (means over images), accuracies; only
+                                    ///< those that were measured
 };
 
 /// Null when there is none of that name.
@@ -72,6 +72,12 @@ inline const double* find_measure(const std::vector<Measure>& measures, const st
     if (measure.name == name) return &measure.value;
   }
   return nullptr;
+}
+
+/// NaN when there is none of that name.
+inline double measure_or_nan(const std::vector<Measure>& measures, const std::string& name) {
+  const double* const value = find_measure(measures, name);
+  return value != nullptr ? *value : std::numeric_limits<double>::quiet_NaN();
 }
 
 class RunObserver {

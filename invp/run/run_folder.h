@@ -1,8 +1,8 @@
-// What a run writes into its folder beside its reports: checkpoints, and the list of the images it
-// passed over.
+// The folder of a run: its checkpoints, which of them a run goes on from, and who is writing there.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,17 +12,39 @@
 
 namespace invp {
 
+/// Held by the process that writes to a run folder, and given up with it, however it ends.
+class FolderLock {
+ public:
+  /// Throws Error naming the process that writes there already.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  std::filesystem::path file_;
+  int descriptor_ = -1;
+};
+
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
-  /// Makes it where it is missing. Throws std::filesystem::filesystem_error when that fails.
-  void create() const;
+  const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   /// checkpoints/NAME.safetensors
   std::filesystem::path checkpoint(const std::string& name) const;
+
+  /// Makes it where it is missing. Throws std::filesystem::filesystem_error when that fails.
+  void create() const;
   /// Writes skipped-images.tsv if there are any.
   void write_skipped_images(const std::vector<BadImage>& images) const;
+
+  /// What --resume asks for: nothing when it is empty, for "auto" the checkpoint that is furthest
+  /// on, if there is one, else the file. Throws Error when the folder holds a run and nothing is to
+  /// be resumed, when none of the folder's checkpoints is whole, or when the file is not there.
+  std::optional<std::filesystem::path> to_resume(const std::string& resume,
+                                                 RunObserver& observer) const;
 
  private:
   std::filesystem::path path_;
@@ -31,8 +53,9 @@ class RunFolder {
 /// "epoch-0007": the checkpoint that is kept of an epoch.
 std::string epoch_checkpoint_name(int epoch);
 
-/// The newest whole checkpoint of a run folder, for --resume auto; nothing when there is none. One
-/// that is cut short is passed over with a note to the observer. Throws Error when none is whole.
+/// The whole checkpoint of a run folder that is furthest on, for --resume auto: the most steps, and
+/// of several `last`. Nothing when there is none. One that is cut short is passed over with a note
+/// to the observer. Throws Error when none is whole.
 std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& out,
                                                      RunObserver& observer);
 

@@ -15,18 +15,9 @@ std::string checkpoint_kind(const Metadata& metadata) {
   return ours ? kind->second : "";
 }
 
-void write_identity(const RunIdentity& identity, Metadata& metadata) {
-  for (const auto& [key, value] : identity) metadata["run." + key] = value;
-}
-
-void check_identity(const Metadata& metadata, const RunIdentity& identity,
-                    const std::string& origin) {
-  for (const auto& [key, value] : identity) {
-    const auto found = metadata.find("run." + key);
-    const std::string stored = found == metadata.end() ? "nothing" : found->second;
-    CHECK(stored == value, origin, ": was trained with ", key, " ", stored, ", this run has ", key,
-          " ", value, "; give the same options, or another --out");
-  }
+int checkpoint_version(const Metadata& metadata) {
+  const std::string kind = checkpoint_kind(metadata);
+  return kind.empty() ? 0 : kind == "invp-checkpoint-2" ? 2 : 1;
 }
 
 std::string exact_text(double value) {
@@ -47,7 +38,7 @@ double MetadataReader::real(const std::string& key) const {
 }
 
 double MetadataReader::real_or_zero(const std::string& key) const {
-  return metadata_.contains(prefix_ + key) ? real(key) : 0;
+  return has(key) ? real(key) : 0;
 }
 
 template <class T>

@@ -1,5 +1,4 @@
-// What the checkpoints of every kind of run share: numbers kept to the bit among the metadata, and
-// what a run was started with.
+// The metadata of checkpoints: numbers kept to the bit, and which kind of file it is.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +10,14 @@
 
 namespace invp {
 
-/// What must agree between a checkpoint and the run that goes on from it: "seed" -> "0", "arch" ->
-/// "resnet50", ...
-using RunIdentity = std::map<std::string, std::string>;
 using Metadata = std::map<std::string, std::string>;
 
-/// Of a file that is a checkpoint of ours, what wrote it: "invp-pretraining-checkpoint-1"; else
+/// Of a file that is a checkpoint of ours, its kind: "invp-checkpoint-2", or
+/// "invp-pretraining-checkpoint-1" and "invp-supervised-checkpoint-1" of earlier versions. Else
 /// empty.
 std::string checkpoint_kind(const Metadata& metadata);
-
-void write_identity(const RunIdentity& identity, Metadata& metadata);
-/// Throws Error naming `origin` and the first setting that differs.
-void check_identity(const Metadata& metadata, const RunIdentity& identity,
-                    const std::string& origin);
+/// 2, or 1 of earlier versions; 0: no checkpoint.
+int checkpoint_version(const Metadata& metadata);
 
 /// The hexadecimal digits of a double's bits: exact, and independent of locale.
 std::string exact_text(double value);
@@ -34,6 +28,7 @@ class MetadataReader {
  public:
   MetadataReader(const Metadata& metadata, std::string prefix, std::string origin);
 
+  bool has(const std::string& key) const { return metadata_.contains(prefix_ + key); }
   std::int64_t integer(const std::string& key) const;
   double real(const std::string& key) const;
   /// Of keys that files of earlier versions lack.

@@ -7,26 +7,17 @@
 
 #include "engine/core/parallel.h"
 #include "engine/ops/search/top_similar.h"
+#include "invp/tsne/matrix.h"
 
 namespace invp {
 
 namespace {
 
-/// Rows a search.
+/// Rows per search.
 constexpr std::int64_t kBlock = 1024;
 
-double distance2(const float* a, const float* b, std::int64_t d) {
-  double sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t k = 0; k < d; ++k) {
-    const double difference = static_cast<double>(a[k]) - b[k];
-    sum += difference * difference;
-  }
-  return sum;
-}
-
-/// a.b - |b|^2 / 2 orders the rows b by their distance from a, so the search for the largest inner
-/// product finds the nearest: rows with -|b|^2 / 2 behind them, queries with 1.
+/// a.b - |b|^2 / 2 is largest for the row b nearest to a. The search is for the largest inner
+/// product, so rows get the column -|b|^2 / 2, and queries a column of ones.
 struct Augmented {
   Tensor queries, rows;
 };
@@ -35,23 +26,14 @@ Augmented augment(const Tensor& data) {
   const std::int64_t n = data.dim(0);
   const std::int64_t d = data.dim(1);
   const Augmented result{Tensor::empty({n, d + 1}), Tensor::empty({n, d + 1})};
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float* from = data.data<float>() + i * d;
-    float* query = result.queries.data<float>() + i * (d + 1);
-    float* row = result.rows.data<float>() + i * (d + 1);
-    double length2 = 0;
-    for (std::int64_t k = 0; k < d; ++k) {
-      query[k] = row[k] = from[k];
-      length2 += static_cast<double>(from[k]) * from[k];
-    }
-    query[d] = 1;
-    row[d] = static_cast<float>(-length2 / 2);
-  }
+  const auto from = matrix_of(data);
+  matrix_of(result.queries) << from, Eigen::VectorXf::Ones(n);
+  matrix_of(result.rows) << from, -(from.cast<double>().rowwise().squaredNorm() / 2).cast<float>();
   return result;
 }
 
-/// Takes row i itself out of the k + 1 found for it. Where k + 1 copies of it come before it, the
-/// last of those goes.
+/// The k rows of the k + 1 found for row i that are not i itself. If i is not among them (k + 1
+/// equal rows come before it), the last is left out.
 void take_others(std::int64_t i, std::int64_t k, const std::int32_t* found, std::int32_t* others) {
   std::int64_t kept = 0;
   for (std::int64_t j = 0; j <= k && kept < k; ++j) {
@@ -65,12 +47,12 @@ std::optional<NearestRows> nearest_rows(
     const Tensor& data, std::int64_t k,
     const std::function<bool(std::int64_t done, std::int64_t total)>& progress) {
   const std::int64_t n = data.dim(0);
-  const std::int64_t d = data.dim(1);
   CHECK(k >= 1 && k < n, "[tsne] ", n, " points have no ", k, " neighbors each");
   NearestRows nearest{.k = k, .rows = {}, .distances2 = {}};
   nearest.rows.resize(static_cast<std::size_t>(n * k));
   nearest.distances2.resize(static_cast<std::size_t>(n * k));
   const bool all = k == n - 1;
+  const auto matrix = matrix_of(data);
   const Augmented augmented = all ? Augmented{} : augment(data);
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t end = std::min(begin + kBlock, n);
@@ -84,10 +66,10 @@ std::optional<NearestRows> nearest_rows(
         } else {
           take_others(i, k, top.rows.data<std::int32_t>() + (i - begin) * (k + 1), rows);
         }
-        // The products have lost digits where points are close; these have not.
+        // From differences: the inner products of the search lose digits where points are close.
         for (std::int64_t j = 0; j < k; ++j) {
           nearest.distances2[static_cast<std::size_t>(i * k + j)] =
-              distance2(data.data<float>() + i * d, data.data<float>() + rows[j] * d, d);
+              (matrix.row(i).cast<double>() - matrix.row(rows[j]).cast<double>()).squaredNorm();
         }
       }
     });
@@ -139,7 +121,7 @@ Affinities joint_affinities(const NearestRows& nearest, double perplexity) {
     }
   });
 
-  // The transpose: who has i among its neighbors, ascending.
+  // The transpose: the rows that have i among their neighbors, ascending.
   std::vector<std::int64_t> incoming(static_cast<std::size_t>(n + 1));
   for (const std::int32_t row : nearest.rows) ++incoming[static_cast<std::size_t>(row + 1)];
   for (std::size_t i = 1; i < incoming.size(); ++i) incoming[i] += incoming[i - 1];

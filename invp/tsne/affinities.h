@@ -1,4 +1,4 @@
-// What t-SNE wants the map to show: p_ij, the joint probabilities of neighborhood.
+// What the map should show: p_ij, the probability that i and j are neighbors.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,9 @@ struct NearestRows {
   std::vector<double> distances2;
 };
 
-/// Exact. `data` (n, d) f32 on the host; 1 <= k < n; of equally near rows any, but always the same.
-/// `progress(done, n)` is called now and then; when it returns false the search ends with nothing.
+/// Exact. `data` (n, d) f32 on the host; 1 <= k < n; ties are broken
+/// the same way on every run. `progress(done, n)` is called now and then; if it returns false, the
+/// search ends and returns nothing.
 std::optional<NearestRows> nearest_rows(
     const Tensor& data, std::int64_t k,
     const std::function<bool(std::int64_t done, std::int64_t total)>& progress);

@@ -1,4 +1,4 @@
-// All pairs: four points in registers against sixteen (or what a vector holds) at a time.
+// All pairs: four points in registers against a vector of others (sixteen with AVX-512) at a time.
 #include <array>
 
 #include "engine/core/parallel.h"
@@ -13,9 +13,10 @@ using cpu::Vec;
 
 /// Points whose sums stay in registers together.
 constexpr int kGroup = 4;
-/// Points between two additions in double, and what stays in the first-level cache.
+/// Points per block: they stay in the first-level cache, and the sums go to double after each
+/// block.
 constexpr std::int64_t kBlock = 2048;
-/// Where the points that fill up the last vector are: too far to be felt.
+/// Coordinate of the points that fill up the last vector: too far away to count.
 constexpr float kFar = 1e18F;
 
 struct Sums {
@@ -47,7 +48,7 @@ class AllPairs : public Repulsion {
     std::ranges::copy(points.y, padded_.y.begin());
   }
 
-  /// The sums of points [first, first + kGroup), of which those past n do not count.
+  /// The sums of points [first, first + kGroup), as far as they are below n.
   void group(std::int64_t first, std::int64_t n, Points& forces) {
     std::array<Sums, kGroup> sums{};
     const std::int64_t size = padded_.size();

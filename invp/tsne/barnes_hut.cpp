@@ -1,6 +1,6 @@
 // Barnes-Hut sums over a quad-tree (van der Maaten, JMLR 2014). The tree is an array in the order
-// in which it is walked: a cell is followed by its children, and knows where to go on when it is
-// taken whole.
+// in which it is walked: after a cell come its children, and each cell has the index of the cell
+// after all of them.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -14,15 +14,15 @@ namespace invp {
 
 namespace {
 
-/// Points still together at this depth share a leaf: f32 coordinates have no more to tell them
-/// apart, unless many are denormal.
+/// Points still together at this depth share a leaf: f32 coordinates cannot tell them apart any
+/// further, unless they are denormal.
 constexpr int kDeepest = 60;
 
 struct Cell {
   float x, y;          ///< centre of mass
   float count;         ///< points
   float extent2;       ///< (larger half extent / theta)^2; below 0 for leaves: always taken whole
-  std::int32_t next;   ///< the cell to go on with when this one is taken whole
+  std::int32_t next;   ///< the cell after this one and its children
   std::int32_t point;  ///< the only point of a leaf; -1 for all others
 };
 
@@ -39,7 +39,7 @@ class Tree {
     split(order_, x.centre, y.centre, x.half, y.half, 0);
   }
 
-  /// Points in the order of the leaves: neighbors walk the same way.
+  /// Points in the order of the leaves: neighbors take nearly the same path through the tree.
   std::span<const std::int32_t> order() const { return order_; }
   std::span<const Cell> cells() const { return cells_; }
 
@@ -80,7 +80,7 @@ class Tree {
                       .next = 0,
                       .point = members.size() == 1 ? members[0] : -1});
     if (!leaf) {
-      // Each point falls to one side of a line; which, for points on it, does not matter.
+      // Points on a line may fall to either side.
       const auto below = [](const std::vector<float>& values, double line) {
         return [&values, line](std::int32_t i) { return values[i] < line; };
       };

@@ -94,7 +94,7 @@ std::array<Complex, Radix> butterfly(const std::array<Complex, Radix>& x) {
 
 }  // namespace
 
-// One step of Stockham's self-sorting form: the output is in order when the last step is done.
+// One step of Stockham's self-sorting form: after the last step the output is in order.
 template <int Radix>
 void Fft::run(const Pass& pass, const float* re, const float* im, float* out_re, float* out_im) {
   const std::int64_t s = pass.stride;

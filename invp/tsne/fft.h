@@ -1,5 +1,5 @@
 // Fourier transforms of many lines at once, and of square arrays. Lengths are products of 2, 3 and
-// 5; numbers are f32, real and imaginary parts apart.
+// 5; numbers are f32, real and imaginary parts in arrays of their own.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class Fft {
  private:
   struct Pass {
     int radix;
-    std::int64_t count;           ///< butterflies a line and stride: length left / radix
+    std::int64_t count;           ///< butterflies per line and stride: length left / radix
     std::int64_t stride;          ///< product of the radices before
     std::vector<float> cos, sin;  ///< of -2 pi p j / length left, for p < count, 0 < j < radix
   };

@@ -1,11 +1,12 @@
 // Repulsion as a convolution on a grid (Linderman et al., Nature Methods 2019, with the quintic
 // B-splines of particle-mesh Ewald in place of Lagrange polynomials: smoother, so that nodes may
-// lie further apart). Three kernels of the offset d between two points are wanted,
+// lie further apart). The sums need three kernels of the offset d between two points,
 //   K_Z = 1 / (1 + |d|^2),   K_x = d_x / (1 + |d|^2)^2,   K_y = d_y / (1 + |d|^2)^2.
 // Each is replaced by the spline that goes through its values at the nodes, which turns the sums
 // over pairs into: spread the points over nodes, convolve, read. In frequencies the spline costs a
-// division by the square of B's transform. Z needs no way back (Parseval), and as K_x and K_y are
-// real, one complex transform brings both forces: with W the transform of the spread points,
+// division by the square of B's transform. Z needs no inverse transform (Parseval), and as K_x
+// and K_y are real, one complex transform gives both forces: with W the transform of the spread
+// points,
 //   F = W (K_x + i K_y).
 #include <algorithm>
 #include <array>
@@ -29,16 +30,16 @@ using cpu::Vec;
 
 /// Distance between nodes, where the kernels change over a distance of 1.
 constexpr double kSpacing = 0.5;
-/// Nodes across the map at least, when it is still small, and at most, when points have fled.
+/// Fewest nodes across the map, for when it is still small, and most, for when points are far out.
 constexpr double kFewestNodes = 48;
 constexpr double kMostNodes = 1200;
-/// Nodes a point is spread over, per axis.
+/// Nodes per axis that a point is spread over.
 constexpr int kSupport = 6;
-/// Of them in front of it.
+/// How many of them come before the node at the point's left.
 constexpr int kBefore = kSupport / 2 - 1;
 /// Nodes around the map, for the points at its border.
 constexpr std::int64_t kBorder = 8;
-/// Offsets that no two points have: there the kernels jump, and the spline rings.
+/// Offsets that no two points have. The kernels jump there, and the spline oscillates near a jump.
 constexpr std::int64_t kGuard = 32;
 
 struct Stencil {
@@ -81,8 +82,8 @@ class Grid : public Repulsion {
  private:
   std::int64_t side() const { return fft_.length(); }
 
-  /// Chooses spacing and size for where the points are, and keeps those of the last call while they
-  /// do: the kernels need not be transformed again.
+  /// Chooses spacing and size of the grid by the extent of the points. Those of the last call are
+  /// kept while they fit, so that the kernels need not be transformed again.
   void fit(const Points& points) {
     const auto [left, right] = std::ranges::minmax(points.x);
     const auto [bottom, top] = std::ranges::minmax(points.y);
@@ -131,7 +132,7 @@ class Grid : public Repulsion {
           const double dx = offset(i % m);
           const double dy = offset(i / m);
           const auto at = static_cast<std::size_t>(i);
-          // Halfway round an offset is as much positive as negative: an odd kernel is zero.
+          // Half-way around, an offset is positive and negative at once, so an odd kernel is zero.
           std::tie(grid_.re[at], grid_.im[at]) =
               value(i % m == m / 2 ? 0 : dx, i / m == m / 2 ? 0 : dy, 1 / (1 + dx * dx + dy * dy));
         }
@@ -156,7 +157,7 @@ class Grid : public Repulsion {
     keep(grid_.im, x_);
   }
 
-  /// In the order of their rows, so that every row of the grid finds its points together.
+  /// Sorted by row, so that the points of each row of the grid are next to each other.
   void make_stencils(const Points& points) {
     const std::int64_t n = points.size();
     first_.assign(static_cast<std::size_t>(nodes_ + 1), 0);
@@ -236,7 +237,7 @@ class Grid : public Repulsion {
     std::array<std::int64_t, kVec> rows;
     std::array<std::int64_t, kVec> mirrored;
     for (int l = 0; l < kVec; ++l) {
-      // What is past the end is done again and written where it was: the same values.
+      // Lines past the end repeat the last row and write the same values again.
       const std::int64_t row = std::min(first + l, half - 1);
       rows[static_cast<std::size_t>(l)] = row;
       mirrored[static_cast<std::size_t>(l)] = (m - row) % m;
@@ -247,7 +248,7 @@ class Grid : public Repulsion {
     load_lines(x_.data(), m, rows.data(), m, kx.data());
     load_lines(y_.data(), m, rows.data(), m, ky.data());
     load_lines(z_.data(), m, rows.data(), m, kz.data());
-    // Nothing stands in the columns beyond.
+    // The columns beyond hold no points.
     std::fill(re.begin() + nodes_ * kVec, re.end(), 0.0F);
     std::fill(im.begin() + nodes_ * kVec, im.end(), 0.0F);
     fft_.lines(re.data(), im.data());

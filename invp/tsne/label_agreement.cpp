@@ -1,5 +1,5 @@
-// Every point of the map against every other: exact, and fast enough since most blocks of others
-// hold none that is near.
+// Compares every point of the map with every other: exact, and fast enough, since most blocks hold
+// no near point and are skipped.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -22,7 +22,7 @@ struct Neighbor {
   }
 };
 
-/// The k points nearest to the query, which is left out; of equally near ones the first.
+/// The k points nearest to the query, without itself; of equally near ones the first.
 void nearest_points(const Points& points, std::int64_t query, std::int64_t k,
                     std::vector<Neighbor>& heap) {
   const std::int64_t n = points.size();

@@ -1,4 +1,4 @@
-// Points of the plane, and the machine's arithmetic on many of them at once.
+// Points of the plane, and what vectors of their coordinates are computed with.
 #pragma once
 
 #ifdef __AVX512F__
@@ -22,7 +22,7 @@ struct Points {
   std::int64_t size() const { return std::ssize(x); }
 };
 
-/// 1 / d to the last bit or two: the estimate that the machine has, and one step of Newton's.
+/// 1 / d but for the last bit or two: the processor's estimate, improved by one Newton step.
 inline cpu::Vec reciprocal(cpu::Vec d) {
 #ifdef __AVX512F__
   // The masked form: GCC 12 warns of its own header otherwise (its bug 105593).

@@ -12,14 +12,26 @@ namespace invp {
 
 namespace {
 
-/// Up to here all pairs in registers are faster than the grid.
+/// Up to so many points, summing all pairs is faster than the grid.
 constexpr std::int64_t kMostAllPairs = 5'000;
-/// Every pair costs 8 bytes.
+/// Most points of the exact method: every pair takes 8 bytes.
 constexpr std::int64_t kMostExact = 20'000;
-/// Up to here the final Z is summed over all pairs.
+/// Up to so many points, the final Z is summed over all pairs.
 constexpr std::int64_t kMostExactZ = 300'000;
 constexpr double kStartDeviation = 1e-4;
 constexpr int kKlEvery = 50;
+
+/// Each point needs 3 perplexity others.
+void check_perplexity(double perplexity, std::int64_t n) {
+  const double most = static_cast<double>(n - 1) / 3;
+  if (perplexity <= most) return;
+  CHECK(most > 1, "[tsne] too few points: it takes at least 5, got ", n);
+  // A whole number where there is one; rounded down, so that it is accepted.
+  const double shown = most >= 2 ? std::floor(most) : std::floor(most * 100) / 100;
+  fail("[tsne] perplexity ", perplexity, " wants at least ",
+       static_cast<std::int64_t>(std::ceil(3 * perplexity)) + 1, " points, got ", n,
+       "; choose at most ", shown);
+}
 
 void check(const Tensor& features, const TsneConfig& config) {
   CHECK(features.rank() == 2 && features.dtype() == DType::kF32 && features.dim(1) >= 1,
@@ -27,9 +39,7 @@ void check(const Tensor& features, const TsneConfig& config) {
         features.shape());
   CHECK(config.perplexity > 1, "[tsne] perplexity must be above 1, got ", config.perplexity);
   const std::int64_t n = features.dim(0);
-  CHECK(static_cast<double>(n - 1) >= 3 * config.perplexity, "[tsne] perplexity ",
-        config.perplexity, " wants at least ", static_cast<std::int64_t>(3 * config.perplexity) + 1,
-        " points, got ", n, "; choose at most ", (n - 1) / 3);
+  check_perplexity(config.perplexity, n);
   CHECK(n <= std::numeric_limits<std::int32_t>::max() / 2, "[tsne] at most 2^30 points, got ", n);
   CHECK(config.method != TsneMethod::kExact || n <= kMostExact, "[tsne] the exact method takes ",
         kMostExact, " points at most, got ", n, "; all-pairs and interpolation take more");
@@ -65,13 +75,13 @@ double rate_of(const TsneConfig& config, std::int64_t n, double exaggeration) {
   }
 }
 
-/// One coordinate of all points on its way down.
+/// One coordinate of all points during the descent.
 class Axis {
  public:
   explicit Axis(std::vector<double> start)
       : y_(std::move(start)), update_(y_.size()), gains_(y_.size(), 1) {}
 
-  /// Gains adapt to each coordinate: they rise while the gradient points against the last update.
+  /// Each coordinate has a gain, which rises while the gradient points against the last update.
   void propose(std::size_t i, double gradient, double momentum, double rate) {
     constexpr double kLeastGain = 0.01;
     const auto sign = [](double value) { return (value > 0) - (value < 0); };
@@ -122,7 +132,7 @@ std::pair<std::vector<double>, std::vector<double>> start_points(const Tensor& d
     start.first[i] *= scale;
     start.second[i] *= scale;
   }
-  // Points that would start at one place would never part.
+  // Points that start at the same place never part, so each is moved a little.
   Random random(config.seed, Purpose::kInitialisation);
   constexpr double kShake = 0.01 * kStartDeviation;
   for (std::size_t i = 0; i < n; ++i) {
@@ -143,30 +153,6 @@ Tensor tensor_of(const Points& points) {
 }
 
 }  // namespace
-
-Tensor prepare_features(const Tensor& features, std::int64_t pca) {
-  const std::int64_t n = features.dim(0);
-  const bool reduce = pca > 0 && pca < features.dim(1);
-  const Tensor data = reduce ? principal_components(features, pca) : features.clone();
-  const std::int64_t d = data.dim(1);
-  float* values = data.data<float>();
-  float largest = 0;
-  std::vector<double> mean(static_cast<std::size_t>(d));
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t k = 0; k < d; ++k) mean[static_cast<std::size_t>(k)] += values[i * d + k];
-  }
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t k = 0; k < d; ++k) {
-      float& value = values[i * d + k];
-      value -= static_cast<float>(mean[static_cast<std::size_t>(k)] / static_cast<double>(n));
-      largest = std::max(largest, std::abs(value));
-    }
-  }
-  if (largest > 0) {
-    for (float& value : data.span<float>()) value /= largest;
-  }
-  return data;
-}
 
 void attract(const Affinities& affinities, const Points& points, Points& forces) {
   parallel_for(0, affinities.size(), 64, [&](std::int64_t begin, std::int64_t end) {

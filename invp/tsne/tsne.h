@@ -1,6 +1,6 @@
 // t-SNE (van der Maaten and Hinton, JMLR 2008; the paper's supplement, Figure 2) into the plane.
 // Settings are those of van der Maaten's Barnes-Hut program: gradients without the factor 4, which
-// the learning rate holds. The result does not depend on the number of threads.
+// is part of the learning rate. The number of threads does not change a bit of the result.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 namespace invp {
 
 enum class TsneMethod {
-  kAuto,           ///< all pairs up to some 5,000 points, interpolation beyond
+  kAuto,           ///< all pairs up to 5,000 points, interpolation beyond
   kExact,          ///< nothing left out: every row is every row's neighbor, all pairs repel
   kAllPairs,       ///< 3 perplexity neighbors attract, all pairs repel
   kBarnesHut,      ///< 3 perplexity neighbors attract, repulsion by quad-tree
@@ -41,8 +41,8 @@ struct TsneConfig {
   double learning_rate = 200;  ///< where the rate is fixed
   double early_momentum = 0.5;
   double momentum = 0.8;
-  double longest_step = 0;  ///< no point moves further in an iteration; 0: as far as it likes
-  std::int64_t pca = 0;     ///< components the features are reduced to first; 0: all are kept
+  double longest_step = 0;  ///< no point moves further in one iteration; 0: no limit
+  std::int64_t pca = 0;  ///< the features are reduced to so many components first; 0: they are not
   TsneStart start = TsneStart::kPca;  ///< scaled, or drawn, to a standard deviation of 1e-4
   std::uint64_t seed = 0;
 };
@@ -58,11 +58,11 @@ using TsneObserver = std::function<bool(const TsneProgress&)>;
 
 struct TsneResult {
   Tensor points;  ///< (n, 2) f32, their mean at 0; undefined if ended before the descent began
-  /// Divergence of the map from the affinities: the sum of p ln(p / q). Z is over all pairs up to
-  /// some 300,000 points, beyond by the method's own estimate.
+  /// Divergence of the map from the affinities: the sum of p ln(p / q). Z is summed over all pairs
+  /// up to 300,000 points; above, it is the method's own estimate.
   double kl = 0;
   TsneMethod method = TsneMethod::kAuto;  ///< the one that was used
-  int iterations = 0;                     ///< done; fewer than asked for when it was ended early
+  int iterations = 0;  ///< those done; fewer than asked for if the observer ended it
 };
 
 /// Maps the rows of `features` (n, d) f32 on the host. Throws Error for features that are not
@@ -71,14 +71,10 @@ TsneResult tsne(
     const Tensor& features, const TsneConfig& config,
     const TsneObserver& observer = [](const TsneProgress&) { return true; });
 
-/// F_i = sum over j of p_ij q_ij (y_i - y_j): what the neighbors pull.
+/// F_i = sum over j of p_ij q_ij (y_i - y_j): the pull of the neighbors.
 void attract(const Affinities& affinities, const Points& points, Points& forces);
 /// sum of p ln p - sum of p ln q, with q_ij = 1 / (1 + |y_i - y_j|^2) / normaliser.
 double kl_divergence(const Affinities& affinities, const Points& points, double normaliser);
-
-/// What is left of the features before distances are taken: reduced by PCA if asked for, centred,
-/// divided by the largest absolute value.
-Tensor prepare_features(const Tensor& features, std::int64_t pca);
 
 /// The share of each point's k nearest others on the map that carry its label, averaged over at
 /// most 20,000 points. Exact. Throws Error for k >= n.

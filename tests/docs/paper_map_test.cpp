@@ -1,51 +1,57 @@
-// Holds docs/paper-map.md true: the files it names exist and contain the names beside them, and its
-// values are those of the code and of the presets.
+// Holds docs/paper-map.md true: the program understands the commands it names, the files it names
+// exist and contain the names beside them, and its values are those of the code and of the presets.
 #include <gtest/gtest.h>
 #include <toml++/toml.h>
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <string>
-#include <vector>
 
 #include "data/images/augment.h"
 #include "invp/method/objective.h"
 #include "invp/method/pretrain.h"
 #include "invp/protocols/finetune/finetune.h"
 #include "invp/protocols/linear/linear_protocol.h"
+#include "tests/docs/pages.h"
 
 namespace invp {
 namespace {
 
-const std::filesystem::path kRoot = INVP_SOURCE_DIR;
+using testing::backquoted;
+using testing::kRoot;
+using testing::lines_of;
+using testing::read_all;
 
-std::string read(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
+bool is_command(const std::string& text) {
+  return text.starts_with("invp ");
 }
 
-/// What stands between backquotes, in order.
-std::vector<std::string> backquoted(const std::string& text) {
-  std::vector<std::string> found;
-  for (std::size_t open = text.find('`'); open != std::string::npos; open = text.find('`', open)) {
-    const std::size_t close = text.find('`', open + 1);
-    if (close == std::string::npos) break;
-    found.push_back(text.substr(open + 1, close - open - 1));
-    open = close + 1;
-  }
-  return found;
-}
-
-/// The rows of the page's tables that quote anything.
-std::vector<std::vector<std::string>> rows() {
+/// The rows of the page's tables that quote anything, those with commands of the program or others.
+std::vector<std::vector<std::string>> rows(bool with_commands) {
   std::vector<std::vector<std::string>> all;
-  std::ifstream page(kRoot / "docs" / "paper-map.md");
-  for (std::string line; std::getline(page, line);) {
-    if (line.starts_with("| ") && !backquoted(line).empty()) all.push_back(backquoted(line));
+  for (const std::string& line : lines_of(read_all(kRoot / "docs" / "paper-map.md"), "")) {
+    const std::vector<std::string> quoted = backquoted(line);
+    if (line.starts_with("| ") && !quoted.empty() && quoted.front() != "invp" &&
+        std::any_of(quoted.begin(), quoted.end(), is_command) == with_commands)
+      all.push_back(quoted);
   }
   return all;
+}
+
+/// A command that is asked for data which is not there says so, after its options were read.
+TEST(PaperMap, TheProgramUnderstandsTheOptions) {
+  const testing::TempFolder empty;
+  int checked = 0;
+  for (const std::vector<std::string>& row : rows(true)) {
+    for (const std::string& command : row) {
+      if (!is_command(command)) continue;
+      std::string arguments = command.substr(5) + " --data /nowhere --out out";
+      if (!command.starts_with("invp pretrain ")) arguments += " --checkpoint /nowhere";
+      const testing::Outcome outcome = testing::run_invp_in(empty.path(), arguments);
+      EXPECT_EQ(outcome.code, 1) << command << "\n" << outcome.err;
+      EXPECT_NE(outcome.err.find("/nowhere:"), std::string::npos) << command << "\n" << outcome.err;
+      ++checked;
+    }
+  }
+  EXPECT_GT(checked, 30);
 }
 
 bool is_setting(const std::string& text) {
@@ -54,9 +60,9 @@ bool is_setting(const std::string& text) {
 
 TEST(PaperMap, NamesStandInTheFilesBesideThem) {
   int checked = 0;
-  for (const std::vector<std::string>& row : rows()) {
+  for (const std::vector<std::string>& row : rows(false)) {
     if (is_setting(row.front())) continue;
-    const std::string source = read(kRoot / row.front());
+    const std::string source = read_all(kRoot / row.front());
     EXPECT_FALSE(source.empty()) << row.front() << " is missing";
     EXPECT_GE(row.size(), 2U) << row.front() << " has no name beside it";
     for (std::size_t i = 1; i < row.size(); ++i, ++checked) {
@@ -143,7 +149,7 @@ std::map<std::string, double> code_defaults() {
 TEST(PaperMap, ValuesAreThoseOfTheCodeAndThePresets) {
   const std::map<std::string, double> defaults = code_defaults();
   int checked = 0;
-  for (const std::vector<std::string>& row : rows()) {
+  for (const std::vector<std::string>& row : rows(false)) {
     for (const std::string& setting : row) {
       if (!is_setting(setting)) continue;
       ++checked;

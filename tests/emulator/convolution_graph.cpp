@@ -1,8 +1,7 @@
-// Stands where cuDNN's graphs of convolutions stand in a build for real GPUs
-// (engine/ops/conv/conv2d_cudnn_cuda.cpp): computes them by the definition, on the CPU. Like the
-// real ones they want aligned addresses and all of their workspace, some plans are named that
-// cannot be had, and some problems have no plan at all, so that what the engine does then is tested
-// as well.
+// Replaces cuDNN's graphs of convolutions (engine/ops/conv/conv2d_cudnn_cuda.cpp): computes them by
+// the definition, on the CPU. As cuDNN does, it needs aligned addresses and the whole workspace,
+// offers plans that cannot be built, and has no plan at all for some problems, so that tests reach
+// what the engine does then.
 #include <algorithm>
 #include <cstring>
 
@@ -53,20 +52,6 @@ void for_each_product(const Conv2dShape& s, const Visit& visit) {
   }
 }
 
-/// Of the outputs as they were before they were rounded.
-void sum_channels(const std::vector<float>& outputs, std::int64_t channels,
-                  const ConvolutionOperands& operands) {
-  auto* const sums = static_cast<float*>(operands.sums);
-  auto* const squares = static_cast<float*>(operands.squares);
-  std::fill_n(sums, channels, 0.0F);
-  std::fill_n(squares, channels, 0.0F);
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const std::size_t k = i % static_cast<std::size_t>(channels);
-    sums[k] += outputs[i];
-    squares[k] += outputs[i] * outputs[i];
-  }
-}
-
 }  // namespace
 
 struct ConvolutionGraph::Impl {
@@ -85,10 +70,6 @@ std::vector<std::string> ConvolutionGraph::plans() {
   return {"not to be had", "small", "large"};
 }
 
-bool ConvolutionGraph::is_supported() {
-  return !plans().empty();
-}
-
 bool ConvolutionGraph::take(const std::string& plan) {
   if (plans().empty() || (plan != "small" && plan != "large")) return false;
   impl_->taken = plan;
@@ -102,19 +83,16 @@ std::int64_t ConvolutionGraph::workspace_bytes() const {
 void ConvolutionGraph::run(cudnnContext* handle, const ConvolutionOperands& operands,
                            void* workspace) const {
   if (emulator::capturing()) {
-    emulator::record([this, handle, operands, workspace] { run(handle, operands, workspace); });
+    emulator::capture([this, handle, operands, workspace] { run(handle, operands, workspace); });
     return;
   }
-  for (const void* address : {operands.images, operands.filters, operands.outputs, operands.bias,
-                              operands.sums, operands.squares, operands.addend}) {
+  for (const void* address : {operands.images, operands.filters, operands.outputs, operands.bias}) {
     CHECK(reinterpret_cast<std::uintptr_t>(address) % 16 == 0, "[emulated cuDNN] misaligned");
   }
   CHECK((workspace == nullptr) == (workspace_bytes() == 0), "[emulated cuDNN] workspace");
   if (workspace != nullptr) std::memset(workspace, 0xFF, kWorkspace);
 
-  const auto& [pass, s, dtype, allow_tf32, bias, relu, with_sums, addend] = impl_->problem;
-  CHECK(operands.addend == nullptr || operands.addend != operands.images,
-        "[emulated cuDNN] adds in place");
+  const auto& [pass, s, dtype, allow_tf32, bias, relu] = impl_->problem;
   const Elements images{dtype, operands.images};
   const Elements filters{dtype, operands.filters};
   const Elements outputs{dtype, operands.outputs};
@@ -125,10 +103,8 @@ void ConvolutionGraph::run(cudnnContext* handle, const ConvolutionOperands& oper
     for (std::int64_t i = 0; i < count; ++i) {
       float value = sums[static_cast<std::size_t>(i)];
       if (bias) value += Elements{dtype, operands.bias}.get(i % s.K);
-      if (addend) value += Elements{dtype, operands.addend}.get(i);
       result.set(i, relu && value < 0 ? 0 : value);
     }
-    if (with_sums) sum_channels(sums, s.K, operands);
   };
   switch (pass) {
     case ConvolutionPass::kForward:

@@ -79,8 +79,8 @@ TEST_F(CopyRingTest, ACopyWaitsForNobodyElse) {
   cudaEventDestroy(copied);
 }
 
-// The next batch is fetched by another thread while the step is recorded.
-TEST_F(CopyRingTest, CopiesAreNotPartOfWhatIsRecorded) {
+// The next batch is fetched by another thread while the step is captured.
+TEST_F(CopyRingTest, CopiesAreNotCaptured) {
   cudaGraph_t graph = nullptr;
   ASSERT_EQ(cudaStreamBeginCapture(gpu_.stream(), cudaStreamCaptureModeRelaxed), cudaSuccess);
   ring_.begin(filled(7));

@@ -264,10 +264,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (emulator::capturing()) {
-    emulator::record([=, alpha = *static_cast<const float*>(alpha),
-                      beta = *static_cast<const float*>(beta), desc = *desc, a_layout = *a_layout,
-                      b_layout = *b_layout, c_layout = *c_layout, d_layout = *d_layout,
-                      algo = *algo]() mutable {
+    emulator::capture([=, alpha = *static_cast<const float*>(alpha),
+                       beta = *static_cast<const float*>(beta), desc = *desc, a_layout = *a_layout,
+                       b_layout = *b_layout, c_layout = *c_layout, d_layout = *d_layout,
+                       algo = *algo]() mutable {
       cublasLtMatmul(handle, &desc, &alpha, a, &a_layout, b, &b_layout, &beta, c, &c_layout, d,
                      &d_layout, &algo, workspace, workspace_bytes, stream);
     });

@@ -1,5 +1,5 @@
 // The part of NVIDIA's cuBLASLt that the engine calls, played by the CPU: products of column-major
-// matrices of f32 or bf16 with f32 sums, with a bias a row. It reads layouts, leading dimensions,
+// matrices of f32 or bf16 with f32 sums, with a bias per row. It reads layouts, leading dimensions,
 // transposes, types and alignments as the real library documents them and refuses what that
 // refuses, so that a wrong descriptor fails a test.
 #pragma once

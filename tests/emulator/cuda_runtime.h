@@ -149,7 +149,7 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   if (emulator::capturing()) {
-    emulator::record([config = *config, kernel, ... copies = Parameters(arguments)] {
+    emulator::capture([config = *config, kernel, ... copies = Parameters(arguments)] {
       emulator::run(config.gridDim, config.blockDim, config.dynamicSmemBytes,
                     [&] { kernel(copies...); });
     });

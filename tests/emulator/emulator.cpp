@@ -58,9 +58,9 @@ namespace {
 constexpr unsigned kWarp = 32;
 constexpr std::size_t kStack = 128 << 10;
 
-/// A stack with a thread of a block on it. Threads that never wait share one.
+/// A stack on which a thread of a block runs. Threads that never wait share one.
 struct Fiber {
-  void* top = nullptr;  ///< of what it holds, while it does not run
+  void* top = nullptr;  ///< of the stack, while the fiber does not run
   std::byte* stack = nullptr;
   unsigned thread = 0;
   void* fake_stack = nullptr;
@@ -74,17 +74,17 @@ struct Fiber {
   Fiber& operator=(const Fiber&) = delete;
 };
 
-/// Those that hold nothing, for the next block or launch.
+/// Unused fibers, for the next block or launch.
 thread_local std::vector<std::unique_ptr<Fiber>> free_fibers;
 
 struct Warp {
   std::array<Word, kWarp> slots{};
   // Lanes, a bit each:
-  unsigned present = 0;                   ///< have not ended
-  unsigned able = 0;                      ///< have begun and wait for nothing
-  unsigned at_block = 0;                  ///< wait for the block
-  unsigned arrived = 0;                   ///< wait for lanes of the warp
-  std::array<unsigned, kWarp> awaited{};  ///< by a lane that arrived: whom it waits for
+  unsigned present = 0;                   ///< have not exited
+  unsigned able = 0;                      ///< have begun and do not wait
+  unsigned at_block = 0;                  ///< wait at a barrier of the block
+  unsigned arrived = 0;                   ///< wait at a barrier of the warp
+  std::array<unsigned, kWarp> awaited{};  ///< by arrived lane: the lanes that it waits for
   unsigned votes = 0;
 
   unsigned missing(unsigned lanes) const { return lanes & present & ~arrived; }
@@ -94,7 +94,7 @@ struct Warp {
     arrived &= ~lanes;
   }
 
-  /// Lets go on whom it can: lanes that ended are waited for no more. Was there any?
+  /// Wakes lanes whose partners have arrived or exited; true if it woke any.
   bool release_complete() {
     bool any = false;
     for (unsigned left = arrived; left != 0; left &= left - 1) {
@@ -138,7 +138,7 @@ struct Copies {
   }
 };
 
-/// The block that runs now.
+/// The block that is running.
 class Block {
  public:
   Block(dim3 threads, const std::function<void()>& body)
@@ -194,8 +194,7 @@ class Block {
  private:
   unsigned bit() const { return 1U << (running_ % kWarp); }
 
-  // One turn of every thread that can move. Threads that have not begun are taken by whichever
-  // fiber is free.
+  // One turn of every thread that can run. A free fiber starts the threads that have not begun.
   void step() {
     bool moved = false;
     if (started_ < count_) {
@@ -221,7 +220,7 @@ class Block {
     while (const unsigned left = warp.able & turn) {
       const auto lane =
           static_cast<unsigned>(reverse_ ? std::bit_width(left) - 1 : std::countr_zero(left));
-      // Whoever is let go by a later lane waits for the next turn.
+      // A lane that a later lane wakes runs in the next turn.
       turn = reverse_ ? (1U << lane) - 1 : ~1U << lane;
       resume(*on_[w * kWarp + lane]);
       moved = true;
@@ -231,8 +230,8 @@ class Block {
 
   [[noreturn]] void give_up() const {
     std::fprintf(stderr,
-                 "emulated GPU: block (%u, %u, %u) is stuck: of %u threads %u have ended, %u wait "
-                 "at __syncthreads, the rest for lanes of their warp that never come\n",
+                 "emulated GPU: block (%u, %u, %u) is stuck: of %u threads %u have exited and %u "
+                 "wait at __syncthreads; the others wait for lanes of their warp that never come\n",
                  blockIdx.x, blockIdx.y, blockIdx.z, count_, done_, waiting_);
     std::abort();
   }
@@ -246,7 +245,7 @@ class Block {
       on_[t] = fiber_;
       warp().able |= bit();
       body_();
-      // Another thread may have run in between: which one ends here is known by the fiber.
+      // Other threads may have run in between: the fiber knows which thread exits here.
       running_ = fiber_->thread;
       warp().able &= ~bit();
       warp().present &= ~bit();
@@ -266,13 +265,13 @@ class Block {
     Fiber* fiber = free_fibers.back().release();
     free_fibers.pop_back();
 #ifdef INVP_FIBER_SANITIZER
-    // Who had this stack before never returned from its first functions.
+    // The thread that used this stack before never returned from its first functions.
     constexpr std::size_t kFirst = 4 << 10;
     __asan_unpoison_memory_region(fiber->stack + kStack - kFirst, kFirst);
 #endif
     fiber->fake_stack = nullptr;
     fiber->thread = count_;
-    // As invp_switch_stack leaves a stack: six registers, then where to go, then room for
+    // As invp_switch_stack leaves a stack: six registers, then the return address, then room for
     // alignment.
     auto** const frame = reinterpret_cast<void**>(fiber->stack + kStack) - 8;
     std::fill_n(frame, 8, nullptr);

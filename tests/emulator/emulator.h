@@ -1,13 +1,13 @@
 // A GPU played by the CPU, so that every kernel's logic is tested, under the sanitizers too, where
-// there is no GPU. It keeps CUDA's rules that kernels rely on: threads of a block meet at barriers,
-// lanes of a warp exchange values, shared memory belongs to a block. Each thread of a block is a
-// fiber that runs until it must wait; a barrier that some thread never reaches is reported, not
-// waited for.
+// there is no GPU. It keeps CUDA's rules that kernels rely on: threads of a block wait for each
+// other at barriers, lanes of a warp exchange values, shared memory belongs to a block. Each thread
+// of a block is a fiber that runs until it must wait; a barrier that some thread never reaches is
+// reported, not waited for.
 //
 // Threads are started in ascending order, or in descending order with INVP_EMULATOR_ORDER=reverse,
-// blocks too: a kernel that reads what another thread has yet to write, for want of a barrier, then
-// gives another answer. What it cannot show: the GPU's memory order, its rounding of intrinsics,
-// its speed.
+// blocks too: a kernel that reads what another thread has yet to write, because a barrier is
+// missing, then gives another answer. What it cannot show: the GPU's memory order, its rounding of
+// intrinsics, its speed.
 #pragma once
 
 #include <array>
@@ -66,18 +66,18 @@ unsigned match(unsigned lanes, const T& value) {
   return peers & lanes;
 }
 
-/// Runs body once for every thread of the grid. Prints and aborts when threads wait for others that
-/// never come.
+/// Runs body once for every thread of the grid. Prints a message and aborts when threads wait for
+/// others that never arrive.
 cudaError_t run(dim3 blocks, dim3 threads, std::size_t shared_bytes,
                 const std::function<void()>& body);
 
-/// Is the stream's work recorded for a graph instead of done?
+/// Is the stream's work captured for a graph instead of done?
 bool capturing();
-/// Keeps a piece of it. What it needs of the caller's memory it must have copied.
-void record(std::function<void()> work);
+/// Adds work to the graph being captured. It must have copied what it needs of the caller's memory.
+void capture(std::function<void()> work);
 
-/// Copies of a stream wait until it is let go, or until the host waits for anything: so tests see
-/// who waits for whom.
+/// Holds a stream's copies back until hold(stream, false), or until the host waits for anything, so
+/// that tests see which work waits for which.
 void hold(cudaStream_t stream, bool on);
 
 /// cudaMalloc serves this much in all (default 16 GiB), for tests of running out.

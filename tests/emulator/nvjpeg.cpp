@@ -1,6 +1,7 @@
 // Decodes at once, with another inverse DCT than data/ uses, into a buffer of the state, and queues
-// the copy of it: who uses a state again before its stream is through spoils the batch before, as
-// on a GPU. Damage in the compressed data is not seen, files cut short and broken headers are.
+// the copy of it: code that uses a state again before its stream is through spoils the batch
+// before, as on a GPU. Damage in the compressed data is not seen, files cut short and broken
+// headers are.
 #include "nvjpeg.h"
 
 #include <cstdio>

@@ -7,7 +7,7 @@
 
 namespace {
 
-/// In front of each allocation: how large it is.
+/// Bytes in front of each allocation, which hold its size.
 constexpr std::size_t kHeader = 256;
 
 std::size_t capacity = std::size_t{16} << 30;

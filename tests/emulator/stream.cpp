@@ -1,7 +1,8 @@
-// The streams of the emulated GPU: copies are done as soon as they are queued and what their stream
-// waits for is reached, or, while a graph of their stream is captured, kept for the graph. What
-// CUDA forbids meanwhile fails here too, and events with it: they would be reached in the graph
-// alone. Kernels do not wait: streams are held (emulator::hold) where there are only copies.
+// The streams of the emulated GPU. A copy is done as soon as it is queued and the events that its
+// stream waits for are reached. While a graph is captured, its stream's work goes to the graph
+// instead; calls that CUDA forbids meanwhile fail, and so do events, which would be reached in the
+// graph alone. Kernels do not wait for events: hold only streams that have nothing but copies
+// (emulator::hold).
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -16,8 +17,8 @@ struct EmulatedGraph {
 };
 
 struct EmulatedEvent {
-  unsigned recorded = 0;  ///< times; one that never was counts as reached
-  unsigned reached = 0;
+  unsigned recorded = 0;  ///< how often; an event that never was counts as reached
+  unsigned reached = 0;   ///< how many of these times
 };
 
 struct EmulatedStream {
@@ -41,7 +42,7 @@ EmulatedStream* captured_stream = nullptr;
 std::mutex mutex;  // guards what follows
 std::vector<std::unique_ptr<EmulatedStream>> streams;
 
-/// Does what can be done, on all streams.
+/// Does the work of all streams that need not wait.
 void go_on() {
   for (bool moved = true; moved;) {
     moved = false;
@@ -57,7 +58,7 @@ void go_on() {
   }
 }
 
-/// The host waits: streams are held no longer.
+/// The host waits for the device: no stream is held any longer.
 void finish() {
   const std::lock_guard lock(mutex);
   for (const auto& stream : streams) stream->held = false;
@@ -74,11 +75,11 @@ bool captures(EmulatedStream* stream) {
   return captured != nullptr && stream == captured_stream;
 }
 
-/// Done now or once its stream comes to it, or with the graph.
+/// Does the work now, once its stream reaches it, or with the graph.
 template <class Body>
 cudaError_t queue(EmulatedStream* stream, const Body& body) {
   if (captures(stream)) {
-    record(body);
+    capture(body);
   } else {
     push(stream, {.body = body});
   }
@@ -90,7 +91,7 @@ cudaError_t queue(EmulatedStream* stream, const Body& body) {
 bool capturing() {
   return captured != nullptr;
 }
-void record(std::function<void()> work) {
+void capture(std::function<void()> work) {
   captured->works.push_back(std::move(work));
 }
 void hold(cudaStream_t stream, bool on) {
@@ -179,7 +180,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   return event->reached < event->recorded ? cudaErrorNotReady : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  *milliseconds = 1;  // whatever it was
+  *milliseconds = 1;  // any time will do
   return cudaSuccess;
 }
 

@@ -18,7 +18,7 @@ const Context& gpu() {
   return context({DeviceType::kCuda, 0});
 }
 
-/// c (16, 8) = a (16, 8) b (8, 8), as PTX documents who holds what.
+/// c (16, 8) = a (16, 8) b (8, 8), with the lanes that PTX documents.
 __global__ void multiply(const float* a, const float* b, float* c) {
   const auto lane = threadIdx.x;
   const unsigned group = lane / 4;

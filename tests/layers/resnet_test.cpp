@@ -78,7 +78,7 @@ TEST_P(ResNetGolden, HasTorchvisionsNamesInItsOrder) {
   for (std::string line; std::getline(file, line);) want.push_back(line);
   ASSERT_GT(want.size(), 50u);
   std::vector<std::string> names;
-  for (const NamedTensor& item : network.state()) names.push_back(item.name);
+  for (const auto& [name, tensor] : pytorch_state(network).tensors) names.push_back(name);
   EXPECT_EQ(names, want);
 }
 
@@ -91,9 +91,9 @@ TEST_P(ResNetGolden, EvaluatesAsTorchvision) {
   EXPECT_LT(relative_error(network.forward(images()), want("eval")), 2e-5);
 }
 
-// Batch norm over few values (16 a channel in ResNet-50's last stage) amplifies rounding from layer
-// to layer: torchvision in float32 differs from itself in double by 4e-5 in the outputs, 4e-4 in
-// the gradients' norms and 5e-2 in their projections.
+// Batch norm over few values (16 per channel in ResNet-50's last stage) amplifies rounding from
+// layer to layer: torchvision in float32 differs from itself in double by 4e-5 in the outputs, 4e-4
+// in the gradients' norms and 5e-2 in their projections.
 TEST_P(ResNetGolden, TrainsAsTorchvision) {
   ResNet network(GetParam().config);
   fill(network);
@@ -124,7 +124,7 @@ TEST_P(ResNetGolden, TrainsAsTorchvision) {
   const std::map<std::string, Tensor> state = by_name(network.state());
   EXPECT_LT(relative_error(state.at("layer4.1.bn2.running_mean"), want("running_mean")), 1e-3);
   EXPECT_LT(relative_error(state.at("layer4.1.bn2.running_var"), want("running_var")), 1e-3);
-  EXPECT_EQ(*state.at("bn1.num_batches_tracked").data<std::int64_t>(), 1);
+  EXPECT_EQ(network.batches_tracked(), 1);
 }
 
 TEST_P(ResNetGolden, IsRecognisedByItsWeights) {
@@ -213,9 +213,9 @@ TEST(ResNet, SeedsDecideTheWeights) {
 }
 
 TEST(ResNet, RefusesAnotherNetworksWeights) {
-  const auto error_of = [](Module& module, const TensorFile& file) {
+  const auto error_of = [](ResNet& network, const TensorFile& file) {
     try {
-      load_pytorch_state(module, file, "file.pth");
+      load_pytorch_state(network, file, "file.pth");
     } catch (const Error& error) {
       return std::string(error.what());
     }
@@ -231,6 +231,43 @@ TEST(ResNet, RefusesAnotherNetworksWeights) {
               ::testing::AllOf(::testing::HasSubstr("missing fc."),
                                ::testing::HasSubstr("not known fc.0.")));
   EXPECT_EQ(error_of(small, pytorch_state(small)), "none");
+}
+
+// A file has the count once per norm, as an i64; the network has it once.
+TEST(ResNet, BatchesAreCountedAndTheCountIsExchanged) {
+  const NetworkConfig config{.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8};
+  const Tensor images = Tensor::from(uniform(1, 2 * 8 * 8 * 3), {2, 8, 8, 3});
+  ResNet network(config);
+  for (int i = 0; i < 3; ++i) network.forward(images);
+  network.train(false);
+  network.forward(images);
+  EXPECT_EQ(network.batches_tracked(), 3);
+  TensorFile file = pytorch_state(network);
+  int counts = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (!name.ends_with("num_batches_tracked")) continue;
+    ++counts;
+    EXPECT_EQ(tensor.dtype(), DType::kI64);
+    EXPECT_EQ(tensor.shape(), Shape{});
+    EXPECT_EQ(*tensor.data<std::int64_t>(), 3) << name;
+  }
+  EXPECT_EQ(counts, 20);
+
+  ResNet loaded(config), backbone(config);
+  load_pytorch_state(loaded, file, "file");
+  load_pytorch_backbone(backbone, file, "file");
+  EXPECT_EQ(loaded.batches_tracked(), 3);
+  EXPECT_EQ(backbone.batches_tracked(), 3);
+  loaded.forward(images);
+  EXPECT_EQ(loaded.batches_tracked(), 4);
+  std::erase_if(file.tensors,
+                [](const auto& item) { return item.first.ends_with("num_batches_tracked"); });
+  load_pytorch_state(loaded, file, "file");  // files of other tools may lack it
+  EXPECT_EQ(loaded.batches_tracked(), 4);
+  file.tensors.emplace_back("bn1.num_batches_tracked", Tensor::zeros({1}));
+  EXPECT_THROW(load_pytorch_state(loaded, file, "file"), Error);
+  file.tensors.back() = {"bn9.num_batches_tracked", Tensor::zeros({}, DType::kI64)};
+  EXPECT_THROW(load_pytorch_state(loaded, file, "file"), Error);
 }
 
 TEST(ResNet, BackboneLoadsWhateverTheHead) {

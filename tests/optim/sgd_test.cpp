@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/parallel.h"
-#include "optim/schedule.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 
@@ -130,28 +129,6 @@ TEST(Sgd, RefusesStateThatDoesNotFit) {
       sgd_step(std::vector<SgdItem>{{.weight = w, .gradient = tensor({1}, {1}), .momentum = w}},
                {}),
       Error);
-}
-
-TEST(Schedule, CosineNumbersEpochsFromOne) {
-  const CosineSchedule cosine{.epochs = 800};
-  EXPECT_NEAR(0.03 * cosine(1), 0.029999884, 1e-8);
-  EXPECT_DOUBLE_EQ(cosine(400), 0.5);
-  EXPECT_NEAR(cosine(800), 0, 1e-15);
-}
-
-TEST(Schedule, StepsFallAtTheirMilestones) {
-  const StepSchedule step{.milestones = {60, 80}, .decay = 0.1};
-  EXPECT_DOUBLE_EQ(step(60), 1);  // the 60th epoch has number 59 when counted from 0
-  EXPECT_DOUBLE_EQ(step(61), 0.1);
-  EXPECT_NEAR(step(100), 0.01, 1e-15);
-}
-
-TEST(Schedule, WarmupIsLinear) {
-  const WarmupSchedule warmup{.warmup = 4, .base = [](int) { return 1.0; }};
-  EXPECT_DOUBLE_EQ(warmup(1), 0.25);
-  EXPECT_DOUBLE_EQ(warmup(3), 0.75);
-  EXPECT_DOUBLE_EQ(warmup(4), 1);
-  EXPECT_DOUBLE_EQ(warmup(9), 1);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ namespace invp {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::Outcome;
 using testing::read_all;
 using testing::run_invp;
@@ -35,39 +36,49 @@ TEST(CommandLine, NamesTheNearestCommandOptionAndValue) {
   expect_refused("pretrain --epoch 3", "invp pretrain: no option --epoch; did you mean --epochs?");
   expect_refused("pretrain --wieght-decay=1",
                  "invp pretrain: no option --wieght-decay; did you mean --weight-decay?");
-  expect_refused(
-      "pretrain --data x --schedule cosin",
-      "invp pretrain: --schedule has no choice 'cosin'; did you mean cosine? (cosine or step)");
+  expect_refused("pretrain --data x --schedule cosin",
+                 "invp pretrain: --schedule has no choice 'cosin'; did you mean cosine? (cosine, "
+                 "cosine-by-step, step or constant)");
+  expect_refused("help pretrian", "invp: no command 'pretrian'; did you mean pretrain?");
+  expect_refused("data",
+                 "invp data: an action is missing: info, check, show, apply, synthesize or "
+                 "pack");
+  expect_refused("pretrain --data x --recompute norms",
+                 "invp pretrain: --recompute no longer takes 'norms': use 'blocks', which saves "
+                 "more memory, or 'none'; the weights are the same");
   expect_refused("op conv3d",
                  "invp op: no operation 'conv3d'; did you mean conv2d? (invp op --list names all)");
   expect_refused("pretrain --preset imagenet-mpl",
                  "invp pretrain: --preset has no choice 'imagenet-mpl'; did you mean imagenet-mlp? "
-                 "(cifar10-small, cifar10, cifar100, code-linear-single, code-linear, code-semi, "
-                 "code-transfer, code-voc-finetune, code-voc, imagenet-linear, imagenet-mlp, "
-                 "quickstart, svhn, tsne-opentsne, tsne-paper or tsne-vandermaaten)");
+                 "(cifar10-small, cifar10, cifar100, imagenet-linear, imagenet-mlp, quickstart or "
+                 "svhn)");
+  expect_refused("pretrain --preset tsne-paper",
+                 "invp pretrain: --preset tsne-paper is for invp tsne; for invp pretrain there are "
+                 "cifar10-small, cifar10, cifar100, imagenet-linear, imagenet-mlp, quickstart, "
+                 "svhn");
 }
 
 TEST(CommandLine, ChecksValuesBeforeAnyWork) {
   expect_refused("pretrain --data /nowhere --batch-size 0",
                  "invp pretrain: --batch-size must be from 2 to 65536, got 0");
   expect_refused("pretrain --data /nowhere --lr fast",
-                 "invp pretrain: --lr wants a number, got 'fast'");
+                 "invp pretrain: --lr must be a number, got 'fast'");
   expect_refused("pretrain --data /nowhere --lr nan",
-                 "invp pretrain: --lr wants a number, got 'nan'");
+                 "invp pretrain: --lr must be a number, got 'nan'");
   expect_refused("pretrain --data /nowhere --epochs 1.5",
-                 "invp pretrain: --epochs wants a whole number, got '1.5'");
+                 "invp pretrain: --epochs must be a whole number, got '1.5'");
   expect_refused("pretrain --data /nowhere --crop-scale 0.2",
-                 "invp pretrain: --crop-scale wants 2 numbers between commas, got '0.2'");
+                 "invp pretrain: --crop-scale needs 2 numbers between commas, got '0.2'");
   expect_refused("pretrain --data /nowhere --crop-scale 0,1",
                  "invp pretrain: --crop-scale must be above 0, at most 1, got 0");
-  expect_refused("pretrain --data /nowhere --epochs", "invp pretrain: --epochs wants a value");
+  expect_refused("pretrain --data /nowhere --epochs", "invp pretrain: --epochs needs a value");
   expect_refused("pretrain --data /nowhere stray",
                  "invp pretrain: takes no argument 'stray'; options begin with --");
   expect_refused("pretrain --data /nowhere --schedule step",
-                 "invp pretrain: --schedule step wants --milestones N,N: the epochs after which "
+                 "invp pretrain: --schedule step needs --milestones N,N: the epochs after which "
                  "the rate falls");
   expect_refused("objective --to x",
-                 "invp objective: --in FILE is missing: tensors to read (safetensors)");
+                 "invp objective: --in FILE is missing: tensors to read (.safetensors)");
   expect_refused("doctor --deterministic=maybe",
                  "invp doctor: no option --deterministic; did you mean --threads?");
 }
@@ -79,35 +90,27 @@ TEST(CommandLine, AFailedRunEndsWithOneAndOneLine) {
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
 }
 
+/// The commands that the overview lists, and the two families of commands.
+std::vector<std::string> all_commands() {
+  std::vector<std::string> commands = {"", "data", "bench"};
+  std::istringstream lines(run_invp("--help").out);
+  bool listed = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (listed && line.empty()) break;
+    if (listed) commands.push_back(line.substr(2, line.find("  ", 2) - 2));
+    listed = listed || line == "Commands";
+  }
+  return commands;
+}
+
 TEST(CommandLine, EveryCommandExplainsItselfWithinEightyColumns) {
-  for (const char* command : {"",
-                              "pretrain",
-                              "extract",
-                              "knn",
-                              "convert",
-                              "data",
-                              "data info",
-                              "data check",
-                              "data show",
-                              "data apply",
-                              "data synthesize",
-                              "data pack",
-                              "op",
-                              "objective",
-                              "bench",
-                              "bench layer",
-                              "bench step",
-                              "bench infer",
-                              "bench search",
-                              "bench knn",
-                              "bench loader",
-                              "bench tsne",
-                              "tsne",
-                              "doctor"}) {
-    const Outcome outcome = run_invp(std::string(command) + " --help");
+  EXPECT_GT(all_commands().size(), 25u);
+  for (const std::string& command : all_commands()) {
+    const Outcome outcome = run_invp(command + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_EQ(outcome.err, "") << command;
     EXPECT_THAT(outcome.out, HasSubstr("Usage: invp")) << command;
+    EXPECT_EQ(run_invp("help " + command).out, outcome.out) << command;
     std::istringstream lines(outcome.out);
     for (std::string line; std::getline(lines, line);)
       EXPECT_LE(line.size(), 80u) << command << ": " << line;
@@ -118,9 +121,34 @@ TEST(CommandLine, HelpShowsDefaultsAndAnExample) {
   const std::string help = run_invp("pretrain --help").out;
   EXPECT_THAT(help, HasSubstr("Examples\n  invp pretrain --preset cifar10"));
   for (const char* text : {"--lr X", "(default: 0.03)", "(default: 0.07)", "(default: 4096)",
-                           "(default: resnet50)", "the preset's"}) {
+                           "(default: resnet50)", "that of --augment"}) {
     EXPECT_THAT(help, HasSubstr(text));
   }
+}
+
+TEST(CommandLine, HelpBeginsWithWhatANewcomerNeeds) {
+  const std::string help = run_invp("pretrain --help").out;
+  const auto at = [&](const char* text) {
+    const std::size_t place = help.find(text);
+    EXPECT_NE(place, std::string::npos) << text;
+    return place;
+  };
+  EXPECT_LT(at("\nNeeded\n"), at("  --data PATH"));
+  EXPECT_LT(at("  --data PATH"), at("\nCommon\n"));
+  EXPECT_LT(at("\nCommon\n"), at("  --epochs N"));
+  EXPECT_LT(at("  --preset NAME"), at("rarely needed"));
+  EXPECT_LT(at("rarely needed"), at("  --center-head"));
+}
+
+TEST(CommandLine, HelpOffersThePresetsOfTheCommandAlone) {
+  const std::string pretrain = run_invp("pretrain --help").out;
+  EXPECT_THAT(pretrain, HasSubstr("imagenet-mlp"));
+  EXPECT_THAT(pretrain, Not(HasSubstr("tsne-paper")));
+  EXPECT_THAT(pretrain, Not(HasSubstr("code-linear")));
+  const std::string tsne = run_invp("tsne --help").out;
+  EXPECT_THAT(tsne, HasSubstr("tsne-paper"));
+  EXPECT_THAT(tsne, Not(HasSubstr("imagenet-mlp")));
+  EXPECT_THAT(run_invp("doctor --help").out, Not(HasSubstr("cifar10")));
 }
 
 TEST(CommandLine, JsonIsTheLastLine) {

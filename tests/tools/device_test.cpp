@@ -61,7 +61,7 @@ TEST_P(OnEachDevice, DecodesFilesOrSaysWhyNot) {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
   } else {
     EXPECT_EQ(outcome.code, 2);
-    EXPECT_THAT(outcome.err, HasSubstr("--decode-on workers does without"));
+    EXPECT_THAT(outcome.err, HasSubstr("use --decode-on workers"));
   }
 }
 

@@ -1,4 +1,4 @@
-// The benchmarks of invp bench, one a file.
+// The benchmarks of invp bench, one per file.
 #pragma once
 
 #include "tools/options/command.h"

@@ -1,4 +1,4 @@
-// invp bench kernels: what only moves memory, each kernel beside a plain copy of the same tensor.
+// invp bench kernels: kernels that only move memory, beside a plain copy of the same tensor.
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -30,17 +30,18 @@ class BenchKernels : public Command {
   CommandText text() const override {
     return {.name = "bench kernels",
             .arguments = "[options]",
-            .summary = "the memory-bound kernels against a plain copy",
+            .summary = "kernels that only move memory, beside a plain copy",
             .description =
-                "Times what only moves memory on the tensors of ResNet-50's first stage, counts\n"
-                "the bytes each kernel must read and write, and compares with copying.\n",
+                "Times the kernels that only move memory, on tensors of ResNet-50's first stage.\n"
+                "Counts the bytes that each must read and write, and compares with a plain copy.\n",
             .examples = "  invp bench kernels --batch-size 128 --precision bf16\n"};
   }
 
   void declare(Options& options) override {
-    options.group("Work");
-    options.integer("batch-size", batch_, {1, 65536}, "images of 56 x 56 pixels, 256 channels");
-    options.integer("repeats", repeats_, {1, 1e6}, "measured runs of each; the median counts");
+    options.main_group("Work");
+    options.integer("batch-size", batch_, {1, 65536},
+                    "images, of 56 x 56 pixels with 256 channels");
+    options.integer("repeats", repeats_, {1, 1e6}, "measured runs per kernel; the median counts");
     declare_device(options, device_);
   }
 
@@ -93,7 +94,7 @@ class BenchKernels : public Command {
     kernels_.push_back({{"kernel", name}, {"ms", timing.median}, {"gigabytes_per_second", rate}});
   }
 
-  /// Forward without and backward with the graph.
+  /// Forward without recording, and backward.
   void time_both(const std::string& name, const Tensor& x, double forward, double backward_moved,
                  const Operation& operation) {
     time(name, forward, [&] {

@@ -47,19 +47,20 @@ class BenchLayer : public Command {
   CommandText text() const override {
     return {.name = "bench layer",
             .arguments = "[options]",
-            .summary = "every distinct layer of a network by itself",
+            .summary = "each layer of a network by itself",
             .description =
-                "Times each distinct convolution of a network, and the batch norms that follow\n"
-                "it, forward and backward, with how often the network has it. The total is what\n"
-                "a training step spends in these layers.\n",
+                "Times each distinct convolution of a network and the batch norm after it,\n"
+                "forward and backward. The table says how often the network has it; the total is\n"
+                "the time that a training step spends in all convolutions.\n",
             .examples = "  invp bench layer --arch resnet50 --batch-size 16 --image-size 224\n"};
   }
 
   void declare(Options& options) override {
     declare_network(options, network_);
-    options.group("Work");
-    options.integer("batch-size", batch_, {1, 65536}, "images");
-    options.integer("image-size", image_size_, {8, 4096}, "pixels a side");
+    options.main_group("Work");
+    options.integer("batch-size", batch_, {1, 65536}, "images at a time");
+    options.integer("image-size", image_size_, {8, 4096},
+                    "height and width of the images, in pixels");
     options.integer("repeats", repeats_, {1, 1e6},
                     "measured runs of each layer; the median counts");
     declare_device(options, device_);
@@ -97,7 +98,7 @@ class BenchLayer : public Command {
     const Conv2dParams params{.stride = layer.stride, .padding = layer.kernel / 2};
     const Conv2dShape shape = conv2d_shape(x.shape(), w.shape(), params);
     const LayerTimes times = time_layer(repeats(), [&] {
-      // The first layer's input is the image, which wants no gradient.
+      // The first layer's input is the image, which needs no gradient.
       return conv2d(layer.in == 3 ? x : as_input(x), as_input(w), {}, params);
     });
     const double work = 2e-6 * static_cast<double>(shape.N * shape.P * shape.Q * shape.K * shape.R *

@@ -1,4 +1,4 @@
-// invp bench loader: from files to ready batches.
+// invp bench loader: from files to batches on the device.
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -20,19 +20,19 @@ class BenchLoader : public Command {
   CommandText text() const override {
     return {.name = "bench loader",
             .arguments = "--data PATH [options]",
-            .summary = "decode to ready batch",
+            .summary = "from files to batches on the device",
             .description =
-                "Times the loader over a training set, read, decoded, augmented and put into\n"
-                "batches on the device. One measured run is one epoch.\n",
+                "Times the loader on a training set: images are read, decoded, augmented and put\n"
+                "into batches on the device. One measured run is one epoch.\n",
             .examples = "  invp bench loader --data photos --augment imagenet --workers 2\n"};
   }
 
   void declare(Options& options) override {
     options_ = &options;
-    options.group("Work");
-    options.integer("batch-size", batch_, {1, 65536}, "images a batch");
+    options.main_group("Work");
+    options.integer("batch-size", batch_, {1, 65536}, "images per batch");
     options.integer("repeats", repeats_, {1, 1e6}, "measured epochs; the median counts");
-    options.integer("stop-after", stop_after_, {0, 1e9}, "batches an epoch; 0: all");
+    options.integer("stop-after", stop_after_, {0, 1e9}, "batches per epoch; 0: all");
     declare_data(options, data_);
     augment_.declare(options);
     declare_augment_on(options, data_);
@@ -61,18 +61,18 @@ class BenchLoader : public Command {
       for (std::int64_t batches = 0; stop_after_ == 0 || batches < stop_after_; ++batches) {
         const std::optional<Batch> batch = loader.next();
         if (!batch) break;
-        images += images_on(*batch, compute.device).dim(0);
+        images += batch->images.dim(0);
       }
     });
     const double rate = static_cast<double>(images) * 1000 / timing.median;
-    Table table({"loader", ">median ms", ">min .. max", ">images/s", ">a worker"});
+    Table table({"loader", ">median ms", ">min .. max", ">images/s", ">per worker"});
     table.row({message(images, " images to ", augment.image_size, "x", augment.image_size, ", ",
                        workers, workers == 1 ? " worker" : " workers"),
                format_ms(timing.median), format_spread(timing), formatted("%.0f", rate),
                formatted("%.0f", rate / workers)});
     std::cout << table.text();
     if (!loader.bad_images().empty())
-      std::cout << "  " << loader.bad_images().size() << " broken images were passed over\n";
+      std::cout << "  " << loader.bad_images().size() << " broken images were left out\n";
     Results results = timing_results(timing, compute.device);
     results["images_per_second"] = rate;
     return results;

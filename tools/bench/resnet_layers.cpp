@@ -8,7 +8,7 @@ namespace {
 
 class Collector {
  public:
-  /// Adds a layer and returns the size of what it puts out.
+  /// Adds a layer and returns the size of its output.
   std::int64_t add(std::int64_t size, std::int64_t in, std::int64_t out, int kernel, int stride) {
     for (ConvLayer& layer : layers) {
       if (layer.size == size && layer.in == in && layer.out == out && layer.kernel == kernel &&

@@ -9,15 +9,15 @@
 namespace invp::cli {
 
 struct ConvLayer {
-  std::int64_t size = 0;  ///< input pixels a side
+  std::int64_t size = 0;  ///< input pixels per side
   std::int64_t in = 0;    ///< channels
   std::int64_t out = 0;
   int kernel = 1;
   int stride = 1;
-  int count = 1;  ///< how often the network has this very layer
+  int count = 1;  ///< how often the network has this layer
 };
 
-/// Each distinct one, in the order of first use.
+/// Each distinct layer once, in the order of first use.
 std::vector<ConvLayer> conv_layers(const NetworkConfig& network, std::int64_t image_size);
 
 }  // namespace invp::cli

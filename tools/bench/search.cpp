@@ -7,7 +7,6 @@
 #include "engine/core/memory.h"
 #include "engine/core/text.h"
 #include "engine/ops/basic/l2_normalize.h"
-#include "engine/ops/search/top_similar.h"
 #include "invp/method/knn.h"
 #include "invp/method/objective.h"
 #include "invp/report/text/table.h"
@@ -28,18 +27,18 @@ class BenchSearch : public Command {
             .arguments = "[options]",
             .summary = "one step of the objective against a bank",
             .description =
-                "Times, for a batch of random embeddings, the search for the background\n"
-                "alone; search, propagation, both losses and the gradient; and all of it\n"
-                "with the update of bank and graph. Counted are the inner products\n"
-                "(2 x batch x bank x dim) and the bank, read once.\n",
+                "Times three things for a batch of random embeddings: the search for the\n"
+                "background; search, propagation, both losses and the gradient; and all of it\n"
+                "with the update of bank and graph. FLOP/s count the inner products (2 x batch x\n"
+                "bank x dim), GB/s the bank, read once.\n",
             .examples = "  invp bench search --bank 1281167 --background 4096\n"};
   }
 
   void declare(Options& options) override {
-    options.group("Work");
+    options.main_group("Work");
     options.integer("bank", bank_, {2, 2e9}, "rows of the bank");
-    options.integer("dim", dim_, {1, 65536}, "size of an embedding");
-    options.integer("batch-size", batch_, {1, 65536}, "embeddings a step");
+    options.integer("dim", dim_, {1, 65536}, "values of an embedding");
+    options.integer("batch-size", batch_, {1, 65536}, "embeddings per step");
     options.integer("repeats", repeats_, {1, 1e6}, "measured steps; the median counts");
     declare_objective(options, objective_);
     declare_device(options, device_);
@@ -56,8 +55,7 @@ class BenchSearch : public Command {
     std::int64_t next = 0;
     const Tensor queries = l2_normalize(features).detach();
     const Repeats repeats{.device = compute.device, .warmups = 1, .measured = repeats_};
-    const Timing search =
-        measure(repeats, [&] { top_similar(queries, bank.rows(), objective_.background); });
+    const Timing search = measure(repeats, [&] { bank.search(queries, objective_.background); });
     const auto gradient = [&] {
       for (std::int64_t& index : indices) index = next++ % bank_;
       features.set_grad({});
@@ -85,7 +83,7 @@ class BenchSearch : public Command {
     results["search_ms"] = search.median;
     results["search_and_gradient_ms"] = with_gradient.median;
     results["flops"] = flops();
-    results["bank_bytes"] = bank.rows().nbytes();
+    results["bank_bytes"] = bank.nbytes();
     return results;
   }
 
@@ -99,7 +97,7 @@ class BenchSearch : public Command {
     const double seconds = timing.median / 1000;
     return {name, format_ms(timing.median), format_spread(timing),
             formatted("%.2f", 1e-12 * flops() / seconds),
-            formatted("%.1f", 1e-9 * static_cast<double>(bank.rows().nbytes()) / seconds)};
+            formatted("%.1f", 1e-9 * static_cast<double>(bank.nbytes()) / seconds)};
   }
 
   Tensor random_graph() const {
@@ -130,9 +128,9 @@ class BenchKnn : public Command {
   }
 
   void declare(Options& options) override {
-    options.group("Work");
-    options.integer("bank", bank_, {1, 2e9}, "labelled rows");
-    options.integer("dim", dim_, {1, 65536}, "size of a feature");
+    options.main_group("Work");
+    options.integer("bank", bank_, {1, 2e9}, "labeled rows of the bank");
+    options.integer("dim", dim_, {1, 65536}, "values of a feature");
     options.integer("queries", queries_, {1, 1e9}, "features to classify");
     options.integer("k", k_, {1, 1e6}, "neighbors that vote");
     options.integer("classes", classes_, {2, 1e6}, "classes they vote for");
@@ -143,7 +141,7 @@ class BenchKnn : public Command {
   Results run() override {
     const Compute compute = start_compute(device_);
     announce(compute);
-    const Tensor bank = random_directions(bank_, dim_, compute.seed, 1).to(compute.device);
+    const MemoryBank bank(random_directions(bank_, dim_, compute.seed, 1).to(compute.device));
     const Tensor queries = random_directions(queries_, dim_, compute.seed, 2).to(compute.device);
     const std::vector<std::int64_t> labels = round_robin(bank_);
     const std::vector<std::int64_t> truth = round_robin(queries_);

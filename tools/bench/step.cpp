@@ -1,5 +1,5 @@
-// invp bench step and infer: whole training steps and whole inference on random images that stand
-// ready in memory.
+// invp bench step and infer: whole training steps and whole inference on random images that are in
+// memory already.
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -20,24 +20,25 @@ namespace invp::cli {
 
 namespace {
 
-/// What both benchmarks are asked for.
+/// The options of both benchmarks.
 struct Work {
   NetworkConfig network;
   int batch = 128;
   int image_size = 32;
   int repeats = 5;
-  int warmups = 3;  ///< two called and one recorded (core/recorded_work.h)
+  int warmups = 3;  ///< two called and one captured (core/captured_work.h)
   DeviceOptions device;
 };
 
 void declare_work(Options& options, Work& work) {
   work.network.arch = Arch::kResNet18Cifar;
   declare_network(options, work.network);
-  options.group("Work");
-  options.integer("batch-size", work.batch, {1, 65536}, "images a step");
-  options.integer("image-size", work.image_size, {8, 4096}, "pixels a side");
+  options.main_group("Work");
+  options.integer("batch-size", work.batch, {1, 65536}, "images per step");
+  options.integer("image-size", work.image_size, {8, 4096},
+                  "height and width of the images, in pixels");
   options.integer("repeats", work.repeats, {1, 1e6}, "measured steps; the median counts");
-  options.integer("warmups", work.warmups, {0, 1e6}, "steps before them");
+  options.integer("warmups", work.warmups, {0, 1e6}, "steps before them, not measured");
 }
 
 Tensor random_images(const Work& work, const Compute& compute) {
@@ -71,8 +72,8 @@ class BenchStep : public Command {
             .arguments = "[options]",
             .summary = "whole training steps",
             .description =
-                "Times training steps (forward, objective, backward, optimiser, bank and graph\n"
-                "update) on random images that stand ready in memory.\n",
+                "Times whole training steps (forward, objective, backward, optimizer, update of\n"
+                "bank and graph) on random images that are in memory already.\n",
             .examples =
                 "  invp bench step --arch resnet18-cifar --width 16 --bank 10000\n"
                 "  invp bench step --arch resnet50 --head mlp --tau 0.2 --batch-size 16 \\\n"
@@ -81,7 +82,7 @@ class BenchStep : public Command {
 
   void declare(Options& options) override {
     declare_work(options, work_);
-    options.integer("bank", bank_, {1, 2e9}, "training images in the bank");
+    options.integer("bank", bank_, {1, 2e9}, "rows of the bank");
     declare_recompute(options, work_.network.recompute);
     declare_objective(options, objective_);
     declare_device(options, work_.device);
@@ -114,7 +115,7 @@ class BenchStep : public Command {
   }
 
  private:
-  // An empty graph would spare the step its positives: every row gets neighbors, as after an
+  // With an empty graph a step would have no positives: every row gets neighbors, as after an
   // epoch.
   static void fill_graph(Trainer& trainer) {
     const Tensor& graph = trainer.graph().rows();
@@ -143,8 +144,8 @@ class BenchInfer : public Command {
             .arguments = "[options]",
             .summary = "inference of whole networks",
             .description =
-                "Times the forward pass in evaluation mode, batch norm folded into the\n"
-                "convolutions, on random images that stand ready in memory.\n",
+                "Times the forward pass in evaluation mode, with batch norm folded into the\n"
+                "convolutions, on random images that are in memory already.\n",
             .examples = "  invp bench infer --arch resnet50 --batch-size 32 --image-size 224\n"};
   }
 

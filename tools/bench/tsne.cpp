@@ -1,4 +1,4 @@
-// invp bench tsne: a whole t-SNE of made-up clusters, by each method or one.
+// invp bench tsne: a whole t-SNE, of made-up clusters or of features.
 #include "invp/tsne/tsne.h"
 
 #include <cmath>
@@ -24,7 +24,7 @@ class BenchTsne : public Command {
   CommandText text() const override {
     return {.name = "bench tsne",
             .arguments = "[options]",
-            .summary = "a whole t-SNE, neighbors and descent",
+            .summary = "a whole t-SNE: neighbors and descent",
             .description =
                 "Times a t-SNE of random clusters on the unit sphere, or of the features of a\n"
                 "file, from the features to the map.\n",
@@ -32,11 +32,12 @@ class BenchTsne : public Command {
   }
 
   void declare(Options& options) override {
-    options.group("Work");
+    options.main_group("Work");
     options.integer("points", points_, {4, 1e8}, "rows");
-    options.integer("dim", dim_, {1, 65536}, "size of a row");
+    options.integer("dim", dim_, {1, 65536}, "values of a row");
     options.integer("clusters", clusters_, {1, 1e6}, "directions that the rows scatter around");
-    options.text("features", features_, "FILE", "rows of a file instead of made-up ones");
+    options.text("features", features_, "FILE",
+                 "rows of a file that invp extract wrote, not made-up ones");
     options.integer("repeats", repeats_, {1, 1e6}, "measured runs; the median counts");
     settings_.declare(options);
     declare_device(options, device_);
@@ -78,10 +79,10 @@ class BenchTsne : public Command {
 
   Tensor clusters(std::uint64_t seed) const {
     const Tensor rows = random_directions(points_, dim_, seed, 1);
-    const Tensor centres = random_directions(clusters_, dim_, seed, 2);
+    const Tensor centers = random_directions(clusters_, dim_, seed, 2);
     for (std::int64_t i = 0; i < points_; ++i) {
-      const float* centre = centres.data<float>() + i % clusters_ * dim_;
-      for (std::int64_t k = 0; k < dim_; ++k) rows.data<float>()[i * dim_ + k] += centre[k];
+      const float* center = centers.data<float>() + i % clusters_ * dim_;
+      for (std::int64_t k = 0; k < dim_; ++k) rows.data<float>()[i * dim_ + k] += center[k];
     }
     return rows;
   }

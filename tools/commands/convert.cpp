@@ -18,12 +18,12 @@ class ConvertCommand : public Command {
   CommandText text() const override {
     return {.name = "convert",
             .arguments = "FILE [--to FILE] [--list]",
-            .summary = "weights between .pth and safetensors, or a list of them",
+            .summary = "convert weights between .pth and .safetensors, or list them",
             .description =
                 "Reads the tensors of a safetensors file or of a PyTorch checkpoint (.pth,\n"
-                ".pth.tar, .pt; told apart by content, never run as code) and writes them in\n"
-                "the form that the new file's name ends with. Names and layouts stay as they\n"
-                "are: torchvision's in, torchvision's out.\n",
+                ".pth.tar, .pt) and writes them in the form that the name of --to ends with. The\n"
+                "form that is read is recognized by content; nothing in it is run as code. Names\n"
+                "and layouts of tensors stay as they are.\n",
             .examples =
                 "  invp convert resnet50.pth --to resnet50.safetensors\n"
                 "  invp convert runs/a/checkpoints/best.safetensors --list\n"};
@@ -31,10 +31,10 @@ class ConvertCommand : public Command {
 
   void declare(Options& options) override {
     options.positional("FILE", file_, "the weights to read");
-    options.group("Conversion");
-    options.text("to", to_, "FILE", "where they go: a name ending in .safetensors, .pth or .pt");
+    options.main_group("Conversion");
+    options.text("to", to_, "FILE", "file to write; its name ends in .safetensors, .pth or .pt");
     options.flag("list", list_, "print name, type and shape of every tensor");
-    options.flag("strip-prefixes", strip_, "take module., encoder_q. and backbone. off the names");
+    options.flag("strip-prefixes", strip_, "remove module., encoder_q. and backbone. from names");
   }
 
   Results run() override {

@@ -28,6 +28,7 @@
 #include "engine/plans/plan_file.h"
 #include "invp/report/text/table.h"
 #include "tools/options/command.h"
+#include "tools/options/device_options.h"
 
 #define INVP_TEXT_OF(x) #x
 #define INVP_TEXT(x) INVP_TEXT_OF(x)
@@ -100,7 +101,7 @@ std::vector<Library> libraries(const CudaInfo& cuda) {
   return libraries;
 }
 
-/// What would make this build faster or able to do more, each with the way to get it.
+/// What this build or machine lacks, each with how to get it.
 std::vector<std::string> missing_things(const GpuReport& gpus) {
   std::vector<std::string> missing;
   if (!std::string_view(INVP_BUILD_TYPE).starts_with("Rel")) {
@@ -123,7 +124,7 @@ class DoctorCommand : public Command {
   CommandText text() const override {
     return {.name = "doctor",
             .arguments = "[options]",
-            .summary = "what this build and this machine have, and what is missing",
+            .summary = "what this build and this machine have and lack",
             .description =
                 "Lists the processor, memory, disk, devices and libraries that the program sees,\n"
                 "how it was built, what is missing and how to get it.\n",
@@ -131,9 +132,9 @@ class DoctorCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.group("Machine");
-    options.integer("threads", threads_, {0, 1024}, "CPU threads; 0: every core allowed");
-    options.text("out", out_, "DIR", "the folder whose disk is looked at").not_a_setting();
+    options.main_group("Machine");
+    declare_threads(options, threads_);
+    options.text("out", out_, "DIR", "a folder on the disk to report on").not_a_setting();
   }
 
   Results run() override {

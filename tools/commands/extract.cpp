@@ -20,10 +20,10 @@ class ExtractCommand : public Command {
   CommandText text() const override {
     return {.name = "extract",
             .arguments = "--checkpoint FILE --data PATH --to FILE [options]",
-            .summary = "features of a split by a trained network",
+            .summary = "the features that a network has for a split",
             .description =
-                "Shows every image of a split to a network in evaluation mode and writes what a\n"
-                "layer makes of it: features [n, d] f32, labels [n] i64, indices [n] i64.\n",
+                "Runs a network in evaluation mode on every image of a split and writes the\n"
+                "output of one layer: features [n, d] f32, labels [n] i64, indices [n] i64.\n",
             .examples =
                 "  invp extract --checkpoint runs/a/checkpoints/best.safetensors --data photos \\\n"
                 "      --split val --layer pool --to features.safetensors\n"};
@@ -31,11 +31,11 @@ class ExtractCommand : public Command {
 
   void declare(Options& options) override {
     declare_checkpoint(options, network_);
-    options.group("Features");
+    options.main_group("Features");
     options.text("layer", layer_, "NAME",
-                 "head, pool or block1..block17 (averaged over the image)");
-    options.text("split", split_, "NAME", "train, val or test");
-    options.text("to", to_, "FILE", "where they go (safetensors)").required();
+                 "whose output: head, pool or block1..block17 (a block's average over the image)");
+    options.text("split", split_, "NAME", "split of the data: train, val or test");
+    options.text("to", to_, "FILE", "file for the features (.safetensors)").required();
     declare_data(options, data_);
     declare_device(options, device_);
   }

@@ -26,12 +26,11 @@ class KnnCommand : public Command {
   CommandText text() const override {
     return {.name = "knn",
             .arguments = "--checkpoint FILE --data PATH [options]",
-            .summary = "weighted kNN of the validation split",
+            .summary = "classify the validation split by weighted kNN",
             .description =
-                "Classifies the validation split by the k most similar training images, each\n"
-                "voting with exp(similarity / tau). They are compared in the memory bank of the\n"
-                "checkpoint or, where it has none and with --bank features, in features of the\n"
-                "training split. Several k and tau cost one search.\n",
+                "Classifies each image of the validation split by the k most similar training\n"
+                "images, each of which votes with weight exp(similarity / tau). Several k and\n"
+                "tau take one search.\n",
             .examples =
                 "  invp knn --checkpoint runs/a/checkpoints/best.safetensors --data photos\n"
                 "  invp knn --checkpoint resnet50.pth --data imagenet --k 20,200 --tau 0.07,0.1\n"};
@@ -39,17 +38,24 @@ class KnnCommand : public Command {
 
   void declare(Options& options) override {
     declare_checkpoint(options, network_);
-    options.group("kNN");
-    options.integers("k", ks_, {1, 1e6}, "neighbors that vote; knn-k in TOML files").key("knn-k");
+    options.main_group("kNN");
+    options
+        .integers("k", ks_, {1, 1e6},
+                  "neighbors that vote; one value or several. In TOML files: knn-k")
+        .key("knn-k");
     options
         .numbers("tau", knn_.taus, 0, {0, 100, true},
-                 "temperature of their votes; knn-tau in TOML files, where tau is the objective's")
+                 "temperature of the votes; one value or several. In TOML files: knn-tau")
         .key("knn-tau");
-    options.choice<BankSource>("bank", bank_source_,
-                               {{"auto", BankSource::kAuto},
-                                {"checkpoint", BankSource::kCheckpoint},
-                                {"features", BankSource::kFeatures}},
-                               "rows to compare with");
+    options
+        .choice<BankSource>("bank", bank_source_,
+                            {{"auto", BankSource::kAuto},
+                             {"checkpoint", BankSource::kCheckpoint},
+                             {"features", BankSource::kFeatures}},
+                            "what stands for the training images")
+        .notes({"the checkpoint's bank if it fits the training split, else features",
+                "their rows in the checkpoint's memory bank",
+                "embeddings of the training split, computed now"});
     declare_data(options, data_);
     declare_device(options, device_);
   }
@@ -68,7 +74,7 @@ class KnnCommand : public Command {
     const bool from_bank = known.features.defined();
     if (!from_bank) known = embeddings(*network, *train, "features of train");
     const Features queries = embeddings(*network, *validation, "features of val");
-    const Tensor bank = on_device(known.features, compute.device);
+    const MemoryBank bank(on_device(known.features, compute.device));
 
     knn_.classes = static_cast<std::int64_t>(train->classes().size());
     const Stopwatch stopwatch;
@@ -117,7 +123,7 @@ class KnnCommand : public Command {
     return bank.to(device);
   }
 
-  // Undefined features where the checkpoint has no bank and none was insisted on.
+  // Undefined features if the checkpoint has no bank and --bank does not require one.
   Features bank_of_checkpoint(const Dataset& train) const {
     if (bank_source_ == BankSource::kFeatures) return {};
     const TensorFile file = load_weights(network_.checkpoint);

@@ -1,14 +1,12 @@
 // invp linear: a linear classifier at every block of a frozen network.
-#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "engine/core/memory.h"
 #include "engine/core/text.h"
-#include "invp/report/svg/curves.h"
+#include "engine/files/atomic_file.h"
 #include "invp/report/svg/layers.h"
 #include "invp/report/text/table.h"
-#include "tools/options/command.h"
+#include "tools/commands/training.h"
 #include "tools/options/linear_options.h"
 #include "tools/options/stop_signal.h"
 
@@ -19,21 +17,20 @@ namespace {
 class LinearCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "linear",
-        .arguments = "--checkpoint FILE --data PATH [options]",
-        .summary = "linear classifiers at every block of a frozen network",
-        .description =
-            "Freezes a trained network, puts a linear classifier behind each of its blocks and\n"
-            "trains them all in one pass over the data; judged are top-1 and top-5 accuracy or,\n"
-            "for VOC07, mean average precision. The run folder gets layers.csv, the figure\n"
-            "layers.svg, and what pretraining writes. The defaults are the paper's; the released\n"
-            "code's are the presets code-linear, code-linear-single, code-voc and\n"
-            "code-voc-finetune.\n",
-        .examples =
-            "  invp linear --checkpoint runs/a/checkpoints/last.safetensors --data imagenet\n"
-            "  invp linear --checkpoint resnet50.pth --data VOCdevkit --out runs/voc07\n"
-            "  invp linear --preset code-linear --checkpoint resnet50.pth --data imagenet\n"};
+    return {.name = "linear",
+            .arguments = "--checkpoint FILE --data PATH [options]",
+            .summary = "linear classifiers at every block of a frozen network",
+            .description =
+                "Freezes a trained network, puts a linear classifier on each of its blocks and\n"
+                "trains all of them in one pass over the data. The results are top-1 and top-5\n"
+                "accuracy or, for VOC07, mean average precision.\n\n"
+                "The run folder gets layers.csv, the figure layers.svg, and what that of\n"
+                "invp pretrain gets. The defaults are the paper's; the presets are the settings\n"
+                "of the released code.\n",
+            .examples =
+                "  invp linear --checkpoint runs/a/checkpoints/last.safetensors --data imagenet\n"
+                "  invp linear --checkpoint resnet50.pth --data VOCdevkit --out runs/voc07\n"
+                "  invp linear --preset code-linear --checkpoint resnet50.pth --data imagenet\n"};
   }
 
   void declare(Options& options) override {
@@ -43,28 +40,22 @@ class LinearCommand : public Command {
 
   Results run() override {
     const auto network = settings_.network();
-    const LinearConfig config = resolved(*network);
+    const LinearConfig config = settings_.resolve(*options_, *network);
     network->to(settings_.compute().device);
     const auto train = settings_.open_train();
     const auto test = settings_.open_test();
-    const RunOptions& folder = settings_.run();
-    refuse_to_overwrite(folder.out, folder.resume);
     const StopSignal signals;
     const std::string title =
         message("Linear classification of ", train->kind(), ": ", name_of(network->config().arch));
-    StoppableReporter reporter(folder.out, title, options_->to_toml());
+    StoppableReporter reporter(config.run.out, title, options_->to_toml());
     reporter.note(device_line(settings_.compute()));
-    LinearConfig going_on = config;
-    going_on.run.resume = checkpoint_to_resume(folder.out, folder.resume, reporter);
-    greet(reporter, going_on, *network, *train, *test);
-    const LinearResult result = run_linear(*network, going_on, *train, *test, reporter);
+    greet(reporter, config, *network, *train, *test);
+    const LinearResult result = run_linear(*network, config, *train, *test, reporter);
     if (!result.taps.empty()) write_layers(title, result, *test);
     return conclude(reporter, result);
   }
 
  private:
-  LinearConfig resolved(const ResNet& network) { return settings_.resolve(*options_, network); }
-
   void greet(RunObserver& observer, const LinearConfig& config, const ResNet& network,
              const Dataset& train, const Dataset& test) const {
     observer.note(message("data     ", train.kind(), ", ", train.size(), " images to train on, ",
@@ -79,10 +70,9 @@ class LinearCommand : public Command {
   void write_layers(const std::string& title, const LinearResult& result,
                     const Dataset& test) const {
     const std::filesystem::path folder = settings_.run().out;
-    write_whole(folder / "layers.csv", layers_csv(result));
-    write_whole(folder / "layers.svg", layers_svg(title, result));
-    if (result.multi_label)
-      write_whole(folder / "classes.csv", classes_csv(result, test.classes()));
+    write_file(folder / "layers.csv", layers_csv(result));
+    write_file(folder / "layers.svg", layers_svg(title, result));
+    if (result.multi_label) write_file(folder / "classes.csv", classes_csv(result, test.classes()));
   }
 
   static std::string table_of(const LinearResult& result) {
@@ -122,16 +112,9 @@ class LinearCommand : public Command {
 
   Results conclude(StoppableReporter& reporter, const LinearResult& result) const {
     const std::filesystem::path folder = settings_.run().out;
-    const SupervisedResult& run = result.run;
-    if (run.finished) {
-      reporter.note(message("finished after ", run.epoch, " epochs, peak memory ",
-                            format_bytes(memory_stats(settings_.compute().device).peak)));
-    } else {
-      reporter.note(message("stopped at step ", run.global_step, "; --resume auto goes on from ",
-                            run.checkpoint.string()));
-    }
-    if (const int signal = StopSignal::received(); signal != 0 && !run.finished)
-      throw Stopped{signal};
+    const RunResult& run = result.run;
+    const Device device = settings_.compute().device;
+    tell_end(reporter, run, device);
     Results results;
     if (result.taps.empty()) {
       results["best_tap"] = nullptr;
@@ -152,11 +135,7 @@ class LinearCommand : public Command {
       std::cout << '\n' << (folder / "layers.svg").string() << '\n';
     }
     results["taps"] = taps_of(result);
-    results["epoch"] = run.epoch;
-    results["loss"] = std::isfinite(run.last.loss) ? Results(run.last.loss) : Results(nullptr);
-    results["images_per_second"] = run.last.images_per_second;
-    results["peak_memory_bytes"] = memory_stats(settings_.compute().device).peak;
-    results["checkpoint"] = run.checkpoint.string();
+    add_run_results(results, run, reporter, device);
     if (!result.taps.empty()) results["picture"] = (folder / "layers.svg").string();
     return results;
   }

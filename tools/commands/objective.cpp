@@ -23,24 +23,25 @@ Tensor needed(const TensorFile& file, const std::string& path, const char* name)
 class ObjectiveCommand : public Command {
  public:
   CommandText text() const override {
-    return {.name = "objective",
-            .arguments = "--in FILE --to FILE [options]",
-            .summary = "the InvP objective on given tensors",
-            .description =
-                "Computes one step of the objective, with the invariance loss switched on.\n\n"
-                "  reads    features [b, d] (before normalisation), indices [b], bank [n, d],\n"
-                "           neighbors [n, k] (-1: unset)\n"
-                "  writes   loss, loss_ins, loss_inv, grad_features [b, d], positives [b, .],\n"
-                "           hard_positives [b, P], new_neighbors [b, k], new_bank [b, d];\n"
-                "           lists are filled up with -1\n",
-            .examples =
-                "  invp objective --in in.safetensors --to out.safetensors --objective released\n"};
+    return {
+        .name = "objective",
+        .arguments = "--in FILE --to FILE [options]",
+        .summary = "the InvP objective on given tensors",
+        .description =
+            "Computes one step of the objective with the invariance loss at its full weight.\n\n"
+            "  reads    features [b, d] (before normalization), indices [b], bank [n, d],\n"
+            "           neighbors [n, k] (-1: unset)\n"
+            "  writes   loss, loss_ins, loss_inv, grad_features [b, d], positives [b, .],\n"
+            "           hard_positives [b, P], new_neighbors [b, k], new_bank [b, d];\n"
+            "           lists are padded with -1\n",
+        .examples =
+            "  invp objective --in in.safetensors --to out.safetensors --objective released\n"};
   }
 
   void declare(Options& options) override {
-    options.group("Files");
-    options.text("in", in_, "FILE", "tensors to read (safetensors)").required();
-    options.text("to", to_, "FILE", "where the results go (safetensors)").required();
+    options.main_group("Files");
+    options.text("in", in_, "FILE", "tensors to read (.safetensors)").required();
+    options.text("to", to_, "FILE", "file for the results (.safetensors)").required();
     declare_objective(options, objective_);
     declare_device(options, device_);
   }

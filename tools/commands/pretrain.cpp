@@ -1,26 +1,16 @@
 // invp pretrain: Invariance Propagation on a training set.
-#include <cmath>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "engine/core/memory.h"
-#include "engine/core/text.h"
 #include "tools/commands/report_run.h"
-#include "tools/options/command.h"
+#include "tools/commands/training.h"
 #include "tools/options/pretrain_options.h"
-#include "tools/options/run_options.h"
 #include "tools/options/stop_signal.h"
 
 namespace invp::cli {
 
 namespace {
-
-Results number_or_null(double value) {
-  return std::isfinite(value) ? Results(value) : Results(nullptr);
-}
-Results number_or_null(const std::optional<double>& value) {
-  return value ? number_or_null(*value) : Results(nullptr);
-}
 
 class PretrainCommand : public Command {
  public:
@@ -29,16 +19,17 @@ class PretrainCommand : public Command {
             .arguments = "--data PATH [options]",
             .summary = "train a network with the InvP objective",
             .description =
-                "Trains a network without labels by Invariance Propagation. After each epoch the\n"
-                "validation split, if there is one with labels, is classified by weighted kNN\n"
-                "against the memory bank. The run folder gets config.toml, log.txt,\n"
-                "metrics.jsonl, TensorBoard events, curves.svg, checkpoints/ and at its end\n"
-                "report.html. SIGINT and SIGTERM write a checkpoint first; --resume auto goes on\n"
+                "Trains a network without labels by Invariance Propagation. If there is a\n"
+                "validation split, it is classified after each epoch by weighted kNN against the\n"
+                "memory bank.\n\n"
+                "The run folder gets checkpoints/, config.toml, log.txt, metrics.jsonl,\n"
+                "TensorBoard events, curves.svg and, at the end, report.html. On SIGINT and\n"
+                "SIGTERM (Ctrl-C) a run writes a checkpoint and stops; --resume auto continues\n"
                 "from it.\n",
             .examples =
                 "  invp pretrain --preset cifar10 --data cifar-10-batches-bin --out runs/cifar10\n"
                 "  invp pretrain --format synthetic --arch resnet18-cifar --width 16 \\\n"
-                "      --augment cifar --epochs 20 --out runs/first\n"};
+                "      --augment cifar --epochs 20 --warm-epochs 5 --out runs/first\n"};
   }
 
   void declare(Options& options) override {
@@ -48,17 +39,15 @@ class PretrainCommand : public Command {
 
   Results run() override {
     const DataSource source = data_source(settings_.data());
-    PretrainConfig config = settings_.resolve(*options_);
+    const PretrainConfig config = settings_.resolve(*options_);
     const auto train = open_dataset(source, "train");
     const auto validation = open_validation(source);
-    refuse_to_overwrite(settings_.out(), settings_.resume());
     const StopSignal signals;
-    StoppableReporter reporter(config.out, title(config, *train), options_->to_toml());
+    StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
-    config.resume = checkpoint_to_resume(settings_.out(), settings_.resume(), reporter);
     greet(reporter, config, *train, validation.get());
-    const PretrainResult result = pretrain(config, *train, validation.get(), reporter);
-    if (result.finished) leave_report(reporter, config.out, *train);
+    const RunResult result = pretrain(config, *train, validation.get(), reporter);
+    if (result.finished) leave_report(reporter, config.run.out, *train);
     return conclude(reporter, result);
   }
 
@@ -82,9 +71,7 @@ class PretrainCommand : public Command {
     observer.note(message("network  ", name_of(config.network.arch), ", width ",
                           config.network.width, ", embedding ", config.network.dim, ", images of ",
                           config.augment.image_size, " px"));
-    observer.note(
-        message("run      ", config.out.string(),
-                config.resume ? ", resumed from " + config.resume->filename().string() : ""));
+    observer.note(run_line(config.run));
   }
 
   // A run that is finished has not failed because a page about it could not be written.
@@ -97,35 +84,23 @@ class PretrainCommand : public Command {
     }
   }
 
-  Results conclude(StoppableReporter& reporter, const PretrainResult& result) const {
-    EpochReport last = result.last;
-    const StepReport& step = reporter.last_step();
-    // A smoke run that stopped within its first epoch has its last step to show.
-    if (result.epoch == 0)
-      last.loss = step.loss, last.loss_ins = step.loss_ins, last.loss_inv = step.loss_inv;
-    const std::int64_t peak =
-        std::max(last.peak_memory_bytes, memory_stats(settings_.compute().device).peak);
-    if (result.finished) {
-      reporter.note(
-          message("finished after ", result.epoch, " epochs, peak memory ", format_bytes(peak)));
-    } else {
-      reporter.note(message("stopped at step ", step.global_step, "; --resume auto goes on from ",
-                            result.checkpoint.string()));
-    }
-    if (const int signal = StopSignal::received(); signal != 0 && !result.finished)
-      throw Stopped{signal};
-    if (last.knn_top1)
-      std::printf("kNN top-1 %.2f %%, top-5 %.2f %%\n", *last.knn_top1, last.knn_top5.value_or(0));
+  Results conclude(StoppableReporter& reporter, const RunResult& result) const {
+    const Device device = settings_.compute().device;
+    tell_end(reporter, result, device);
+    const auto figure = [&](const char* name) { return figure_of(result, reporter, name); };
+    if (const double* const top1 = find_measure(result.last.measures, "knn_top1"))
+      std::printf("kNN top-1 %.2f %%, top-5 %.2f %%\n", *top1,
+                  *find_measure(result.last.measures, "knn_top5"));
     std::cout << result.checkpoint.string() << '\n';
-    return {{"epoch", result.epoch},
-            {"loss", number_or_null(last.loss)},
-            {"loss_ins", number_or_null(last.loss_ins)},
-            {"loss_inv", number_or_null(last.loss_inv)},
-            {"knn_top1", number_or_null(last.knn_top1)},
-            {"knn_top5", number_or_null(last.knn_top5)},
-            {"images_per_second", number_or_null(last.images_per_second)},
-            {"peak_memory_bytes", peak},
-            {"checkpoint", result.checkpoint.string()}};
+    // In the order of the help text.
+    Results results{{"epoch", nullptr},
+                    {"loss", nullptr},
+                    {"loss_ins", figure("loss_ins")},
+                    {"loss_inv", figure("loss_inv")},
+                    {"knn_top1", figure("knn_top1")},
+                    {"knn_top5", figure("knn_top5")}};
+    add_run_results(results, result, reporter, device);
+    return results;
   }
 
   const Options* options_ = nullptr;

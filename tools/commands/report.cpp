@@ -15,27 +15,27 @@ class ReportCommand : public Command {
   CommandText text() const override {
     return {.name = "report",
             .arguments = "RUN... [--to FILE]",
-            .summary = "one HTML page on a run, or on several side by side",
+            .summary = "an HTML page about one run, or several side by side",
             .description =
-                "Writes one self-contained HTML file: results, curves, settings and where they\n"
-                "differ, the positives discovered of sample images step by step, their nearest\n"
-                "neighbors, and what invp linear and invp tsne left in or under the run\n"
-                "folders. What a run lacks is left out, and the page says so.\n",
+                "Writes one self-contained HTML file: results, curves, settings and how they\n"
+                "differ, the positives of sample images step by step, their nearest neighbors,\n"
+                "and results of invp linear and invp tsne in the run folders or below them. The\n"
+                "page says what a run lacks.\n",
             .examples =
                 "  invp report runs/cifar10\n"
                 "  invp report runs/paper runs/released --to compared.html\n"};
   }
 
   void declare(Options& options) override {
-    options.positionals("RUN...", folders_, "run folders");
-    options.group("Report");
-    options.text("to", to_, "FILE", "the page")
+    options.positionals("RUN...", folders_, "run folders; one or more");
+    options.main_group("Report");
+    options.text("to", to_, "FILE", "file for the page")
         .shown_default("RUN/report.html, or report.html for several runs")
         .not_a_setting();
     options.text("data", data_, "PATH", "where the images are now, if they were moved")
         .not_a_setting();
     options.integer("anchors", report_.anchors, {1, 100}, "sample images").not_a_setting();
-    options.integer("nearest", report_.nearest, {1, 1000}, "neighbors shown of each")
+    options.integer("nearest", report_.nearest, {1, 1000}, "neighbors shown per sample image")
         .not_a_setting();
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/core/error.h"
+#include "engine/core/text.h"
 #include "engine/files/atomic_file.h"
 #include "tools/options/data_options.h"
 #include "tools/options/objective_options.h"
@@ -13,12 +14,6 @@ namespace invp::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string joined(const std::vector<std::string>& values) {
-  std::string text;
-  for (const std::string& value : values) text += (text.empty() ? "" : ", ") + value;
-  return text;
-}
 
 /// The last `parts` parts of a path, "." and trailing slashes aside.
 std::string tail(const fs::path& path, std::size_t parts) {
@@ -41,7 +36,7 @@ bool all_differ(const std::vector<ReportRun>& runs) {
   return true;
 }
 
-/// What the report needs to understand of the settings; the rest it only shows.
+/// Reads the settings that the report computes with; it only shows the others.
 void understand(ReportRun& run, const std::vector<Setting>& settings, const std::string& data) {
   DataOptions where;
   Options options;
@@ -94,7 +89,7 @@ fs::path write_run_report(const fs::path& folder, const Dataset& train) {
   ReportRun run = report_run(folder);
   const auto reopen = run.open;
   run.open = [&train, reopen](std::string_view split) {
-    // Shared with nobody: the caller's set outlives the report.
+    // Not owned: the caller's data set outlives the report.
     return split == "train" ? std::shared_ptr<const Dataset>(std::shared_ptr<void>(), &train)
                             : reopen(split);
   };

@@ -1,4 +1,4 @@
-// Run folders as `invp report` and the end of a run see them.
+// What a report needs to know of a run folder.
 #pragma once
 
 #include <filesystem>
@@ -9,17 +9,16 @@
 
 namespace invp::cli {
 
-/// The run of a folder, its settings and data set as its config.toml has them; `data`, if not
-/// empty, is where its images are now. A config.toml that is missing or broken leaves the settings
-/// empty.
+/// The run in a folder, with the settings and the data set of its config.toml. `data`, if not
+/// empty, is where its images are now. Without a readable config.toml the settings are empty.
 ReportRun report_run(const std::filesystem::path& folder, const std::string& data = {});
 
-/// The same for several, each with a name of its own: the folder's, with as much of its path as it
-/// takes to tell them apart.
+/// The same for several folders. Each gets a name of its own: the folder's name, after as many
+/// parent folders as the names need to differ.
 std::vector<ReportRun> report_runs(const std::vector<std::string>& folders,
                                    const std::string& data = {});
 
-/// Writes FOLDER/report.html and returns its path. `train` is its training set, open already.
+/// Writes FOLDER/report.html and returns its path. `train` is the training set of the run.
 std::filesystem::path write_run_report(const std::filesystem::path& folder, const Dataset& train);
 
 }  // namespace invp::cli

@@ -6,10 +6,10 @@
 
 #include "data/images/encode.h"
 #include "engine/core/stopwatch.h"
+#include "engine/files/atomic_file.h"
 #include "engine/files/safetensors.h"
 #include "invp/report/html/html.h"
 #include "invp/report/html/pictures.h"
-#include "invp/report/svg/curves.h"
 #include "invp/report/svg/scatter.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
@@ -38,14 +38,15 @@ class TsneCommand : public Command {
   CommandText text() const override {
     return {.name = "tsne",
             .arguments = "(--features FILE | --checkpoint FILE --data PATH) [options]",
-            .summary = "t-SNE of features, or of a checkpoint and data",
+            .summary = "a map of features by t-SNE",
             .description =
-                "Maps features into the plane so that neighbors stay neighbors, and draws\n"
-                "them colored by class. The folder gets points.safetensors (points [n, 2] f32,\n"
-                "labels [n] and indices [n] i64) and tsne.svg; given two files or checkpoints,\n"
-                "both maps stand side by side. --preset tsne-paper is the supplement's figure,\n"
-                "tsne-vandermaaten and tsne-opentsne are those programs' defaults. SIGINT and\n"
-                "SIGTERM end the descent; what it has come to is written.\n",
+                "Maps features into the plane so that neighbors stay neighbors, and draws them\n"
+                "colored by class. --out gets the picture tsne.svg and points.safetensors\n"
+                "(points [n, 2] f32, labels [n] and indices [n] i64). Several files or\n"
+                "checkpoints give several maps side by side. --preset tsne-paper makes the\n"
+                "figure of the supplement; tsne-vandermaaten and tsne-opentsne are the defaults\n"
+                "of those programs. On SIGINT and SIGTERM (Ctrl-C) the descent ends and the map\n"
+                "so far is written.\n",
             .examples =
                 "  invp tsne --features features.safetensors --out runs/a/tsne\n"
                 "  invp tsne --preset tsne-paper --data imagenet --out figure2 \\\n"
@@ -55,11 +56,12 @@ class TsneCommand : public Command {
   void declare(Options& options) override {
     inputs_.declare(options);
     settings_.declare(options);
-    options.group("Picture");
-    options.text("out", out_, "DIR", "where points and picture go").required().not_a_setting();
-    options.integer("thumbnails", thumbnails_, {0, 10'000},
-                    "images to show on each map, from --data");
-    options.text("title", title_, "TEXT", "above the picture").not_a_setting();
+    options.main_group("Picture");
+    options.text("out", out_, "DIR", "folder for the points and the picture")
+        .required()
+        .not_a_setting();
+    options.integer("thumbnails", thumbnails_, {0, 10'000}, "images of --data to draw on each map");
+    options.text("title", title_, "TEXT", "title of the picture").not_a_setting();
     declare_device(options, device_);
   }
 
@@ -70,7 +72,7 @@ class TsneCommand : public Command {
     std::vector<TsneInput> inputs = inputs_.read(compute);
     const auto dataset = inputs_.open(inputs.front().split);
     if (thumbnails_ > 0 && dataset == nullptr)
-      throw UsageError("--thumbnails wants --data PATH: where the images are");
+      throw UsageError("--thumbnails needs --data PATH: where the images are");
     std::filesystem::create_directories(out_);
     std::vector<Map> maps;
     for (TsneInput& input : inputs) {
@@ -80,7 +82,7 @@ class TsneCommand : public Command {
       if (!maps.back().result.points.defined()) throw Stopped{StopSignal::received()};
     }
     const std::filesystem::path picture = std::filesystem::path(out_) / "tsne.svg";
-    write_whole(picture, drawn(maps, dataset.get()));
+    write_file(picture, drawn(maps, dataset.get()));
     std::cout << table_of(maps) << picture.string() << '\n';
     if (const int signal = StopSignal::received(); signal != 0) throw Stopped{signal};
     return results_of(maps, picture);

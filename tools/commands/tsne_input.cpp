@@ -41,17 +41,21 @@ std::vector<std::int64_t> taken(const std::vector<std::int64_t>& values,
 }  // namespace
 
 void TsneInputs::declare(Options& options) {
-  options.group("Features");
-  options.repeated("features", files_, "FILE",
-                   "what invp extract wrote; again for a second map beside the first");
-  options.repeated("checkpoint", checkpoints_, "FILE",
-                   "or a network to show --data to; again for a second map");
-  options.repeated("name", names_, "TEXT", "what a map is called, in the same order");
-  options.text("layer", layer_, "NAME", "of the network: head, pool or block1..block17");
-  options.text("split", split_, "NAME", "of the data: train, val or test");
-  options.integer("first-classes", first_classes_, {0, 1e9}, "only this many classes; 0: all");
+  options.main_group("Features");
+  options
+      .repeated("features", files_, "FILE",
+                "features that invp extract wrote; again: another map beside the first")
+      .needed();
+  options
+      .repeated("checkpoint", checkpoints_, "FILE",
+                "or a network, which makes them of --data; again: another map")
+      .needed();
+  options.repeated("name", names_, "TEXT", "title of a map, in the order of the files");
+  options.text("layer", layer_, "NAME", "layer of the network: head, pool or block1..block17");
+  options.text("split", split_, "NAME", "split of the data: train, val or test");
+  options.integer("first-classes", first_classes_, {0, 1e9}, "only the first N classes; 0: all");
   options.integer("per-class", per_class_, {0, 1e9},
-                  "only this many images of each, drawn by the seed; 0: all");
+                  "only N images per class, drawn by --seed; 0: all");
   options.group("Network");
   declare_evaluation(options, network_);
   declare_data(options, data_);

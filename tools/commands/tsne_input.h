@@ -1,4 +1,4 @@
-// What `invp tsne` maps: features from files, or from networks that are shown a data set.
+// What `invp tsne` maps: features from files, or those that networks have for a data set.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace invp::cli {
 
-/// One map's worth of features.
+/// The features of one map.
 struct TsneInput {
   std::string name;  ///< what to call it: a file's name without its ending
   Tensor features;   ///< (n, d) f32 on the host

@@ -17,10 +17,10 @@ class ApplyCommand : public Command {
   CommandText text() const override {
     return {.name = "data apply",
             .arguments = "IMAGE --to OUT.png [--step NAME:key=value,... ...]",
-            .summary = "given augmentation steps on one image",
+            .summary = "apply given augmentation steps to one image",
             .description =
                 "Decodes an image to RGB, applies exactly the given steps in the given order and\n"
-                "writes the 8-bit result as PNG. With no step it shows the decoder alone.\n\n"
+                "writes the 8-bit result as PNG. Without steps it writes the decoded image.\n\n"
                 "Steps\n" +
                 step_help(),
             .examples =
@@ -29,9 +29,10 @@ class ApplyCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.positional("IMAGE", image_, "JPEG, PNG, BMP, GIF, PPM or TGA, told apart by content");
-    options.group("Result");
-    options.text("to", to_, "OUT.png", "where the result goes").required();
+    options.positional("IMAGE", image_,
+                       "a JPEG, PNG, BMP, GIF, PPM or TGA file, recognized by content");
+    options.main_group("Steps and result");
+    options.text("to", to_, "OUT.png", "file for the result").required();
     options.repeated("step", steps_, "STEP", "one step, as listed above");
   }
 

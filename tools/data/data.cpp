@@ -14,6 +14,7 @@
 #include "invp/report/text/table.h"
 #include "tools/options/augment_options.h"
 #include "tools/options/data_options.h"
+#include "tools/options/device_options.h"
 
 namespace invp::cli {
 
@@ -24,8 +25,9 @@ class InfoCommand : public Command {
   CommandText text() const override {
     return {.name = "data info",
             .arguments = "--data PATH [--format NAME]",
-            .summary = "images, classes and splits of a data set",
-            .description = "Says what stands at a path: its format, splits, images and classes.\n",
+            .summary = "format, splits, images and classes of a data set",
+            .description =
+                "Prints the format of a data set, its splits, and their images and classes.\n",
             .examples = "  invp data info --data cifar-10-batches-bin\n"};
   }
 
@@ -63,16 +65,16 @@ class CheckCommand : public Command {
   CommandText text() const override {
     return {.name = "data check",
             .arguments = "--data PATH [--format NAME]",
-            .summary = "decode every file and list the broken ones",
+            .summary = "decode every image and list the broken ones",
             .description =
                 "Decodes every image of every split and lists those that cannot be read, with\n"
-                "the reason; of packs, checksums are compared too.\n",
+                "the reason. Of packs it also compares the checksums.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
   void declare(Options& options) override {
     declare_data(options, data_);
-    options.integer("threads", threads_, {0, 1024}, "CPU threads; 0: every core allowed");
+    declare_threads(options, threads_);
   }
 
   Results run() override {
@@ -124,22 +126,23 @@ class ShowCommand : public Command {
     return {
         .name = "data show",
         .arguments = "--data PATH --to OUT.png [options]",
-        .summary = "a contact sheet of images beside augmented views",
+        .summary = "a picture of images beside their augmented views",
         .description =
-            "Draws a contact sheet: each row an image of the training set beside views of it\n"
-            "as training would see them.\n",
+            "Draws a contact sheet: each row has an image and, beside it, views of it as\n"
+            "training sees them.\n",
         .examples = "  invp data show --data photos --to sheet.png --rows 6 --augment imagenet\n"};
   }
 
   void declare(Options& options) override {
     options_ = &options;
-    options.group("Sheet");
-    options.text("to", to_, "OUT.png", "where the picture goes").required();
-    options.integer("rows", rows_, {1, 1000}, "images, spread evenly over the split");
-    options.integer("views", sheet_.views, {1, 100}, "views beside each");
-    options.integer("tile", sheet_.tile, {16, 1024}, "pixels a side of one picture on the sheet");
+    options.main_group("Sheet");
+    options.text("to", to_, "OUT.png", "file for the picture").required();
+    options.integer("rows", rows_, {1, 1000}, "rows: images, spread evenly over the split");
+    options.integer("views", sheet_.views, {1, 100}, "views beside each image");
+    options.integer("tile", sheet_.tile, {16, 1024},
+                    "height and width of one view on the sheet, in pixels");
     options.text("split", split_, "NAME", "train, val or test");
-    options.integer("seed", seed_, {0, 9e18}, "of the views");
+    options.integer("seed", seed_, {0, 9e18}, "seed of the views");
     declare_data(options, data_);
     augment_.declare(options);
   }

@@ -1,4 +1,4 @@
-// The actions of invp data, one a file.
+// The actions of invp data, one per file.
 #pragma once
 
 #include "tools/options/command.h"

@@ -11,6 +11,7 @@
 #include "invp/report/text/progress.h"
 #include "tools/data/data.h"
 #include "tools/options/data_options.h"
+#include "tools/options/device_options.h"
 
 namespace invp::cli {
 
@@ -23,13 +24,13 @@ class PackCommand : public Command {
             .arguments = "--data PATH --to FILE.pack [options]",
             .summary = "write a split as one file that is fast to read",
             .description =
-                "Writes the images of a split, shrunk, as JPEG or as pixels, into one file, which\n"
-                "every command takes as --data FILE.pack; packs of several splits are found\n"
-                "beside each other as train.pack, val.pack and test.pack. JPEGs that are small\n"
-                "enough are copied byte for byte. Shrinking changes pixels: a random crop of\n"
-                "less than --image-size pixels is enlarged again.\n"
-                "Every image is decoded once; broken ones are listed and left out. The file\n"
-                "appears under its name once it is whole.\n",
+                "Writes the images of a split into one file, shrunk, as JPEG or as pixels. Every\n"
+                "command takes it as --data FILE.pack, or a folder with train.pack, val.pack and\n"
+                "test.pack as --data FOLDER.\n\n"
+                "JPEGs that are small enough are copied byte for byte. Shrinking changes pixels:\n"
+                "crops of less than --image-size pixels are enlarged again in training. Every\n"
+                "image is decoded once; broken ones are listed and left out. The file appears\n"
+                "under its name when it is complete.\n",
             .examples =
                 "  invp data pack --data imagenet --split all --to packed\n"
                 "  invp data pack --data photos --split train --to train.pack --raw\n"};
@@ -37,24 +38,25 @@ class PackCommand : public Command {
 
   void declare(Options& options) override {
     declared_ = &options;
-    options.group("Pack");
-    options.text("to", to_, "FILE", "the file to write; a folder with --split all").required();
-    options.text("split", split_, "NAME", "train, val, test, extra or all");
+    options.main_group("Pack");
+    options.text("to", to_, "FILE", "file to write; with --split all, a folder").required();
+    options.text("split", split_, "NAME", "split of the data: train, val, test, extra or all");
     options.integer("shorter", pack_.shorter, {0, 65500},
-                    "shrink images of a longer shorter side to it; 0: none");
-    options.integer("quality", pack_.quality, {1, 100}, "of the JPEGs that are encoded anew");
+                    "shrink images to this shorter side, in pixels, if theirs is longer; 0: none");
+    options.integer("quality", pack_.quality, {1, 100},
+                    "quality of the JPEGs that are encoded anew");
     options.flag("raw", pack_.raw,
-                 "pixels instead of JPEG: larger, nothing to decode; always so for sets that "
-                 "are pixels, unless --quality is given");
+                 "store pixels, not JPEGs: larger, but nothing to decode. The default for data "
+                 "sets that are pixels, such as CIFAR-10");
     options.number("max-bad-share", pack_.max_bad_share, kProbability,
-                   "share of broken images that fails the pack");
-    options.integer("threads", threads_, {0, 1024}, "CPU threads; 0: every core allowed");
+                   "share of broken images above which no pack is written");
+    declare_threads(options, threads_);
     declare_data(options, data_);
   }
 
   Results run() override {
     if (pack_.raw && declared_->given("quality"))
-      throw UsageError("--raw stores pixels, --quality is of JPEGs: give one of them");
+      throw UsageError("--raw stores pixels and --quality is for JPEGs: give only one of them");
     set_num_threads(threads_);
     const DataSource source = data_source(data_);
     pack_.root = source.path;

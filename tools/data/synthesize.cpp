@@ -6,6 +6,7 @@
 #include "engine/core/parallel.h"
 #include "invp/report/text/progress.h"
 #include "tools/data/data.h"
+#include "tools/options/device_options.h"
 
 namespace invp::cli {
 
@@ -19,21 +20,21 @@ class SynthesizeCommand : public Command {
             .summary = "write the synthetic set as JPEG files",
             .description =
                 "Draws the synthetic set and writes it as DIR/train/CLASS/*.jpg and\n"
-                "DIR/val/CLASS/*.jpg. A class is a shape with a texture; colors, sizes, places,\n"
-                "turns, light and clutter vary so widely that raw pixels hardly tell it.\n",
+                "DIR/val/CLASS/*.jpg. A class is a shape with a texture; color, size, place,\n"
+                "turn, light and clutter vary so widely that raw pixels hardly show the class.\n",
             .examples = "  invp data synthesize /tmp/synthetic --train 2000 --val 500 --size 64\n"};
   }
 
   void declare(Options& options) override {
-    options.positional("DIR", dir_, "the folder to fill; it must not hold files yet");
-    options.group("Set");
+    options.positional("DIR", dir_, "folder to fill; it must be new or empty");
+    options.main_group("Data set");
     options.integer("train", config_.train, {1, 1e9}, "training images");
     options.integer("val", config_.val, {0, 1e9}, "validation images");
-    options.integer("classes", config_.set.classes, {2, 100}, "latent classes");
-    options.integer("size", config_.set.size, {8, 1024}, "pixels a side");
-    options.integer("quality", config_.jpeg_quality, {1, 100}, "of the JPEG files");
-    options.integer("seed", seed_, {0, 9e18}, "of everything drawn");
-    options.integer("threads", threads_, {0, 1024}, "CPU threads; 0: every core allowed");
+    options.integer("classes", config_.set.classes, {2, 100}, "classes");
+    options.integer("size", config_.set.size, {8, 1024}, "height and width, in pixels");
+    options.integer("quality", config_.jpeg_quality, {1, 100}, "quality of the JPEG files");
+    options.integer("seed", seed_, {0, 9e18}, "seed of everything that is drawn");
+    declare_threads(options, threads_);
   }
 
   Results run() override {

@@ -31,13 +31,13 @@ std::string attributes_of(const Op& op) {
   return text;
 }
 
-// Two lines an operation: the inputs of batch norm alone fill one.
+// Two lines per operation: the inputs of batch norm alone fill one.
 void print_list() {
   for (const Op& op : op_table()) {
     std::cout << op.name << "\n    inputs  " << described(op) << '\n';
     if (!op.attributes.empty()) std::cout << "    attrs   " << attributes_of(op) << '\n';
   }
-  std::cout << "\n[x] may be left out. A name without a default must be given.\n";
+  std::cout << "\n[x] may be left out. An attribute without a default must be given.\n";
 }
 
 std::string shape_text(const Tensor& tensor) {
@@ -49,13 +49,13 @@ class OpCommand : public Command {
   CommandText text() const override {
     return {.name = "op",
             .arguments = "NAME --in FILE --to FILE [--attr key=value ...]",
-            .summary = "one engine operation on given tensors",
+            .summary = "one operation of the engine on given tensors",
             .description =
-                "Runs one operation of the engine on the tensors of a safetensors file and\n"
-                "writes its results to another. Tensors are named as PyTorch's functional form\n"
-                "names its arguments and are in PyTorch's layouts both ways (images NCHW,\n"
-                "weights OIHW). If the file holds 'grad_output', the results include\n"
-                "grad_<name> for every differentiable floating-point input.\n",
+                "Runs one operation of the engine on the tensors of a safetensors file and writes\n"
+                "its results to another. Tensors have the names of the arguments of PyTorch's\n"
+                "functional form, and PyTorch's layouts (images NCHW, weights OIHW). If the file\n"
+                "holds 'grad_output', the results include grad_<name> for every differentiable\n"
+                "floating-point input.\n",
             .examples =
                 "  invp op conv2d --in in.safetensors --to out.safetensors --attr stride=2 \\\n"
                 "      --attr padding=1\n"
@@ -64,9 +64,9 @@ class OpCommand : public Command {
 
   void declare(Options& options) override {
     options.positional("[NAME]", name_, "the operation; --list names all");
-    options.group("Operation");
-    options.text("in", in_, "FILE", "tensors to read (safetensors)");
-    options.text("to", to_, "FILE", "where the results go (safetensors)");
+    options.main_group("Operation");
+    options.text("in", in_, "FILE", "tensors to read (.safetensors)");
+    options.text("to", to_, "FILE", "file for the results (.safetensors)");
     options.repeated("attr", attributes_, "key=value", "an attribute of the operation");
     options.flag("list", list_, "print the operations with their inputs and attributes");
     options.group("Device");
@@ -75,7 +75,7 @@ class OpCommand : public Command {
                    "arithmetic of f32 products; tf32 is fp32 on a CPU");
     options.flag("deterministic", device_.deterministic,
                  "same bits on every run (always so on the CPU)");
-    options.integer("threads", device_.threads, {0, 1024}, "CPU threads; 0: every core allowed");
+    declare_threads(options, device_.threads);
   }
 
   Results run() override {
@@ -108,7 +108,7 @@ class OpCommand : public Command {
   }
 
  private:
-  // An optional input under a wrong name would otherwise pass silently.
+  // Otherwise an optional input under a wrong name would be ignored without a word.
   static void warn_unused(const Op& op, const TensorFile& in) {
     for (const auto& [name, tensor] : in.tensors) {
       bool known = name == "grad_output";

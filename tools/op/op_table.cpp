@@ -1,5 +1,8 @@
 #include "tools/op/op_table.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/ops/basic/elementwise.h"
 #include "engine/ops/basic/l2_normalize.h"
 #include "engine/ops/basic/matmul.h"
@@ -112,7 +115,7 @@ const std::vector<OpInput> kTargeted{{"input"}, {"target", kRequired, kConstant}
 const std::vector<OpAttribute> kPool{
     {"kernel_size", ""}, {"stride", "kernel_size"}, {"padding", "0"}};
 
-std::vector<Op> build() {
+std::vector<Op> layers() {
   return {
       {"conv2d",
        kWeighted,
@@ -149,6 +152,11 @@ std::vector<Op> build() {
       {"matmul", kBinary, {}, gives([](const auto& in) {
          return matmul(in.input("input"), in.input("other"));
        })},
+  };
+}
+
+std::vector<Op> rows_losses_and_steps() {
+  return {
       {"l2_normalize",
        kUnary,
        {{"dim", "-1"}, {"eps", "1e-12"}},
@@ -189,7 +197,11 @@ std::vector<Op> build() {
 }  // namespace
 
 const std::vector<Op>& op_table() {
-  static const std::vector<Op> table = build();
+  static const std::vector<Op> table = [] {
+    std::vector<Op> all = layers();
+    std::ranges::move(rows_losses_and_steps(), std::back_inserter(all));
+    return all;
+  }();
   return table;
 }
 

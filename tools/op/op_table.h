@@ -20,8 +20,8 @@ inline constexpr Presence kOptional = Presence::kOptional;
 enum class Derivative : bool { kGiven, kConstant };
 inline constexpr Derivative kConstant = Derivative::kConstant;
 
-/// Whether tensors of rank 4 are images or weights, which cross the border NCHW <-> NHWC, or just
-/// tensors.
+/// Are tensors of rank 4 images or weights, which change between NCHW and NHWC on the way in and
+/// out, or plain tensors?
 enum class Border : bool { kSpatial, kPlain };
 inline constexpr Border kPlain = Border::kPlain;
 

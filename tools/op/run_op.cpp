@@ -19,7 +19,7 @@ std::map<std::string, std::string> parse_attributes(const Op& op,
   for (const std::string& text : given) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos)
-      throw UsageError(message("--attr wants key=value, got '", text, "'"));
+      throw UsageError(message("--attr must be key=value, got '", text, "'"));
     const std::string key = text.substr(0, equals);
     if (names.empty())
       throw UsageError(message("--attr ", key, ": ", op.name, " has no attributes"));
@@ -84,7 +84,7 @@ std::pair<int, int> OpArguments::pair(const std::string& name) const {
   const std::vector<std::string> parts = split(attribute(name), ',');
   if (parts.size() > 2)
     throw UsageError(
-        message("--attr ", name, " wants one number or two, got '", attribute(name), "'"));
+        message("--attr ", name, " must be one number or two, got '", attribute(name), "'"));
   return {parse_int(name, parts.front()), parse_int(name, parts.back())};
 }
 
@@ -100,7 +100,7 @@ bool OpArguments::flag(const std::string& name) const {
   const std::string& text = attribute(name);
   if (text == "true" || text == "True" || text == "1") return true;
   if (text == "false" || text == "False" || text == "0") return false;
-  throw UsageError(message("--attr ", name, " wants true or false, got '", text, "'"));
+  throw UsageError(message("--attr ", name, " must be true or false, got '", text, "'"));
 }
 
 const Op& find_op(const std::string& name) {

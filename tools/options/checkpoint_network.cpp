@@ -4,6 +4,7 @@
 #include "invp/run/checkpoint.h"
 #include "layers/exchange.h"
 #include "tools/options/augment_options.h"
+#include "tools/options/network_options.h"
 
 namespace invp::cli {
 
@@ -11,20 +12,19 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
   options.group("Network");
   options
       .text("checkpoint", checkpoint.checkpoint, "FILE",
-            "a run's checkpoint, or weights in .safetensors or .pth")
+            "the network: a run's checkpoint, or weights in .safetensors or .pth")
       .required();
   declare_evaluation(options, checkpoint);
 }
 
 void declare_evaluation(Options& options, CheckpointOptions& checkpoint) {
-  std::vector<std::string> archs = {"auto"};
-  for (const auto& [name, arch] : all_archs()) archs.push_back(name);
-  options.choice("arch", checkpoint.arch, archs, "backbone; auto: what the weights say");
-  options.choice(
-      "augment", checkpoint.augment, {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
-      "the training settings whose normalisation to use; auto: by the form of the network");
+  declare_expected_arch(options, checkpoint.arch, "expected backbone; auto: that of the weights");
+  options.choice("augment", checkpoint.augment,
+                 {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
+                 "training settings whose normalization is used; auto: cifar for backbones named "
+                 "so, else imagenet");
   options.integer("image-size", checkpoint.image_size, {0, 4096},
-                  "pixels a side; 0: 224, or 32 for the CIFAR form");
+                  "height and width of the network's input, in pixels; 0: by --augment");
   options.integer("batch-size", checkpoint.batch_size, {1, 65536}, "images at a time");
 }
 
@@ -32,8 +32,7 @@ std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with
   const std::string& file = options.checkpoint;
   const TensorFile weights = load_network_weights(file);
   const NetworkConfig found = recognise_network(weights, file);
-  CHECK(options.arch == "auto" || options.arch == name_of(found.arch), file, ": the weights of a ",
-        name_of(found.arch), ", not of a ", options.arch, "; leave --arch away");
+  check_arch(options.arch, found.arch, file);
   auto network = std::make_unique<ResNet>(found);
   if (with_head) {
     load_pytorch_state(*network, weights, file);

@@ -1,4 +1,4 @@
-// A trained network and the images it is shown: what extract, knn and tsne share.
+// A trained network and how images reach it: what extract, knn and tsne share.
 #pragma once
 
 #include <memory>
@@ -23,12 +23,12 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint);
 /// Without --checkpoint itself, for commands that take several.
 void declare_evaluation(Options& options, CheckpointOptions& checkpoint);
 
-/// The network of a checkpoint of ours or of torchvision-named weights in safetensors or .pth, in
-/// evaluation mode. Without `with_head` the file's head, whatever it is, is left aside. Throws
-/// Error naming the file and what does not fit, an --arch that the weights are not among it.
+/// The network of a run's checkpoint, or of torchvision-named weights in .safetensors or .pth, in
+/// evaluation mode. Without `with_head` the file's head is ignored. Throws Error naming the file
+/// and what does not fit, also when --arch is another.
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head);
 
-/// The deterministic pipeline: what was asked for, or what the form of the network suggests.
+/// The deterministic pipeline: what was asked for, or what fits the network.
 AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network);
 
 /// Features of a whole data set by that pipeline, under a progress bar.

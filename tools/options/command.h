@@ -38,7 +38,7 @@ class Command {
 
 using Commands = std::vector<std::unique_ptr<Command>>;
 
-// One a file cmd_NAME.cpp.
+// Each in a file of its own in commands/, data/, op/ or bench/.
 void add_pretrain(Commands& commands);
 void add_extract(Commands& commands);
 void add_knn(Commands& commands);

@@ -4,28 +4,39 @@
 
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/ops/image/decode_jpegs.h"
 
 namespace invp::cli {
 
 void declare_data(Options& options, DataOptions& data) {
-  options.group("Data");
-  options.text("data", data.path, "PATH",
-               "folder or file of the data set; none for the synthetic one");
-  options.choice("format", data.format, dataset_formats(), "what is there; auto looks");
-  options.integer("synthetic-train", data.synthetic_train, {1, 2e9},
-                  "training images of the synthetic set");
-  options.integer("synthetic-val", data.synthetic_val, {0, 2e9}, "its validation images");
-  options.integer("synthetic-classes", data.synthetic_classes, {2, 100}, "its latent classes");
-  options.integer("synthetic-size", data.synthetic_size, {8, 1024}, "its pixels a side");
-  options.integer("synthetic-seed", data.synthetic_seed, {0, 9e18}, "of what it draws");
+  // A run compares the images of the data set themselves, not their place or format.
+  options.group("Data", Decides::kNothing);
+  options
+      .text("data", data.path, "PATH",
+            "folder or file of the data set; not needed with --format synthetic")
+      .needed();
+  options
+      .choice("format", data.format, dataset_formats(),
+              "form of the data set; auto: by what is at PATH")
+      .common();
   options.integer("workers", data.workers, {0, 1024},
-                  "threads that decode and augment; 0: one for every CPU thread");
+                  "threads that decode and augment; 0: one per CPU thread");
+  options.group("Synthetic data set", Decides::kWeights);
+  options.integer("synthetic-train", data.synthetic_train, {1, 2e9}, "training images");
+  options.integer("synthetic-val", data.synthetic_val, {0, 2e9}, "validation images")
+      .does_not_decide();
+  options.integer("synthetic-classes", data.synthetic_classes, {2, 100}, "classes");
+  options.integer("synthetic-size", data.synthetic_size, {8, 1024}, "height and width, in pixels");
+  options.integer("synthetic-seed", data.synthetic_seed, {0, 9e18}, "of everything that is drawn");
 }
 
 void declare_augment_on(Options& options, DataOptions& data) {
-  options.choice("augment-on", data.augment_on, {"auto", "cpu", "device"},
-                 "where images are resized, colored and blurred; auto: on the GPU, if there is "
-                 "one. The result is the same");
+  // It gives the same bits.
+  options
+      .choice("augment-on", data.augment_on, {"auto", "cpu", "device"},
+              "where images are resized, colored and blurred, with the same result")
+      .notes({"on the GPU, if there is one", "in the worker threads", "on --device"})
+      .does_not_decide();
 }
 
 std::optional<AugmentOn> augment_on(const DataOptions& data) {
@@ -34,20 +45,21 @@ std::optional<AugmentOn> augment_on(const DataOptions& data) {
 }
 
 void declare_decode_on(Options& options, DataOptions& data) {
-  options.choice("decode-on", data.decode_on, {"workers", "device"},
-                 "where JPEG files become pixels; device: baseline ones on the GPU, by nvJPEG. "
-                 "Pixels differ by a gray level or two");
+  options
+      .choice("decode-on", data.decode_on, {"workers", "device"},
+              "where JPEG files are decoded; pixels differ by a gray level or two")
+      .notes({"in the worker threads", "baseline files on the GPU, by nvJPEG"})
+      .decides();
 }
 
 DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device) {
   if (data.decode_on == "workers") return DecodeOn::kWorkers;
   const std::string obstacle = data.augment_on == "cpu"
-                                   ? "--augment-on cpu wants pixels in the workers"
-                               : augment.dct_scaling ? "--dct-scaling is for the workers"
+                                   ? "--augment-on cpu needs the pixels in the workers"
+                               : augment.dct_scaling ? "--dct-scaling only works in the workers"
                                                      : jpeg_obstacle(device);
   if (!obstacle.empty())
-    throw UsageError(
-        message("--decode-on device: ", obstacle, "; --decode-on workers does without"));
+    throw UsageError(message("--decode-on device: ", obstacle, "; use --decode-on workers"));
   return DecodeOn::kDevice;
 }
 

@@ -19,7 +19,7 @@ struct DataOptions {
   int synthetic_classes = 10;
   int synthetic_size = 32;
   std::int64_t synthetic_seed = 0;
-  int workers = 0;  ///< 0: one for every thread
+  int workers = 0;  ///< 0: one per CPU thread
   std::string augment_on = "auto";
   std::string decode_on = "workers";
 };
@@ -33,12 +33,13 @@ std::optional<AugmentOn> augment_on(const DataOptions& data);
 
 /// --decode-on, beside --augment-on.
 void declare_decode_on(Options& options, DataOptions& data);
-/// Throws UsageError, with the way out, where the device cannot or other options are against it.
+/// Throws UsageError that says what to use instead, where the device cannot or other options rule
+/// it out.
 DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device);
 
 /// Throws UsageError when neither a path nor the synthetic set was asked for.
 DataSource data_source(const DataOptions& data);
-/// Loader threads: what was asked for, or one for every compute thread.
+/// Loader threads: what was asked for, or one per compute thread.
 int worker_count(const DataOptions& data);
 /// The validation split; null where there is none.
 std::unique_ptr<Dataset> open_validation(const DataSource& source);

@@ -18,15 +18,30 @@ std::string precision_text(const DeviceOptions& device, bool on_cpu) {
 
 }  // namespace
 
+void declare_threads(Options& options, int& threads) {
+  options.integer("threads", threads, {0, 1024}, "CPU threads; 0: every core allowed");
+}
+
 void declare_device(Options& options, DeviceOptions& device) {
-  options.group("Device");
-  options.text("device", device.device, "NAME", "cpu, cuda, cuda:N or auto");
-  options.choice("precision", device.precision, {"fp32", "tf32", "bf16"},
-                 "arithmetic of products; tf32 is fp32 on a CPU");
-  options.integer("threads", device.threads, {0, 1024}, "CPU threads; 0: every core allowed");
-  options.integer("seed", device.seed, {0, 9e18}, "of everything random");
-  options.flag("deterministic", device.deterministic,
-               "same bits on every run (always so on the CPU)");
+  // Another device or number of threads only changes rounding: a run may move to another machine.
+  // --deterministic promises the same bits, so a run that began with it must keep it.
+  options.group("Device", Decides::kNothing);
+  options
+      .text("device", device.device, "NAME", "cpu, cuda, cuda:N or auto (a GPU, if there is one)")
+      .common();
+  options
+      .choice("precision", device.precision, {"fp32", "tf32", "bf16"},
+              "arithmetic of matrix products and convolutions")
+      .notes({"32 bits", "the GPU's tensor cores at reduced precision; on a CPU as fp32",
+              "16 bits; on a CPU only with AVX-512"})
+      .decides()
+      .common();
+  declare_threads(options, device.threads);
+  options.integer("seed", device.seed, {0, 9e18}, "of everything random").decides().common();
+  options
+      .flag("deterministic", device.deterministic,
+            "the same bits on every run of a GPU (a CPU always gives them)")
+      .decides();
 }
 
 Compute start_compute(const DeviceOptions& device) {
@@ -35,8 +50,8 @@ Compute start_compute(const DeviceOptions& device) {
   const DeviceChoice choice = choose_device(device.device);
   const bool bf16 = device.precision == "bf16";
   CHECK(!bf16 || multiplies_bf16(choice.device),
-        "--precision bf16: on a CPU its products need AVX-512, which this one does not have; "
-        "--precision fp32 does without");
+        "--precision bf16: on a CPU it needs AVX-512, which this one does not have; use "
+        "--precision fp32");
   return {.device = choice.device,
           .type = bf16 ? DType::kBF16 : DType::kF32,
           .seed = static_cast<std::uint64_t>(device.seed),

@@ -1,5 +1,4 @@
-// The options every computing subcommand shares: where, in which precision, on how many threads,
-// from which seed.
+// The options of every subcommand that computes: device, precision, threads, seed.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +19,20 @@ struct DeviceOptions {
 };
 
 void declare_device(Options& options, DeviceOptions& device);
+/// --threads alone, for commands that need no device.
+void declare_threads(Options& options, int& threads);
 
-/// What they come to.
+/// What the options give.
 struct Compute {
   Device device;
   DType type = DType::kF32;
   std::uint64_t seed = 0;
   std::string text;    ///< "cpu, fp32, 2 threads"
-  std::string reason;  ///< why there
+  std::string reason;  ///< why this device
 };
 
-/// Sets threads and numerics for the whole process. Throws Error with the way out for a device that
-/// is not there, or does not have the precision.
+/// Sets threads and numerics for the whole process. Throws Error that says what to do instead, for
+/// a device that is not there or does not have the precision.
 Compute start_compute(const DeviceOptions& device);
 
 /// Line one of a run: "device   cpu, fp32, 2 threads: there is no NVIDIA GPU here".

@@ -25,49 +25,21 @@ AugmentConfig images_of(FinetuneProtocol protocol, const std::string& kind, Arch
 }  // namespace
 
 void FinetuneOptions::declare(Options& options) {
-  options.group("Protocol");
-  options.choice<FinetuneProtocol>(
-      "protocol", config_.protocol,
-      {{"semi", FinetuneProtocol::kSemi}, {"transfer", FinetuneProtocol::kTransfer}},
-      "a share of the labels, or another data set");
+  options.main_group("Protocol", Decides::kWeights);
+  options
+      .choice<FinetuneProtocol>(
+          "protocol", config_.protocol,
+          {{"semi", FinetuneProtocol::kSemi}, {"transfer", FinetuneProtocol::kTransfer}},
+          "what to train on")
+      .notes({"a share of the labels of --data", "all of --data"});
   options
       .text("labels", labels_, "1%|10%|FILE",
-            "of semi: the share of each class that is drawn by the seed, or a list of images")
-      .shown_default("1%");
-
-  options.group("Network");
-  options.text("checkpoint", checkpoint_, "FILE",
-               "a run's checkpoint, or weights in .safetensors or .pth, to start from");
-  options.flag("from-scratch", from_scratch_, "start from random weights: the baseline");
-  std::vector<std::string> archs = {"auto"};
-  for (const auto& [name, arch] : all_archs()) archs.push_back(name);
-  options.choice("arch", arch_, archs,
-                 "backbone; auto: what the weights say, from scratch resnet50");
-  options.integer("width", width_, {1, 1024}, "channels after the stem, from scratch");
-
-  options.group("Training");
-  options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training images")
-      .shown_default("30 semi, 200 transfer");
-  options.integer("batch-size", config_.batch_size, {1, 65536}, "images a step");
-  options.number("lr", config_.learning_rate, {0, 1000}, "learning rate of the backbone")
-      .shown_default("0.0012 semi, 0.001 transfer");
-  options.number("fc-lr", config_.fc_learning_rate, {0, 1000}, "of the new linear layer")
-      .shown_default("0.06 semi, 0.005 transfer");
-  options.number("fc-first-lr", config_.fc_first_rate, {0, 1000},
-                 "of the new layer in the first epoch; 0: no other");
-  options.flag("fc-constant", config_.fc_constant, "the new layer's rate never falls");
-  options.flag("fc-only", config_.fc_only, "train the new layer alone");
-  options.integers("milestones", milestones_, {1, 1e6}, "epochs after which the rates fall")
-      .shown_default("15,20,25 semi, 120,160 transfer");
-  options.number("lr-decay", config_.lr_decay, {0, 1, true}, "factor on the rates then");
-  options.number("momentum", config_.momentum, {0, 1}, "of SGD");
-  options.number("weight-decay", config_.weight_decay, {0, 1000}, "coupled, on all parameters")
-      .shown_default("1e-05 semi, 1e-06 transfer");
-  options.integer("bn-groups", config_.bn_groups, {1, 1024},
-                  "parts of a batch that batch norms see by themselves");
-  options.integer("eval-every", evaluate_every_, {1, 1e6},
-                  "epochs between evaluations; the last epoch always is");
-  declare_recompute(options, recompute_);
+            "of semi: the share of each class that keeps its labels, drawn by --seed, or a list of "
+            "images")
+      .shown_default("1%")
+      .does_not_decide();  // the images that it comes to are compared
+  declare_start(options);
+  declare_training(options);
   declare_data(options, data_);
   augment_.declare(options);
   declare_augment_on(options, data_);
@@ -75,15 +47,68 @@ void FinetuneOptions::declare(Options& options) {
   declare_run(options, run_);
 }
 
+void FinetuneOptions::declare_start(Options& options) {
+  // Where the first weights lie does not matter, and once a run is resumed they are its own.
+  options.group("Network", Decides::kWeights);
+  options
+      .text("checkpoint", checkpoint_, "FILE",
+            "the network to start from: a run's checkpoint, or weights in .safetensors or .pth")
+      .needed()
+      .does_not_decide();
+  options.flag("from-scratch", from_scratch_,
+               "start from random weights instead of a checkpoint, as a baseline");
+  declare_expected_arch(options, arch_,
+                        "backbone; auto: that of the weights, or resnet50 with --from-scratch");
+  options.integer("width", width_, {1, 1024},
+                  "channels after the first convolution, with --from-scratch");
+}
+
+void FinetuneOptions::declare_training(Options& options) {
+  options.group("Training", Decides::kWeights);
+  options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training images")
+      .shown_default("30 semi, 200 transfer")
+      .common();
+  options.integer("batch-size", config_.batch_size, {1, 65536}, "images per step").common();
+  options.number("lr", config_.learning_rate, {0, 1000}, "learning rate of the backbone")
+      .shown_default("0.0012 semi, 0.001 transfer")
+      .common();
+  options
+      .number("fc-lr", config_.fc_learning_rate, {0, 1000}, "learning rate of the new linear layer")
+      .shown_default("0.06 semi, 0.005 transfer")
+      .common();
+  options.number("fc-first-lr", config_.fc_first_rate, {0, 1000},
+                 "learning rate of the new layer in the first epoch; 0: --fc-lr");
+  options.flag("fc-constant", config_.fc_constant, "the rate of the new layer never falls");
+  options.flag("fc-only", config_.fc_only, "train the new layer alone");
+  options.integers("milestones", milestones_, {1, 1e6}, "epochs after which the rates fall")
+      .shown_default("15,20,25 semi, 120,160 transfer");
+  options.number("lr-decay", config_.lr_decay, {0, 1, true},
+                 "factor on the rates at each milestone");
+  options.number("momentum", config_.momentum, {0, 1}, "momentum of SGD");
+  options
+      .number("weight-decay", config_.weight_decay, {0, 1000},
+              "added to the gradient, times the weight; on all parameters")
+      .shown_default("1e-05 semi, 1e-06 transfer");
+  options.integer("bn-groups", config_.bn_groups, {1, 1024},
+                  "parts of a batch that are normalized apart, as on several GPUs");
+  // Evaluation says which epoch was best; it changes no weights.
+  options
+      .integer("eval-every", config_.evaluate_every, {1, 1e6},
+               "epochs between evaluations; the last epoch is always evaluated")
+      .does_not_decide();
+  declare_recompute(options, recompute_);
+}
+
 void FinetuneOptions::resolve(const Options& options) {
   const bool semi = config_.protocol == FinetuneProtocol::kSemi;
   if (checkpoint_.empty() && !from_scratch_)
     throw UsageError("--checkpoint FILE is missing: the weights to start from, or --from-scratch");
   if (!checkpoint_.empty() && from_scratch_)
-    throw UsageError("--from-scratch starts without weights: leave --checkpoint away");
+    throw UsageError("--from-scratch starts without weights: leave out --checkpoint");
   if (semi && labels_.empty()) labels_ = "1%";
   if (!semi && !labels_.empty())
-    throw UsageError("--labels is of --protocol semi; transfer trains on the whole training split");
+    throw UsageError(
+        "--labels is for --protocol semi; transfer trains on the whole training split");
   const FinetuneConfig defaults = finetune_defaults(config_.protocol);
   if (!options.given("epochs")) config_.epochs = defaults.epochs;
   if (!options.given("lr")) config_.learning_rate = defaults.learning_rate;
@@ -98,6 +123,7 @@ void FinetuneOptions::resolve(const Options& options) {
   config_.seed = compute_.seed;
   config_.workers = worker_count(data_);
   config_.augment_on = augment_on(data_);
+  config_.max_bad_share = run_.max_bad_share;
 }
 
 std::unique_ptr<ResNet> FinetuneOptions::network(std::int64_t classes) {
@@ -110,9 +136,10 @@ std::unique_ptr<ResNet> FinetuneOptions::network(std::int64_t classes) {
   } else {
     weights = load_network_weights(checkpoint_);
     start = recognise_network(*weights, checkpoint_);
-    CHECK(arch_ == "auto" || arch_ == name_of(start.arch), checkpoint_, ": the weights of a ",
-          name_of(start.arch), ", not of a ", arch_, "; leave --arch away");
+    check_arch(arch_, start.arch, checkpoint_);
   }
+  arch_ = name_of(start.arch);
+  width_ = start.width;
   start.seed = compute_.seed;
   start.recompute = recompute_;
   auto network = make_classifier(start, classes, weights ? &*weights : nullptr, checkpoint_);
@@ -128,6 +155,7 @@ void FinetuneOptions::resolve_images(const Options& options, const Dataset& trai
                                                               network.config().arch))
                         : augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
+  apply(run_, options, config_.run);
 }
 
 }  // namespace invp::cli

@@ -1,5 +1,5 @@
-// Every option of fine-tuning, and what they come to. Defaults that are not given are those of the
-// protocol.
+// Every option of fine-tuning, and what they give. Options that are not given get the protocol's
+// defaults.
 #pragma once
 
 #include <memory>
@@ -17,24 +17,26 @@ namespace invp::cli {
 class FinetuneOptions {
  public:
   void declare(Options& options);
-  /// Before the data is looked at: sets threads and numerics. Throws UsageError for options that
-  /// do not go together.
+  /// Sets threads and numerics; comes before the data set is opened. Throws UsageError for options
+  /// that do not go together.
   void resolve(const Options& options);
-  /// The network to start from, on its device, with one output a class.
+  /// The network to start from, on its device, with one output per class. From then on the options
+  /// hold its form.
   std::unique_ptr<ResNet> network(std::int64_t classes);
-  /// What the images of this set become, if nothing else was asked for, and how it is evaluated.
+  /// The pipelines of training and evaluation for the images of this set.
   void resolve_images(const Options& options, const Dataset& train, const ResNet& network);
 
   FinetuneConfig& config() { return config_; }
   const DataOptions& data() const { return data_; }
-  const RunOptions& run() const { return run_; }
   const Compute& compute() const { return compute_; }
   const std::string& labels() const { return labels_; }
   const std::string& checkpoint() const { return checkpoint_; }
   bool from_scratch() const { return from_scratch_; }
-  int evaluate_every() const { return evaluate_every_; }
 
  private:
+  void declare_start(Options& options);
+  void declare_training(Options& options);
+
   FinetuneConfig config_;
   std::string labels_;
   std::string checkpoint_;
@@ -43,7 +45,6 @@ class FinetuneOptions {
   int width_ = 64;
   Recompute recompute_ = Recompute::kNone;
   std::vector<std::int64_t> milestones_;
-  int evaluate_every_ = 1;
   DataOptions data_;
   AugmentOptions augment_{"auto",
                           {"auto", "train-224", "finetune-224", "finetune-cars", "linear-cifar",

@@ -3,6 +3,7 @@
 #include "data/sets/voc.h"
 #include "engine/core/error.h"
 #include "tools/options/checkpoint_network.h"
+#include "tools/options/network_options.h"
 
 namespace invp::cli {
 
@@ -27,78 +28,106 @@ std::string name_of(LinearProtocol wanted) {
 }  // namespace
 
 void LinearOptions::declare(Options& options) {
-  options.group("Network");
+  // A run compares the network's weights themselves, not the name of their file. --arch only checks
+  // them.
+  options.group("Network", Decides::kNothing);
   options
       .text("checkpoint", checkpoint_, "FILE",
-            "a run's checkpoint, or weights in .safetensors or .pth")
+            "the network: a run's checkpoint, or weights in .safetensors or .pth")
       .required();
-  std::vector<std::string> archs = {"auto"};
-  for (const auto& [name, arch] : all_archs()) archs.push_back(name);
-  options.choice("arch", arch_, archs, "backbone; auto: what the weights say");
+  declare_expected_arch(options, arch_, "expected backbone; auto: that of the weights");
 
   declare_data(options, data_);
+  options.main_group("Protocol", Decides::kWeights);
+  declare_protocol(options);
+  declare_images(options);
   declare_augment_on(options, data_);
-  options.choice("voc-train", voc_train_, {"trainval", "train"},
-                 "of VOC07, train on trainval and judge by test, or train on train and judge by "
-                 "val");
+  declare_training(options);
+  declare_device(options, device_);
+  declare_run(options, run_);
+}
 
-  options.group("Protocol");
+void LinearOptions::declare_protocol(Options& options) {
   std::vector<std::string> protocols = {"auto"};
   for (const auto& [name, protocol] : all_linear_protocols()) protocols.push_back(name);
   options.choice("protocol", protocol_, protocols,
-                 "whose settings to start from; auto: what the data suggest");
+                 "whose settings are the defaults; auto: chosen by the data set");
   options
       .text("taps", taps_, "LIST",
-            "where classifiers sit: all, last, or numbers such as 16,17; 1 is the stem")
+            "blocks that get a classifier: all, last, or numbers such as 16,17; 1 is the first "
+            "convolution")
       .shown_default(kProtocols);
   options
       .choice<TapPooling>("pooling", config_.pooling, all_tap_poolings(),
-                          "what they see of a block: its global average; grids of about 9000 "
-                          "values; these but global in the last stage; or the released code's "
-                          "stages")
+                          "what a classifier sees of a block's output")
+      .notes({"its average over the image", "averages over a grid, about 9000 values",
+              "the same; of the last stage its average over the image",
+              "grids of 8, 6, 4, 3, 7 cells a side from the first convolution to the last stage "
+              "(second script of the released code)"})
       .shown_default(kProtocols);
   options
       .choice<HeadInit>("head-init", config_.init, all_head_inits(),
-                        "first weights: N(0, 0.01), N(0, sqrt(2/classes)), or PyTorch's")
+                        "first weights of a classifier")
+      .notes({"normal, deviation 0.01", "normal, deviation sqrt(2 / classes)", "PyTorch's"})
       .shown_default(kProtocols);
   options.flag("head-norm", config_.norm,
-               "before each classifier a batch norm whose statistics never change");
+               "normalize a classifier's input by the running statistics of a batch norm");
   options.flag("train-network", config_.train_network,
-               "train the network too, with --taps last --pooling global");
+               "train the network too; needs --taps last --pooling global");
+}
+
+void LinearOptions::declare_images(Options& options) {
+  options.group("Images", Decides::kWeights);
   options
       .choice("augment", augment_,
               {"train-224", "linear-cj", "voc-train", "linear-cifar", "linear-svhn", "none"},
-              "how training pictures are varied; none: as in evaluation")
+              "how training varies the images")
+      .notes({"crop, mirror", "crop, mirror, jitter, gray", "crop of at least a fifth, mirror",
+              "mirror", "jitter, gray", "as in evaluation"})
       .shown_default(kProtocols);
-  options.integer("image-size", image_size_, {8, 4096}, "pixels a side of what the network sees")
+  options
+      .integer("image-size", image_size_, {8, 4096},
+               "height and width of the network's input, in pixels")
       .shown_default(kProtocols);
-  options.choice<TestViews>("views", config_.views,
-                            {{"one", TestViews::kOne},
-                             {"ten-crop", TestViews::kTenCrops},
-                             {"ten-random", TestViews::kTenRandom}},
-                            "what is judged of a picture: its centre; ten crops; ten draws of the "
-                            "training pipeline");
-  options.number("test-flip-prob", test_flip_prob_, kProbability,
-                 "share of pictures that are mirrored in evaluation");
+  options.choice("voc-train", voc_train_, {"trainval", "train"}, "of VOC07: the split to train on")
+      .notes({"evaluate on test", "evaluate on val"});
+  // Evaluation says which epoch was best; it changes no weights.
+  options
+      .choice<TestViews>("views", config_.views,
+                         {{"one", TestViews::kOne},
+                          {"ten-crop", TestViews::kTenCrops},
+                          {"ten-random", TestViews::kTenRandom}},
+                         "what evaluation sees of an image")
+      .notes({"its center", "ten crops", "ten draws of the training pipeline (voc07 only)"})
+      .does_not_decide();
+  options
+      .number("test-flip-prob", test_flip_prob_, kProbability,
+              "share of images that are mirrored in evaluation")
+      .does_not_decide();
+  // Features from other batches differ in the last bits.
   options.flag("cache-features", config_.cache_features,
-               "compute features once, where chance does not cut the pictures");
+               "compute features once, if training only mirrors the images");
+}
 
-  options.group("Training");
-  options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set");
-  options.integer("batch-size", config_.batch_size, {1, 65536}, "images a step");
+void LinearOptions::declare_training(Options& options) {
+  options.group("Training", Decides::kWeights);
+  options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set").common();
+  options.integer("batch-size", config_.batch_size, {1, 65536}, "images per step").common();
   options.number("lr", config_.learning_rate, {0, 1e6}, "learning rate at the start")
+      .shown_default(kProtocols)
+      .common();
+  options.integers("milestones", milestones_, {1, 1e6}, "epochs after which the rate falls")
       .shown_default(kProtocols);
-  options.integers("milestones", milestones_, {1, 1e6}, "epochs after which it falls")
+  options.number("lr-decay", config_.lr_decay, {0, 1, true}, "factor on the rate at each milestone")
       .shown_default(kProtocols);
-  options.number("lr-decay", config_.lr_decay, {0, 1, true}, "factor on it at each of them")
-      .shown_default(kProtocols);
-  options.number("momentum", config_.momentum, {0, 1}, "of SGD");
+  options.number("momentum", config_.momentum, {0, 1}, "momentum of SGD");
   options.number("weight-decay", config_.weight_decay, {0, 1000},
-                 "coupled, on all that is trained");
-  options.integer("eval-every", config_.evaluate_every, {1, 1e6},
-                  "epochs between evaluations; the last is always evaluated");
-  declare_device(options, device_);
-  declare_run(options, run_);
+                 "added to the gradient, times the weight; on all that is trained");
+  // Evaluation says which epoch was best; it changes no weights.
+  options
+      .integer("eval-every", config_.evaluate_every, {1, 1e6},
+               "epochs between evaluations; the last epoch is always evaluated")
+      .does_not_decide();
 }
 
 LinearProtocol LinearOptions::fill_in(const Options& options, const ResNet& network) {
@@ -130,11 +159,11 @@ std::vector<int> LinearOptions::parsed_taps(const ResNet& network) const {
     try {
       tap = parse_integer(word);
     } catch (const UsageError&) {
-      throw UsageError("--taps wants all, last, or numbers such as 16,17, got " + taps_);
+      throw UsageError("--taps must be all, last, or numbers such as 16,17, got " + taps_);
     }
     if (tap < 1 || tap > network.tap_count()) {
       throw UsageError(message("--taps ", tap, ": a ", name_of(network.config().arch),
-                               " has taps 1, the stem, to ", network.tap_count()));
+                               " has taps 1, the first convolution, to ", network.tap_count()));
     }
     taps.push_back(static_cast<int>(tap));
   }
@@ -145,10 +174,11 @@ LinearConfig LinearOptions::resolve(const Options& options, const ResNet& networ
   const LinearProtocol protocol = fill_in(options, network);
   if (config_.train_network &&
       (taps_ != "last" || config_.pooling != TapPooling::kGlobal || config_.cache_features)) {
-    throw UsageError("--train-network wants --taps last --pooling global and no --cache-features");
+    throw UsageError(
+        "--train-network needs --taps last --pooling global, without --cache-features");
   }
   if (config_.views == TestViews::kTenRandom && protocol != LinearProtocol::kVoc07)
-    throw UsageError("--views ten-random is of the voc07 protocol; there is ten-crop too");
+    throw UsageError("--views ten-random is for --protocol voc07; --views ten-crop is for all");
   config_.augment = linear_pipeline(protocol, augment_, image_size_);
   config_.evaluation = config_.views == TestViews::kTenRandom
                            ? config_.augment
@@ -160,8 +190,7 @@ LinearConfig LinearOptions::resolve(const Options& options, const ResNet& networ
   config_.workers = worker_count(data_);
   config_.augment_on = augment_on(data_);
   config_.max_bad_share = run_.max_bad_share;
-  config_.run.command = "invp linear";
-  apply(run_, config_.run);
+  apply(run_, options, config_.run);
   return config_;
 }
 
@@ -184,7 +213,7 @@ std::unique_ptr<Dataset> LinearOptions::open_test() const {
   if (voc_train_ == "train" && resolve_format(source) == "voc")
     return open_voc(*find_voc(source.path), "val");
   auto validation = open_validation(source);
-  CHECK(validation, data_.path, ": has no validation split to judge by");
+  CHECK(validation, data_.path, ": has no validation split to evaluate on");
   return validation;
 }
 

@@ -1,4 +1,4 @@
-// Every option of layer-wise linear classification, and the LinearConfig they come to.
+// Every option of layer-wise linear classification, and the LinearConfig that they make.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ class LinearOptions {
  public:
   void declare(Options& options);
 
-  /// What is not given becomes the protocol's, and the options hold it from then on, for
+  /// Options that are not given become the protocol's; from then on they hold its values, for
   /// config.toml. Throws UsageError for options that do not go together. Sets threads and numerics.
   LinearConfig resolve(const Options& options, const ResNet& network);
 
@@ -25,13 +25,16 @@ class LinearOptions {
   std::unique_ptr<Dataset> open_train() const;
   std::unique_ptr<Dataset> open_test() const;
 
-  const Compute& compute() const { return compute_; }  ///< once resolved
+  const Compute& compute() const { return compute_; }  ///< after resolve()
   const RunOptions& run() const { return run_; }
   const std::string& checkpoint() const { return checkpoint_; }
-  /// "imagenet", "voc07", ...; once resolved.
+  /// "imagenet", "voc07", ...; after resolve().
   const std::string& protocol() const { return protocol_; }
 
  private:
+  void declare_protocol(Options& options);
+  void declare_images(Options& options);
+  void declare_training(Options& options);
   LinearProtocol fill_in(const Options& options, const ResNet& network);
   std::vector<int> parsed_taps(const ResNet& network) const;
 

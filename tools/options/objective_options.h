@@ -6,7 +6,7 @@
 
 namespace invp::cli {
 
-/// Everything that one step of the objective depends on.
+/// All that one step of the objective depends on.
 void declare_objective(Options& options, ObjectiveConfig& objective);
 /// When the invariance loss sets in over the epochs.
 void declare_ramp(Options& options, ObjectiveConfig& objective);

@@ -1,4 +1,4 @@
-// One function a kind of option: how its text becomes a value, and what is said when it does not.
+// One function per kind of option: how its text becomes a value, and the complaint if it cannot.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,19 +10,6 @@
 namespace invp::cli {
 
 namespace {
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
 
 std::string describe(Bounds bounds) {
   const bool low = std::isfinite(bounds.low);
@@ -43,29 +30,51 @@ void check(double value, Bounds bounds, const std::string& text) {
     throw UsageError(message("must be ", describe(bounds), ", got ", text));
 }
 
-template <class Value>
-std::string join(const std::vector<Value>& values) {
-  std::string text;
-  for (const Value& value : values)
-    text += (text.empty() ? "" : ",") + format_number(static_cast<double>(value));
-  return text;
+/// The shortest digits that read back the same.
+template <class Float>
+std::string shortest(Float value) {
+  const double size = std::abs(static_cast<double>(value));
+  if (value == std::floor(value) && size < 1e15)
+    return std::to_string(static_cast<long long>(value));
+  char text[64];
+  const bool fixed = size >= 1e-5 && size < 1e15;
+  const auto written =
+      fixed ? std::to_chars(text, text + sizeof text, value, std::chars_format::fixed)
+            : std::to_chars(text, text + sizeof text, value);
+  return {text, written.ptr};
 }
 
-std::string toml_array(const std::string& joined) {
-  return joined.empty() ? "" : "[" + joined + "]";
+template <class Value>
+std::string text_of(Value value) {
+  if constexpr (std::is_integral_v<Value>) {
+    return std::to_string(value);
+  } else {
+    return shortest(value);
+  }
+}
+
+template <class Value>
+std::vector<std::string> texts_of(const std::vector<Value>& values) {
+  std::vector<std::string> texts;
+  for (const Value& value : values) texts.push_back(text_of(value));
+  return texts;
+}
+
+template <class Value>
+std::string shown(const std::vector<Value>& values) {
+  std::string text;
+  for (const std::string& item : texts_of(values)) text += (text.empty() ? "" : ",") + item;
+  return text;
 }
 
 }  // namespace
 
 std::string format_number(double value) {
-  if (value == std::floor(value) && std::abs(value) < 1e15)
-    return std::to_string(static_cast<long long>(value));
-  char fixed[64];
-  char shortest[64];
-  const auto plain = std::to_chars(fixed, fixed + sizeof fixed, value, std::chars_format::fixed);
-  const auto any = std::to_chars(shortest, shortest + sizeof shortest, value);
-  if (std::abs(value) >= 1e-5 && plain.ec == std::errc()) return {fixed, plain.ptr};
-  return {shortest, any.ptr};
+  return shortest(value);
+}
+
+std::string format_number(float value) {
+  return shortest(value);
 }
 
 double parse_number(const std::string& text) {
@@ -74,7 +83,7 @@ double parse_number(const std::string& text) {
   const auto result = std::from_chars(begin, text.data() + text.size(), value);
   if (text.empty() || result.ec != std::errc() || result.ptr != text.data() + text.size() ||
       !std::isfinite(value)) {
-    throw UsageError(message("wants a number, got '", text, "'"));
+    throw UsageError(message("must be a number, got '", text, "'"));
   }
   return value;
 }
@@ -84,7 +93,7 @@ std::int64_t parse_integer(const std::string& text) {
   const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
   const auto result = std::from_chars(begin, text.data() + text.size(), value);
   if (text.empty() || result.ec != std::errc() || result.ptr != text.data() + text.size()) {
-    throw UsageError(message("wants a whole number, got '", text, "'"));
+    throw UsageError(message("must be a whole number, got '", text, "'"));
   }
   return value;
 }
@@ -105,67 +114,47 @@ Options& Options::flag(std::string name, bool& value, std::string help) {
   Spec& spec = add(std::move(name), "", std::move(help));
   spec.set = [&value](const std::string& text) {
     if (text != "true" && text != "false")
-      throw UsageError(message("is a switch: true or false, got '", text, "'"));
+      throw UsageError(message("must be true or false, got '", text, "'"));
     value = text == "true";
   };
-  spec.toml = [&value] { return value ? "true" : "false"; };
+  spec.values = [&value] { return std::vector<std::string>{value ? "true" : "false"}; };
+  return *this;
+}
+
+template <class Value>
+Options& Options::add_number(std::string name, Value& value, Bounds bounds, std::string help) {
+  constexpr bool kWhole = std::is_integral_v<Value>;
+  if constexpr (std::is_same_v<Value, int>) {
+    bounds.low = std::max<double>(bounds.low, std::numeric_limits<int>::min());
+    bounds.high = std::min<double>(bounds.high, std::numeric_limits<int>::max());
+  }
+  Spec& spec = add(std::move(name), kWhole ? "N" : "X", std::move(help));
+  spec.default_text = text_of(value);
+  spec.set = [&value, bounds](const std::string& text) {
+    const auto parsed = [&] {
+      if constexpr (kWhole)
+        return parse_integer(text);
+      else
+        return parse_number(text);
+    }();
+    check(static_cast<double>(parsed), bounds, text);
+    value = static_cast<Value>(parsed);
+  };
+  spec.values = [&value] { return std::vector{text_of(value)}; };
   return *this;
 }
 
 Options& Options::integer(std::string name, std::int64_t& value, Bounds bounds, std::string help) {
-  Spec& spec = add(std::move(name), "N", std::move(help));
-  spec.default_text = std::to_string(value);
-  spec.set = [&value, bounds](const std::string& text) {
-    const std::int64_t parsed = parse_integer(text);
-    check(static_cast<double>(parsed), bounds, text);
-    value = parsed;
-  };
-  spec.toml = [&value] { return std::to_string(value); };
-  return *this;
+  return add_number(std::move(name), value, bounds, std::move(help));
 }
-
 Options& Options::integer(std::string name, int& value, Bounds bounds, std::string help) {
-  bounds.low = std::max<double>(bounds.low, std::numeric_limits<int>::min());
-  bounds.high = std::min<double>(bounds.high, std::numeric_limits<int>::max());
-  Spec& spec = add(std::move(name), "N", std::move(help));
-  spec.default_text = std::to_string(value);
-  spec.set = [&value, bounds](const std::string& text) {
-    const std::int64_t parsed = parse_integer(text);
-    check(static_cast<double>(parsed), bounds, text);
-    value = static_cast<int>(parsed);
-  };
-  spec.toml = [&value] { return std::to_string(value); };
-  return *this;
+  return add_number(std::move(name), value, bounds, std::move(help));
 }
-
 Options& Options::number(std::string name, double& value, Bounds bounds, std::string help) {
-  Spec& spec = add(std::move(name), "X", std::move(help));
-  spec.default_text = format_number(value);
-  spec.set = [&value, bounds](const std::string& text) {
-    const double parsed = parse_number(text);
-    check(parsed, bounds, text);
-    value = parsed;
-  };
-  spec.toml = [&value] { return format_number(value); };
-  return *this;
+  return add_number(std::move(name), value, bounds, std::move(help));
 }
-
 Options& Options::number(std::string name, float& value, Bounds bounds, std::string help) {
-  Spec& spec = add(std::move(name), "X", std::move(help));
-  // A float shown with its own few digits, not with the double's tail.
-  const auto shown = [](float number) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.7g", static_cast<double>(number));
-    return format_number(std::strtod(text, nullptr));
-  };
-  spec.default_text = shown(value);
-  spec.set = [&value, bounds](const std::string& text) {
-    const double parsed = parse_number(text);
-    check(parsed, bounds, text);
-    value = static_cast<float>(parsed);
-  };
-  spec.toml = [&value, shown] { return shown(value); };
-  return *this;
+  return add_number(std::move(name), value, bounds, std::move(help));
 }
 
 Options& Options::text(std::string name, std::string& value, std::string value_name,
@@ -173,10 +162,13 @@ Options& Options::text(std::string name, std::string& value, std::string value_n
   Spec& spec = add(std::move(name), std::move(value_name), std::move(help));
   spec.default_text = value;
   spec.set = [&value](const std::string& given) {
-    if (given.empty()) throw UsageError("wants a value, got an empty one");
+    if (given.empty()) throw UsageError("needs a value, got an empty one");
     value = given;
   };
-  spec.toml = [&value] { return value.empty() ? "" : quoted(value); };
+  spec.quoted = true;
+  spec.values = [&value] {
+    return value.empty() ? std::vector<std::string>{} : std::vector{value};
+  };
   return *this;
 }
 
@@ -194,7 +186,8 @@ Options& Options::add_choice(std::string name, std::vector<std::string> choices,
     }
     set(static_cast<std::size_t>(found - choices.begin()));
   };
-  spec.toml = [choices, get] { return quoted(choices[get()]); };
+  spec.quoted = true;
+  spec.values = [choices, get] { return std::vector{choices[get()]}; };
   return *this;
 }
 
@@ -214,11 +207,11 @@ Options& Options::numbers(std::string name, std::vector<double>& value, std::siz
   std::string value_name = count == 0 ? "X,X" : "X";
   for (std::size_t i = 1; i < count; ++i) value_name += ",X";
   Spec& spec = add(std::move(name), value_name, std::move(help));
-  spec.default_text = join(value);
+  spec.default_text = shown(value);
   spec.set = [&value, count, bounds](const std::string& text) {
     const std::vector<std::string> parts = split(text, ',');
     if (count > 0 && parts.size() != count)
-      throw UsageError(message("wants ", count, " numbers between commas, got '", text, "'"));
+      throw UsageError(message("needs ", count, " numbers between commas, got '", text, "'"));
     std::vector<double> parsed;
     for (const std::string& part : parts) {
       parsed.push_back(parse_number(part));
@@ -226,14 +219,15 @@ Options& Options::numbers(std::string name, std::vector<double>& value, std::siz
     }
     value = parsed;
   };
-  spec.toml = [&value] { return toml_array(join(value)); };
+  spec.list = true;
+  spec.values = [&value] { return texts_of(value); };
   return *this;
 }
 
 Options& Options::integers(std::string name, std::vector<std::int64_t>& value, Bounds bounds,
                            std::string help) {
   Spec& spec = add(std::move(name), "N,N", std::move(help));
-  spec.default_text = join(value);
+  spec.default_text = shown(value);
   spec.set = [&value, bounds](const std::string& text) {
     std::vector<std::int64_t> parsed;
     for (const std::string& part : split(text, ',')) {
@@ -242,7 +236,8 @@ Options& Options::integers(std::string name, std::vector<std::int64_t>& value, B
     }
     value = parsed;
   };
-  spec.toml = [&value] { return toml_array(join(value)); };
+  spec.list = true;
+  spec.values = [&value] { return texts_of(value); };
   return *this;
 }
 
@@ -251,11 +246,8 @@ Options& Options::repeated(std::string name, std::vector<std::string>& value,
   Spec& spec = add(std::move(name), std::move(value_name), std::move(help));
   spec.repeats = true;
   spec.set = [&value](const std::string& text) { value.push_back(text); };
-  spec.toml = [&value] {
-    std::string joined;
-    for (const std::string& item : value) joined += (joined.empty() ? "" : ", ") + quoted(item);
-    return toml_array(joined);
-  };
+  spec.quoted = spec.list = true;
+  spec.values = [&value] { return value; };
   return *this;
 }
 

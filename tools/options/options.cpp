@@ -1,11 +1,43 @@
 #include "tools/options/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 
 namespace invp::cli {
+
+namespace {
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string with_commas(const std::vector<std::string>& items) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "" : ",") + items[i];
+  return text;
+}
+
+/// The value as TOML writes it; empty: unset.
+std::string toml_value(const Options::Spec& spec) {
+  std::vector<std::string> items = spec.values();
+  if (items.empty()) return "";
+  if (spec.quoted) std::ranges::transform(items, items.begin(), quoted);
+  return spec.list ? "[" + with_commas(items) + "]" : items.front();
+}
+
+}  // namespace
 
 Options::Spec& Options::add(std::string name, std::string value_name, std::string help) {
   specs_.push_back({});
@@ -15,27 +47,76 @@ Options::Spec& Options::add(std::string name, std::string value_name, std::strin
   spec.value_name = std::move(value_name);
   spec.help = std::move(help);
   spec.group = group_;
-  last_ = &spec;
+  spec.decides = decides_;
+  spec.reader = reader_;
   return spec;
 }
 
 Options& Options::required() {
-  last_->required = true;
+  specs_.back().required = true;
+  return needed();
+}
+
+Options& Options::needed() {
+  specs_.back().reader = Reader::kEveryone;
+  return *this;
+}
+
+Options& Options::common() {
+  specs_.back().reader = Reader::kMany;
+  return *this;
+}
+
+Options& Options::rare() {
+  specs_.back().reader = Reader::kFew;
+  return *this;
+}
+
+Options& Options::listed(std::vector<std::string> values) {
+  specs_.back().choices = std::move(values);
+  return *this;
+}
+
+Options& Options::notes(std::vector<std::string> notes) {
+  Spec& spec = specs_.back();
+  CHECK(notes.size() == spec.choices.size(), "[options] --", spec.name, " has ",
+        spec.choices.size(), " choices, but ", notes.size(), " notes");
+  spec.notes = std::move(notes);
+  return *this;
+}
+
+Options& Options::retired(std::string value, std::string instead) {
+  Spec& spec = specs_.back();
+  spec.set = [set = std::move(spec.set), value = std::move(value),
+              instead = std::move(instead)](const std::string& given) {
+    if (given == value) throw UsageError(message("no longer takes '", value, "': use ", instead));
+    set(given);
+  };
   return *this;
 }
 
 Options& Options::not_a_setting() {
-  last_->setting = false;
+  specs_.back().setting = false;
+  return *this;
+}
+
+Options& Options::decides() {
+  specs_.back().decides = Decides::kWeights;
+  return *this;
+}
+
+Options& Options::does_not_decide() {
+  specs_.back().decides = Decides::kNothing;
   return *this;
 }
 
 Options& Options::key(std::string key) {
-  last_->key = std::move(key);
+  specs_.back().key = std::move(key);
   return *this;
 }
 
 Options& Options::shown_default(std::string text) {
-  last_->default_text = std::move(text);
+  specs_.back().default_text = std::move(text);
   return *this;
 }
 
@@ -85,9 +166,7 @@ void Options::apply(const std::vector<Setting>& settings,
         set(spec, value, setting.origin + ": " + setting.name + " ");
       continue;
     }
-    std::string joined;
-    for (const std::string& value : setting.values) joined += (joined.empty() ? "" : ",") + value;
-    set(spec, joined, setting.origin + ": " + setting.name + " ");
+    set(spec, with_commas(setting.values), setting.origin + ": " + setting.name + " ");
   }
 }
 
@@ -108,6 +187,7 @@ void Options::unknown(const std::string& argument) const {
 }
 
 void Options::tokenize(const std::vector<std::string>& arguments) {
+  for (Spec& spec : specs_) spec.initial = with_commas(spec.values());
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
@@ -122,10 +202,10 @@ void Options::tokenize(const std::vector<std::string>& arguments) {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(reversed);
   } catch (const CLI::ParseError&) {
-    // With extras allowed, what is left to go wrong is an option at the end of the line without its
-    // value.
+    // As extras are allowed, the only error left is an option without a value at the end of the
+    // line.
     const std::string name = arguments.empty() ? "" : arguments.back();
-    throw UsageError(message(name, " wants a value"));
+    throw UsageError(message(name, " needs a value"));
   }
   for (const auto& [option, spec] : known) {
     for (const std::string& value : option->results())
@@ -172,7 +252,7 @@ std::string Options::to_toml() const {
   std::string text;
   std::string heading;
   for (const Spec& spec : specs_) {
-    const std::string value = spec.setting ? spec.toml() : "";
+    const std::string value = spec.setting ? toml_value(spec) : "";
     if (value.empty()) continue;
     if (spec.group != heading) {
       heading = spec.group;
@@ -181,6 +261,17 @@ std::string Options::to_toml() const {
     text += spec.key + " = " + value + "\n";
   }
   return text;
+}
+
+std::vector<std::pair<std::string, std::string>> Options::deciding() const {
+  std::vector<std::pair<std::string, std::string>> named;
+  for (const Spec& spec : specs_) {
+    CHECK(spec.decides, "[options] --", spec.name,
+          " does not say whether it decides the weights of a run");
+    if (spec.decides == Decides::kWeights)
+      named.emplace_back(spec.name, with_commas(spec.values()));
+  }
+  return named;
 }
 
 }  // namespace invp::cli

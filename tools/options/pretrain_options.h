@@ -1,4 +1,4 @@
-// Every option of a pretraining run, and the PretrainConfig they come to.
+// Every option of a pretraining run, and the PretrainConfig that they make.
 #pragma once
 
 #include "invp/method/pretrain.h"
@@ -16,10 +16,8 @@ class PretrainOptions {
   PretrainConfig resolve(const Options& options);
 
   const DataOptions& data() const { return data_; }
-  /// Once resolved.
+  /// After resolve().
   const Compute& compute() const { return compute_; }
-  const std::string& resume() const { return run_.resume; }
-  const std::string& out() const { return run_.out; }
 
  private:
   PretrainConfig config_;

@@ -18,7 +18,7 @@ std::string scalar(const toml::node& node, const std::string& where) {
   if (const auto* integer = node.as_integer()) return std::to_string(integer->get());
   if (const auto* number = node.as_floating_point()) return format_number(number->get());
   if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
-  throw UsageError(message(where, " wants a number, a string, true, false or a list of these"));
+  throw UsageError(message(where, " must be a number, a string, true, false or a list of these"));
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ std::vector<Setting> parse_settings(std::string_view toml, const std::string& so
     table = toml::parse(toml, source);
   } catch (const toml::parse_error& error) {
     throw UsageError(
-        message(source, ":", error.source().begin.line, ": no TOML: ", error.description()));
+        message(source, ":", error.source().begin.line, ": not TOML: ", error.description()));
   }
   std::vector<std::pair<std::uint32_t, Setting>> found;
   for (const auto& [key, node] : table) {
@@ -62,14 +62,38 @@ std::vector<Setting> config_settings(const std::string& file) {
   return parse_settings(text.str(), file);
 }
 
-std::vector<Setting> preset_settings(const std::string& name) {
-  std::vector<std::string> names;
+std::string Preset::command() const {
+  constexpr std::string_view kExample = "#   invp ";
+  const std::size_t example = toml.find(kExample);
+  CHECK(example != std::string_view::npos, "configs/", name, ".toml gives no example");
+  const std::string_view words = toml.substr(example + kExample.size());
+  return std::string(words.substr(0, words.find(" --")));
+}
+
+std::vector<std::string> presets_for(const std::string& command) {
+  const auto of = [](const std::string& owner) {
+    std::vector<std::string> names;
+    for (const Preset& preset : presets()) {
+      if (preset.command() == owner) names.emplace_back(preset.name);
+    }
+    return names;
+  };
+  const std::vector<std::string> own = of(command);
+  return own.empty() ? of("pretrain") : own;
+}
+
+std::vector<Setting> preset_settings(const std::string& name, const std::string& command) {
+  const std::vector<std::string> fitting = presets_for(command);
   for (const Preset& preset : presets()) {
-    names.emplace_back(preset.name);
-    if (preset.name == name) return parse_settings(preset.toml, "configs/" + name + ".toml");
+    if (preset.name != name) continue;
+    if (std::ranges::find(fitting, name) == fitting.end()) {
+      throw UsageError(message("--preset ", name, " is for invp ", preset.command(), "; for invp ",
+                               command, " there are ", joined(fitting)));
+    }
+    return parse_settings(preset.toml, "configs/" + name + ".toml");
   }
   throw UsageError(message("--preset has no choice '", name, "'; did you mean ",
-                           nearest(name, names), "? (", join_choices(names), ")"));
+                           nearest(name, fitting), "? (", join_choices(fitting), ")"));
 }
 
 }  // namespace invp::cli

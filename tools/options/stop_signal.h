@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM ask a long run to write a checkpoint and end; asked again a second or more
-// later, the process ends at once. Within that second it is the same request: timeout(1) and job
+// SIGINT and SIGTERM ask a long run to write a checkpoint and end. Another signal a second or more
+// later ends the process at once. An earlier one belongs to the same request: timeout(1) and job
 // schedulers signal the process, then its group.
 #pragma once
 

@@ -6,7 +6,7 @@ namespace invp::cli {
 
 namespace {
 
-/// Features wider than this are reduced, unless told otherwise: pooled ones are, embeddings not.
+/// By default, wider features are reduced: pooled ones are wider, embeddings are not.
 constexpr std::int64_t kWidestKept = 128;
 constexpr std::int64_t kReducedTo = 50;
 
@@ -30,36 +30,51 @@ std::string name_of(TsneMethod method) {
 }
 
 void TsneOptions::declare(Options& options) {
-  options.group("t-SNE");
+  options.main_group("t-SNE");
   options.number("perplexity", config_.perplexity, {1, 1e6, true},
-                 "how many neighbors count; a third of the points at most");
-  options.choice<TsneMethod>(
-      "method", config_.method, methods(),
-      "exact: every pair attracts and repels; the others let 3 x perplexity neighbors attract and "
-      "sum the repulsion over all pairs, by a quad-tree, or on a grid. auto: all pairs up to "
-      "5,000 points, then the grid");
-  options.number("theta", config_.theta, {0, 10}, "how coarse the quad-tree is; 0: not at all");
+                 "how many neighbors count; at most a third of the points");
+  options
+      .choice<TsneMethod>("method", config_.method, methods(),
+                          "how forces between points are summed")
+      .notes({"all-pairs up to 5,000 points, then interpolation", "every pair attracts and repels",
+              "3 x perplexity neighbors attract, all pairs repel",
+              "the same, repulsion by a quad-tree", "the same, repulsion on a grid"});
   options.integer("iterations", config_.iterations, {0, 1e9}, "steps of the descent");
-  options.integer("early-iterations", config_.early_iterations, {0, 1e9},
-                  "of them exaggerated, the first ones");
-  options.number("early-exaggeration", config_.early_exaggeration, kPositive,
-                 "factor of the attraction in those");
   options
       .text("lr", rate_, "X",
-            "learning rate; auto: points / early exaggeration, at least 200; phase: points / "
-            "exaggeration, as openTSNE does. scikit-learn's is a quarter of the same; tsne-lr in "
-            "TOML files")
+            "learning rate. auto: points / early exaggeration, at least 200; phase: points / "
+            "exaggeration, as openTSNE has it. scikit-learn's figure for the same steps is a "
+            "quarter. In TOML files: tsne-lr")
       .key("tsne-lr");
-  options.number("early-momentum", config_.early_momentum, {0, 1}, "while exaggerated");
-  options.number("late-momentum", config_.momentum, {0, 1}, "afterwards");
-  options.number("longest-step", config_.longest_step, {0, 1e9},
-                 "no point moves further in an iteration; 0: as far as it likes");
-  options.text("pca", pca_, "N",
-               "components the features are reduced to first; 0: none are dropped; auto: 50 for "
-               "features wider than 128");
-  options.choice<TsneStart>("start", config_.start,
-                            {{"pca", TsneStart::kPca}, {"random", TsneStart::kRandom}},
-                            "where the points begin");
+  options
+      .choice<TsneStart>("start", config_.start,
+                         {{"pca", TsneStart::kPca}, {"random", TsneStart::kRandom}},
+                         "where the points begin")
+      .rare();
+  options
+      .text("pca", pca_, "N",
+            "principal components to which the features are reduced first; 0: none; auto: 50 for "
+            "features wider than 128")
+      .rare();
+  options
+      .integer("early-iterations", config_.early_iterations, {0, 1e9},
+               "iterations at the start in which attraction is exaggerated")
+      .rare();
+  options
+      .number("early-exaggeration", config_.early_exaggeration, kPositive,
+              "factor on the attraction in those iterations")
+      .rare();
+  options.number("early-momentum", config_.early_momentum, {0, 1}, "momentum in those iterations")
+      .rare();
+  options.number("late-momentum", config_.momentum, {0, 1}, "momentum after them").rare();
+  options
+      .number("theta", config_.theta, {0, 10},
+              "of --method barnes-hut: how coarse the quad-tree is; 0: exact")
+      .rare();
+  options
+      .number("longest-step", config_.longest_step, {0, 1e9},
+              "farthest that a point moves in an iteration; 0: no limit")
+      .rare();
 }
 
 TsneConfig TsneOptions::resolve(std::int64_t dim, std::uint64_t seed) const {

@@ -9,7 +9,8 @@ namespace invp::cli {
 class TsneOptions {
  public:
   void declare(Options& options);
-  /// For features of `dim` columns. Throws UsageError for a learning rate that is none.
+  /// For features of `dim` columns. Throws UsageError for values of --lr and --pca that are neither
+  /// their words nor numbers.
   TsneConfig resolve(std::int64_t dim, std::uint64_t seed) const;
 
  private:

@@ -1,4 +1,4 @@
-// y = x in another floating dtype, rounded to nearest even; x itself when it already has it.
+// y = x in another floating dtype, rounded to nearest even; x itself if it has that dtype already.
 //   The gradient is cast back to the dtype of x. Saves nothing. Throws unless both are f32 or bf16.
 #pragma once
 

@@ -1,6 +1,6 @@
-// How kernels share the channels of a pixel among threads: each has as many neighbors as 16 bytes
-// hold, its lanes, where the number of channels and the pointers allow; else one. Written once for
-// both by a constant.
+// How kernels share the channels of a pixel among threads. A thread has as many neighboring
+// channels as 16 bytes hold, its lanes, if the number of channels and the pointers allow; else one.
+// Lanes is a template argument, so that kernels are written once for both.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 
 namespace invp::cuda {
 
-/// Calls body(std::integral_constant<int, Lanes>()) for elements of type T. `tensors` are all whose
-/// channels will be read or written; undefined ones do not count.
+/// Calls body(std::integral_constant<int, Lanes>()) for elements of type T. `tensors`: all whose
+/// channels will be read or written; undefined ones are ignored.
 template <class T, class Body>
 void dispatch_lanes(std::int64_t channels, std::initializer_list<Tensor> tensors,
                     const Body& body) {
@@ -28,8 +28,8 @@ void dispatch_lanes(std::int64_t channels, std::initializer_list<Tensor> tensors
   }
 }
 
-/// A block of `width` threads along the channels and `height` along the pixels, and how many such
-/// widths, or slices, there are. Warps read whole pixels of few channels, 512 bytes of many.
+/// A block of `width` threads along the channels and `height` along the pixels; `slices` such
+/// widths cover the channels. A warp reads whole pixels if they are small, else 512 bytes of one.
 struct ChannelBlock {
   static constexpr int kThreads = 256;
 
@@ -51,7 +51,8 @@ struct ChannelBlock {
   int height;
 };
 
-/// The first channel of this thread, blockIdx.y counting the slices. It may lie beyond the last.
+/// The first channel of this thread; blockIdx.y counts the slices. It may lie beyond the last
+/// channel.
 template <int Lanes>
 __device__ std::int64_t channel_of_thread() {
   return (static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * Lanes;
@@ -66,7 +67,7 @@ __device__ void store(T* to, const Pack<T, Lanes>& pack) {
   *reinterpret_cast<Pack<T, Lanes>*>(to) = pack;
 }
 
-/// The same for f32 beside channels of a narrower type: 16 bytes at a time.
+/// As load(), for f32 coefficients of channels of a narrower type: 16 bytes at a time.
 template <int Lanes>
 __device__ void load_coefficients(const float* from, float (&to)[Lanes]) {
   constexpr int kPiece = Lanes < 4 ? Lanes : 4;

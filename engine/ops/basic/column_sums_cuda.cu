@@ -1,6 +1,6 @@
-// Column sums on the GPU: rows are cut into stripes, a block sums its stripe of a few columns, and
-// what the stripes gave is summed in the same way. The cut and the order follow from the shape
-// alone. Sums are double, which memory-bound kernels have for free.
+// Column sums on the GPU. Rows are cut into stripes; a block sums a few columns of its stripe; the
+// stripes' sums are summed in the same way. The cut and the order follow from the shape alone. Sums
+// are double, which costs memory-bound kernels no time.
 #include "engine/core/cuda_launch.cuh"
 #include "engine/ops/basic/matmul.h"
 

@@ -1,8 +1,7 @@
 // Element-wise operations on f32 or bf16, y of the shape and dtype of x.
 //   relu: y = max(x, 0). NaN stays NaN. dx = dy where y > 0, else 0; saves y.
 //   add:  y = a + b, same shapes and dtypes. da = db = dy; saves nothing.
-// The arithmetic stands here once, as functors that the CPU loops and the CUDA kernels both
-// compile.
+// The arithmetic is written once, as functors that CPU loops and CUDA kernels share.
 #pragma once
 
 #include "engine/core/dispatch.h"

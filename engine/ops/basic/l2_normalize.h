@@ -12,7 +12,7 @@ namespace invp {
 
 Tensor l2_normalize(const Tensor& x, float eps = 1e-12F);
 
-// inverse_length: f32, one a vector.
+// inverse_length: f32, one per vector.
 KERNEL(l2_normalize_forward, const Tensor& x, float eps, const Tensor& y,
        const Tensor& inverse_length);
 KERNEL(l2_normalize_backward, const Tensor& x, float eps, const Tensor& inverse_length,

@@ -8,7 +8,7 @@ namespace invp::cpu {
 
 namespace {
 
-constexpr std::int64_t kGrain = 32;  // vectors a thread takes at least
+constexpr std::int64_t kGrain = 32;  // vectors per thread, at least
 
 template <class T>
 float dot(const T* a, const T* b, std::int64_t n) {
@@ -51,7 +51,7 @@ void l2_normalize_backward(const Tensor& x, float eps, const Tensor& inverse_len
         const T* const up = dy.data<T>() + i * depth;
         T* const to = dx.data<T>() + i * depth;
         const float scale = inverse[i];
-        // At the floor y = x / eps, and the length no longer turns with x.
+        // At the floor y = x / eps, and the length no longer depends on x.
         const bool floored = scale >= 1 / eps;
         const float along = floored ? 0 : dot(from, up, depth) * scale * scale;
 #pragma omp simd

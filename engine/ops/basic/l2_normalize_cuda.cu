@@ -38,7 +38,7 @@ __global__ void normalize_backward(std::int64_t rows, std::int64_t depth, float 
     const T* const from = x + row * depth;
     const T* const up = dy + row * depth;
     const float scale = inverse_length[row];
-    // At the floor y = x / eps, and the length no longer turns with x.
+    // At the floor y = x / eps, and the length no longer depends on x.
     const bool floored = scale >= 1 / eps;
     const float along = floored ? 0 : dot<Team>(from, up, depth) * scale * scale;
 #pragma unroll 4

@@ -20,7 +20,7 @@ void check_pair(const char* op, const Tensor& a, const char* b_name, const Tenso
 /// Checks the operands of a linear layer and makes room for its output.
 Tensor linear_output(const char* op, const Tensor& x, const Tensor& w, const Tensor& b) {
   CHECK(x.rank() == 2 && w.rank() == 2 && x.dim(1) == w.dim(1), "[", op,
-        "] wants x (N, in) and weight (out, in), got ", x.shape(), " and ", w.shape());
+        "] needs x (N, in) and weight (out, in), got ", x.shape(), " and ", w.shape());
   check_pair(op, x, "weight", w);
   if (b.defined()) {
     CHECK(b.shape() == Shape{w.dim(0)} && b.dtype() == DType::kF32, "[", op,
@@ -53,7 +53,7 @@ Grads linear_gradients(const Tensor& x, const Tensor& w, const Tensor& dy, const
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
   CHECK(a.rank() == 2 && b.rank() == 2 && a.dim(1) == b.dim(0),
-        "[matmul] wants (M, L) and (L, N), got ", a.shape(), " and ", b.shape());
+        "[matmul] needs (M, L) and (L, N), got ", a.shape(), " and ", b.shape());
   check_pair("matmul", a, "b", b);
   const Tensor y = Tensor::empty({a.dim(0), b.dim(1)}, a.dtype(), a.device());
   DISPATCH(a.device(), gemm, a, kNo, b, kNo, Tensor(), y);

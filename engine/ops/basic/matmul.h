@@ -17,11 +17,10 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b = {});
 Tensor linear_relu(const Tensor& x, const Tensor& w, const Tensor& b = {});
 
-/// Is the operand to be read transposed?
+/// Whether the operand is read transposed.
 enum class Transpose : std::uint8_t { kNo, kYes };
 
-/// y = op(a) op(b) + bias (one a column, or undefined). Matrices may have no rows, no columns, no
-/// inner extent.
+/// y = op(a) op(b) + bias (one per column, or undefined). Any extent may be 0.
 KERNEL(gemm, const Tensor& a, Transpose transpose_a, const Tensor& b, Transpose transpose_b,
        const Tensor& bias, const Tensor& y);
 /// y = relu(op(a) op(b) + bias).

@@ -13,7 +13,7 @@ namespace {
 
 using dnnl::memory;
 
-/// A matrix as oneDNN should read it: transposition is a matter of strides.
+/// A matrix as oneDNN reads it: strides transpose it.
 memory::desc describe(const Tensor& x, Transpose transpose) {
   const memory::data_type type = onednn::type_of(x.dtype());
   const memory::dim rows = x.dim(0);
@@ -35,8 +35,8 @@ void fill_with_bias(const Tensor& bias, const Tensor& y) {
   });
 }
 
-/// Has y = a^T b so few rows to sum over that oneDNN's matmul, which copies both operands into
-/// blocks first, takes twice as long as its own sgemm? (2048 x 16 by 16 x 2048: 4.3 ms for 1.7.)
+/// True if y = a^T b has so few rows to sum over that oneDNN's sgemm is faster than its matmul,
+/// which copies both operands into blocks first. (2048 x 16 by 16 x 2048: 1.7 ms instead of 4.3.)
 bool is_shallow(const Tensor& a, Transpose transpose_a, Transpose transpose_b, const Tensor& bias) {
   return a.dtype() == DType::kF32 && transpose_a == Transpose::kYes &&
          transpose_b == Transpose::kNo && !bias.defined() && a.dim(0) <= 32;

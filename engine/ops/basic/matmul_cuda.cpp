@@ -24,7 +24,7 @@ void check(cublasStatus_t status, const char* call) {
             message(cublasLtGetStatusString(status), " (", cublasLtGetStatusName(status), ")"));
 }
 
-/// The largest power of two that divides an address, as far as kernels care.
+/// The largest power of two that divides an address, up to what kernels use.
 std::uint32_t alignment_of(const void* pointer) {
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
   return static_cast<std::uint32_t>(std::min<std::uintptr_t>(address & -address, 256));
@@ -68,7 +68,7 @@ Problem problem_of(const Tensor& a, Transpose transpose_a, const Tensor& b, Tran
 /// Which ways of splitting the sum over the inner extent may be chosen. Parts kept in f32 and added
 /// up by a second kernel (or no split at all) give the same bits every time. The others keep parts
 /// in the type of y, which would not be a sum in f32 when that is bf16; adding them in place, one
-/// block after the other, is not said to have a fixed order.
+/// block after the other, has no documented order.
 std::uint32_t reductions(const Problem& problem) {
   const bool f32_in_fixed_order = problem.y_dtype == DType::kBF16 || problem.deterministic;
   return f32_in_fixed_order ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
@@ -76,7 +76,7 @@ std::uint32_t reductions(const Problem& problem) {
 }
 
 /// A problem as cuBLASLt knows it, and the algorithm it chose. The descriptors are plain memory
-/// that nobody has to destroy.
+/// that need not be destroyed.
 class Plan {
  public:
   Plan(cublasLtHandle_t handle, const Problem& problem, const void* bias,
@@ -204,12 +204,12 @@ void finished_product(const Tensor& a, Transpose transpose_a, const Tensor& b,
                             Tensor::zeros({1, y.dim(1)}, y.dtype(), y.device()), Transpose::kNo,
                             bias, activation, y);
   }
-  // The library adds a bias only in the type of its result. Behind bf16 operands that is f32 too
-  // then, and rounded by our own pass: a bf16 bias would need a pass to be made and be less exact.
+  // The library adds a bias only in the type of its result. So the result of bf16 operands is f32
+  // then, and rounded by our own pass; a bf16 bias would also need a pass, and be less exact.
   const bool rounded = bias.defined() && y.dtype() == DType::kBF16;
   const Tensor sums = rounded ? Tensor::empty(y.shape(), DType::kF32, y.device()) : y;
   context(y.device()).part<CublasLt>().multiply(a, transpose_a, b, transpose_b, bias, sums);
-  // The library's own ReLU is max(x, 0), which need not keep NaN and so could hide a diverged run.
+  // The library's own ReLU is max(x, 0), which need not keep NaN, and so could hide a diverged run.
   const bool relu = activation == Activation::kRelu;
   if (rounded && relu) return round_relu(sums, y);
   if (rounded) return cast(sums, y);

@@ -1,4 +1,4 @@
-// The pass behind a bf16 matrix product with a bias and a ReLU on the GPU (matmul_cuda.cpp).
+// The pass after a bf16 matrix product with a bias and a ReLU on the GPU (matmul_cuda.cpp).
 #pragma once
 
 #include "engine/core/tensor.h"

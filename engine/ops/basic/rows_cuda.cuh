@@ -1,5 +1,5 @@
-// Kernels along the rows of a matrix: threads that work on one row together are a team, a warp for
-// short rows, a block for long ones. A kernel takes the team as its first template argument:
+// Kernels along the rows of a matrix. The threads that work on one row are a team: a warp for short
+// rows, a block for long ones. A kernel takes the team as its first template argument:
 //
 //   for (std::int64_t row = Team::first(); row < rows; row += Team::step()) {
 //     for (std::int64_t i = Team::lane(); i < length; i += Team::kThreads) ...
@@ -38,7 +38,7 @@ struct BlockPerRow {
 /// Calls run(team, grid) with the team for rows of this length; nothing for no rows.
 template <class Run>
 void launch_rows(const Context& gpu, std::int64_t rows, std::int64_t length, const Run& run) {
-  constexpr std::int64_t kLong = 512;  // 16 elements a lane: from here on a warp takes its time
+  constexpr std::int64_t kLong = 512;  // 16 elements per lane: a warp is too slow from here on
   if (rows == 0) return;
   if (length < kLong) {
     run(WarpPerRow{}, grid_for(gpu, rows * WarpPerRow::kThreads, 1, kRowThreads));

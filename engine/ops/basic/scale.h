@@ -1,5 +1,5 @@
-// y = factor x, with a factor that stays on its device: how an operation that computed its gradient
-// ahead passes the chain rule on.
+// y = factor x, with a factor that stays on its device. Operations that computed their gradient in
+// the forward pass apply the chain rule with it.
 //   x f32 of any shape, factor f32 with one element -> y like x. Not differentiable. Throws for
 //   other shapes and dtypes.
 #pragma once

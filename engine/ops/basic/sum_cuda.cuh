@@ -1,5 +1,5 @@
-// The sum of f(inputs[i]...) over all i, for the operations that end in one number. Added up in
-// double over chunks of fixed size and then over the chunks, so that the value depends neither on
+// The sum of f(inputs[i]...) over all i, for operations whose result is one number. Added in
+// double, over chunks of fixed size and then over the chunks, so that the value depends neither on
 // the grid nor on the GPU.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace invp::cuda {
 inline constexpr int kSumThreads = 256;
 inline constexpr std::int64_t kSumChunk = 16384;
 
-/// A block a chunk.
+/// One block per chunk.
 template <class Function, class... Inputs>
 __global__ void sum_chunks(std::int64_t count, Function function, double* partial,
                            const Inputs*... inputs) {

@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include "engine/autograd/join.h"
-#include "engine/autograd/recompute.h"
+#include "engine/autograd/node.h"
 
 namespace invp {
 
@@ -11,7 +10,7 @@ Conv2dShape conv2d_shape(const Shape& x, const Shape& w, const Conv2dParams& par
   const int stride = params.stride, padding = params.padding, dilation = params.dilation;
   const int groups = params.groups;
   CHECK(x.rank() == 4 && w.rank() == 4,
-        "[conv2d] wants images (N, H, W, C) and weights (K, R, S, C/groups), got ", x, " and ", w);
+        "[conv2d] needs images (N, H, W, C) and weights (K, R, S, C/groups), got ", x, " and ", w);
   CHECK(stride >= 1 && padding >= 0 && dilation >= 1 && groups >= 1,
         "[conv2d] needs stride >= 1, padding >= 0, ", "dilation >= 1, groups >= 1, got stride ",
         stride, ", padding ", padding, ", dilation ", dilation, ", groups ", groups);
@@ -25,7 +24,7 @@ Conv2dShape conv2d_shape(const Shape& x, const Shape& w, const Conv2dParams& par
                 .params = params};
   CHECK(s.C % groups == 0 && s.K % groups == 0, "[conv2d] ", groups,
         " groups must divide the channels of both ", x, " and ", w);
-  CHECK(w[3] == s.C / groups, "[conv2d] weight expects ", w[3], " channels a group, images have ",
+  CHECK(w[3] == s.C / groups, "[conv2d] weight expects ", w[3], " channels per group, images have ",
         s.C / groups, ": weight ", w, ", images ", x, ", groups ", groups);
   CHECK(s.R >= 1 && s.S >= 1, "[conv2d] empty window in weight ", w);
   const auto extent = [&](std::int64_t in, std::int64_t window) {
@@ -51,11 +50,7 @@ void check_operands(const Tensor& x, const Tensor& w, const Tensor& b, std::int6
 
 Tensor input_gradient(const Conv2dShape& s, const Tensor& dy, const Tensor& w) {
   const Tensor dx = Tensor::empty({s.N, s.H, s.W, s.C}, dy.dtype(), dy.device());
-  if (const Tensor gathered = take_gathered(0); gathered.defined()) {
-    DISPATCH(w.device(), conv2d_backward_input_join, s, dy, w, gathered, dx);
-  } else {
-    DISPATCH(w.device(), conv2d_backward_input, s, dy, w, dx);
-  }
+  DISPATCH(w.device(), conv2d_backward_input, s, dy, w, dx);
   return dx;
 }
 
@@ -63,12 +58,12 @@ Tensor recorded(const Conv2dShape& s, const Tensor& x, const Tensor& w, const Te
                 const Tensor& y) {
   return record("conv2d", y, {x, w, b}, [&] {
     const bool for_filters = wants_gradient(w) || wants_gradient(b);
-    return [s, saved = for_filters ? Saved(x) : Saved(), w = w.detach(),
+    return [s, x = for_filters ? x.detach() : Tensor(), w = w.detach(),
             b_dtype = b.defined() ? b.dtype() : DType::kF32](const Tensor& dy,
                                                              const Needs& needs) mutable {
       Grads grads(3);
       if (needs[1] || needs[2]) {
-        const Tensor images = saved.take();  // let go before there is dx
+        const Tensor images = std::exchange(x, {});  // freed before dx is allocated
         const MemoryScope scope(MemoryUse::kGradients);
         grads[1] = Tensor::empty_like(w);
         if (needs[2]) grads[2] = Tensor::empty({s.K}, b_dtype, w.device());
@@ -88,15 +83,6 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dPar
   const Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
   DISPATCH(x.device(), conv2d_forward, s, x, w, b, y, Conv2dFusion{});
   return recorded(s, x, w, b, y);
-}
-
-Conv2dWithSums conv2d_with_sums(const Tensor& x, const Tensor& w, const Conv2dParams& params) {
-  const Conv2dShape s = conv2d_shape(x.shape(), w.shape(), params);
-  check_operands(x, w, {}, s.K);
-  const Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
-  Tensor sums;
-  DISPATCH(x.device(), conv2d_forward_with_sums, s, x, w, y, sums);
-  return {.y = recorded(s, x, w, {}, y), .sums = sums};
 }
 
 Tensor conv2d_fused(const Tensor& x, const Tensor& w, Conv2dEpilogue epilogue,

@@ -7,9 +7,7 @@
 //   dilation*(R-1) - 1)/stride + 1
 //
 // Gradients: dx is the transposed convolution of dy with w, dw the correlation of x with dy, db the
-// sum of dy over n, p, q. dx takes in what other uses of x have sent back (autograd/join.h). Saves
-// x (or, of a batch norm's output, the offer to make it again: autograd/recompute.h) and w. x and w
-// are both f32 or both bf16; sums are f32.
+// sum of dy over n, p, q. Saves x and w. x and w are both f32 or both bf16; sums are f32.
 #pragma once
 
 #include <compare>
@@ -44,19 +42,7 @@ Conv2dShape conv2d_shape(const Shape& x, const Shape& w, const Conv2dParams& par
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b = {},
               const Conv2dParams& params = {});
 
-struct Conv2dWithSums {
-  Tensor y;
-  Tensor sums;  ///< f32 (2, K): over n, p, q of y and of y², for batch_norm; or undefined
-};
-
-/// conv2d without a bias, for a batch norm in training behind it. The sums come with the outputs of
-/// a convolution in bf16 on a GPU on which that was measured to be faster than two kernels, one of
-/// which reads y again (INVP_JOIN_PASSES: conv2d_plans_cuda.h). They are sums in f32, of y before
-/// or after it was rounded. Elsewhere (on the CPU, in f32, in deterministic runs) they are
-/// undefined, and y has conv2d's bits.
-Conv2dWithSums conv2d_with_sums(const Tensor& x, const Tensor& w, const Conv2dParams& params = {});
-
-/// What inference does right behind a convolution while the result is still in cache: y =
+/// What inference does right after a convolution, while the result is still in cache: y =
 /// relu?(conv + b + residual?).
 struct Conv2dEpilogue {
   Tensor b;
@@ -75,14 +61,8 @@ struct Conv2dFusion {
 };
 KERNEL(conv2d_forward, const Conv2dShape& s, const Tensor& x, const Tensor& w, const Tensor& b,
        const Tensor& y, Conv2dFusion fusion);
-/// Makes sums, or leaves them undefined.
-KERNEL(conv2d_forward_with_sums, const Conv2dShape& s, const Tensor& x, const Tensor& w,
-       const Tensor& y, Tensor& sums);
 KERNEL(conv2d_backward_input, const Conv2dShape& s, const Tensor& dy, const Tensor& w,
        const Tensor& dx);
-/// dx = the gradient of the images + gathered.
-KERNEL(conv2d_backward_input_join, const Conv2dShape& s, const Tensor& dy, const Tensor& w,
-       const Tensor& gathered, const Tensor& dx);
 /// db may be undefined.
 KERNEL(conv2d_backward_weight, const Conv2dShape& s, const Tensor& dy, const Tensor& x,
        const Tensor& dw, const Tensor& db);

@@ -1,10 +1,9 @@
 // Which algorithm convolves. Winograd's does a quarter of the multiplications, so it is taken
-// wherever it applies. oneDNN's direct kernels are the best otherwise, but for the shapes below,
-// where they fall to half their rate and less. Times are of one core at 2.8 GHz with AVX-512,
-// CPU time on a machine that also did other work: read them as ratios.
+// wherever it applies. Else oneDNN's direct kernels are the best, except for the shapes below,
+// where they run at half their rate or less. Times: CPU time of one core at 2.8 GHz with AVX-512,
+// on a machine that also did other work; only their ratios mean something.
 #include <cstring>
 
-#include "engine/autograd/accumulate.h"
 #include "engine/ops/basic/matmul.h"
 #include "engine/ops/conv/conv2d.h"
 #include "engine/ops/conv/conv2d_direct_cpu.h"
@@ -15,36 +14,37 @@ namespace invp::cpu {
 
 namespace {
 
-/// A filter of one pixel that sees every pixel: the images are a matrix as they lie.
+/// True for filters of one pixel that read every pixel: the images are then a matrix as they lie.
 bool is_matrix_product(const Conv2dShape& s, DType dtype) {
   const auto [stride, padding, dilation, groups] = s.params;
   return dtype == DType::kF32 && s.R == 1 && s.S == 1 && stride == 1 && padding == 0 && groups == 1;
 }
 
-/// Images or outputs as a matrix of one row a pixel; filters of one pixel as (K, C).
+/// Images or outputs as a matrix of one row per pixel; filters of one pixel as (K, C).
 Tensor as_matrix(const Tensor& x, std::int64_t channels) {
   return x.view({x.numel() / channels, channels});
 }
 
-/// Maps of 7 x 7, 512 to 2048 channels: 15 ms for 17 forward, 17 for 20 backward.
+/// Maps of 7 x 7, 512 to 2048 channels: 15 ms instead of 17 forward, 17 instead of 20 backward.
 bool gemm_is_faster(const Conv2dShape& s, DType dtype) {
   return is_matrix_product(s, dtype) && s.H * s.W <= 64;
 }
 
-/// Maps of 4 x 4: 256 to 512 channels, 3x3 of stride 2, take 44 ms for 69. Not between few
+/// Maps of 4 x 4: 256 to 512 channels, 3x3 of stride 2, take 44 ms instead of 69. Not between few
 /// channels.
 bool matmul_forward_is_faster(const Conv2dShape& s, DType dtype) {
   return matmul_applies(s, dtype) && s.params.stride > 1 && s.P * s.Q <= 16 &&
          (s.K >= 256 || s.R * s.S == 1);
 }
 
-/// 256 to 512 channels of 8 x 8, 3x3 of stride 2: 40 ms for 71; 1x1 of stride 2: 6.7 ms for 12.4.
+/// 256 to 512 channels of 8 x 8, 3x3 of stride 2: 40 ms instead of 71; 1x1 of stride 2: 6.7 ms
+/// instead of 12.4.
 bool matmul_backward_input_is_faster(const Conv2dShape& s, DType dtype) {
   return matmul_applies(s, dtype) && s.params.stride > 1 && s.K >= 256;
 }
 
-/// 3x3 of stride 2: 31 ms for 67 (128 channels of 56 x 56), 49 for 81 (512 of 14 x 14); 1x1 of
-/// stride 2: 36 ms for 55 (1024 to 2048 channels of 14 x 14).
+/// 3x3 of stride 2: 31 ms instead of 67 (128 channels of 56 x 56), 49 instead of 81 (512 of 14 x
+/// 14); 1x1 of stride 2: 36 ms instead of 55 (1024 to 2048 channels of 14 x 14).
 bool matmul_backward_weight_is_faster(const Conv2dShape& s, DType dtype) {
   return matmul_applies(s, dtype) && s.params.stride > 1 && s.C >= (s.R * s.S == 1 ? 128 : 32);
 }
@@ -55,7 +55,7 @@ bool direct_backward_weight_is_unsafe(const Conv2dShape& s) {
   return s.R == 1 && s.S == 1 && s.params.groups == 1 && (s.C % 16 != 0 || s.K % 16 != 0);
 }
 
-/// The pixels that 1x1 filters see, one a row: (N P Q, C). Those beyond the border are zero.
+/// The pixels that 1x1 filters read, one per row: (N P Q, C). Those outside the images are zero.
 Tensor seen_pixels(const Conv2dShape& s, const Tensor& x) {
   const MemoryScope scope(MemoryUse::kWorkspace);
   const Tensor rows = Tensor::zeros({s.N * s.P * s.Q, s.C}, x.dtype());
@@ -75,7 +75,8 @@ Tensor seen_pixels(const Conv2dShape& s, const Tensor& x) {
   return rows;
 }
 
-/// Between 16 and 16 channels transforming costs more than is saved: 6.5 ms for 4.7 (32 x 32).
+/// Between 16 and 16 channels the transform costs more than it saves: 6.5 ms instead of 4.7 (32 x
+/// 32).
 bool winograd_backward_weight_is_faster(const Conv2dShape& s, DType dtype) {
   return winograd_applies(s, dtype) && s.C * s.K > 16 * 16;
 }
@@ -94,11 +95,6 @@ void conv2d_forward(const Conv2dShape& s, const Tensor& x, const Tensor& w, cons
   direct_forward(s, x, w, b, y, fusion);
 }
 
-void conv2d_forward_with_sums(const Conv2dShape& s, const Tensor& x, const Tensor& w,
-                              const Tensor& y, Tensor&) {
-  conv2d_forward(s, x, w, {}, y, {});
-}
-
 void conv2d_backward_input(const Conv2dShape& s, const Tensor& dy, const Tensor& w,
                            const Tensor& dx) {
   if (dx.numel() == 0) return;
@@ -109,12 +105,6 @@ void conv2d_backward_input(const Conv2dShape& s, const Tensor& dy, const Tensor&
                 as_matrix(dx, s.C));
   }
   direct_backward_input(s, dy, w, dx);
-}
-
-void conv2d_backward_input_join(const Conv2dShape& s, const Tensor& dy, const Tensor& w,
-                                const Tensor& gathered, const Tensor& dx) {
-  conv2d_backward_input(s, dy, w, dx);
-  invp::accumulate(dx, gathered);
 }
 
 void conv2d_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor& x,

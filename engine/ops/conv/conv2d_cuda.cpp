@@ -1,12 +1,10 @@
 // Which kernels convolve: cuDNN's, wherever it has a plan, or else the plain ones.
-#include "engine/autograd/accumulate.h"
 #include "engine/core/numerics.h"
 #include "engine/ops/basic/cast.h"
 #include "engine/ops/basic/matmul.h"
 #include "engine/ops/conv/conv2d.h"
 #include "engine/ops/conv/conv2d_plain_cuda.h"
 #include "engine/ops/conv/conv2d_plans_cuda.h"
-#include "engine/ops/norm/batch_norm.h"
 
 namespace invp::cuda {
 
@@ -29,7 +27,7 @@ Tensor aligned(const Tensor& tensor) {
   return copy;
 }
 
-/// The bias as cuDNN's fused kernels want it.
+/// The bias in the type that cuDNN's fused kernels need.
 Tensor in_type_of(const Tensor& y, const Tensor& b) {
   if (b.dtype() == y.dtype()) return b;
   const MemoryScope scope(MemoryUse::kWorkspace);
@@ -48,20 +46,6 @@ ConvolutionProblem problem(ConvolutionPass pass, const Conv2dShape& s, DType dty
 /// False if cuDNN has no plan.
 bool run(const ConvolutionProblem& problem, const ConvolutionOperands& operands, Device device) {
   return context(device).part<ConvolutionPlans>().run(problem, operands);
-}
-
-/// False also where it was not measured to be faster than the alternative.
-bool run_joined(const ConvolutionProblem& problem, const ConvolutionOperands& operands,
-                const ConvolutionPlans::Alternative& alternative, Device device) {
-  return context(device).part<ConvolutionPlans>().run_joined(problem, operands, alternative);
-}
-
-/// What a batch norm behind y does before it normalises, for its time.
-void take_statistics(const Tensor& y, const Tensor& sums) {
-  const MemoryScope scope(MemoryUse::kWorkspace);
-  const Tensor results = Tensor::empty({4, y.dim(-1)}, DType::kF32, y.device());
-  const auto result = [&](int i) { return results.slice(i, i + 1).view({y.dim(-1)}); };
-  batch_norm_statistics(y, sums, {}, result(0), result(1), result(2), result(3));
 }
 
 /// y = relu?(convolution + b?)
@@ -110,60 +94,6 @@ void conv2d_backward_input(const Conv2dShape& s, const Tensor& dy, const Tensor&
       run(problem(ConvolutionPass::kBackwardInput, s, dx.dtype()),
           {.images = dx.raw(), .filters = filters.raw(), .outputs = outputs.raw()}, dx.device());
   if (!done) plain_backward_input(s, dy, w, dx);
-}
-
-void conv2d_forward_with_sums(const Conv2dShape& s, const Tensor& x, const Tensor& w,
-                              const Tensor& y, Tensor& sums) {
-  const auto convolve = [&] { conv2d_forward(s, x, w, {}, y, {}); };
-  // In f32 and TF32 the variance is to be as exact as the elements are.
-  if (y.numel() == 0 || y.dtype() != DType::kBF16 || s.K % 4 != 0 || !is_aligned(y)) {
-    return convolve();
-  }
-  const Tensor images = aligned(x);
-  const Tensor filters = aligned(w);
-  const Tensor made = Tensor::empty({2, s.K}, DType::kF32, y.device());
-  ConvolutionProblem with_sums = problem(ConvolutionPass::kForward, s, y.dtype());
-  with_sums.sums = true;
-  const bool done = run_joined(with_sums,
-                               {.images = images.raw(),
-                                .filters = filters.raw(),
-                                .outputs = y.raw(),
-                                .sums = made.raw(),
-                                .squares = made.slice(1, 2).raw()},
-                               {.apart =
-                                    [&] {
-                                      convolve();
-                                      take_statistics(y, {});
-                                    },
-                                .remainder = [&] { take_statistics(y, made); }},
-                               y.device());
-  if (done) {
-    sums = made;
-  } else {
-    convolve();
-  }
-}
-
-void conv2d_backward_input_join(const Conv2dShape& s, const Tensor& dy, const Tensor& w,
-                                const Tensor& gathered, const Tensor& dx) {
-  const auto apart = [&] {
-    conv2d_backward_input(s, dy, w, dx);
-    invp::accumulate(dx, gathered);
-  };
-  const bool like_dx = gathered.dtype() == dx.dtype() && gathered.shape() == dx.shape();
-  if (dy.numel() == 0 || dx.dtype() != DType::kBF16 || !like_dx || !is_aligned(dx)) return apart();
-  const Tensor outputs = aligned(dy);
-  const Tensor filters = aligned(w);
-  const Tensor addend = aligned(gathered);
-  ConvolutionProblem joined = problem(ConvolutionPass::kBackwardInput, s, dx.dtype());
-  joined.addend = true;
-  const bool done = run_joined(joined,
-                               {.images = dx.raw(),
-                                .filters = filters.raw(),
-                                .outputs = outputs.raw(),
-                                .addend = addend.raw()},
-                               {.apart = apart, .remainder = [] {}}, dx.device());
-  if (!done) apart();
 }
 
 void conv2d_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor& x,

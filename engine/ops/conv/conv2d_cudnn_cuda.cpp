@@ -1,6 +1,6 @@
 #include "engine/ops/conv/conv2d_cudnn_cuda.h"
 
-// Plans are kept as numbers: the JSON library that the frontend brings is not needed.
+// Plans are kept by name: the frontend's JSON library is not needed.
 #define CUDNN_FRONTEND_SKIP_JSON_LIB
 #include <cudnn_frontend.h>
 
@@ -9,18 +9,18 @@
 #include <unordered_map>
 
 #include "engine/core/cuda_context.h"
-#include "engine/ops/conv/conv2d_sums_cudnn_cuda.h"
 
 namespace invp::cuda {
 
 namespace {
 
 namespace fe = cudnn_frontend;
-using Graph = GraphWithSums;
+using Graph = fe::graph::Graph;
+using TensorHandle = std::shared_ptr<fe::graph::Tensor_attributes>;
 using Extents = std::vector<std::int64_t>;
 
-/// What tensors are called when a graph runs.
-enum Uid : std::int64_t { kImages = 1, kFilters, kOutputs, kBias, kSums, kSquares, kAddend };
+/// The names of tensors when a graph runs.
+enum Uid : std::int64_t { kImages = 1, kFilters, kOutputs, kBias };
 
 fe::DataType_t type_of(DType dtype) {
   return dtype == DType::kBF16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::FLOAT;
@@ -44,7 +44,7 @@ class Builder {
     const Extents images = extents(N, H, W, C);
     const Extents filters = extents(K, R, S, C / params.groups);
     const Extents outputs = extents(N, P, Q, K);
-    // Sums, and what passes between fused operations, are f32.
+    // Sums, and values between fused operations, are f32.
     graph_.set_io_data_type(type_of(problem_.dtype))
         .set_intermediate_data_type(fe::DataType_t::FLOAT)
         .set_compute_data_type(fe::DataType_t::FLOAT);
@@ -55,9 +55,8 @@ class Builder {
                kOutputs, outputs);
         break;
       case ConvolutionPass::kBackwardInput:
-        result(joined(graph_.conv_dgrad(input(kOutputs, outputs), input(kFilters, filters),
-                                        window<fe::graph::Conv_dgrad_attributes>()),
-                      images),
+        result(graph_.conv_dgrad(input(kOutputs, outputs), input(kFilters, filters),
+                                 window<fe::graph::Conv_dgrad_attributes>()),
                kImages, images);
         break;
       case ConvolutionPass::kBackwardWeight:
@@ -79,15 +78,11 @@ class Builder {
   }
 
   TensorHandle input(Uid uid, const Extents& extents) {
-    return tensor(uid, extents, type_of(problem_.dtype));
-  }
-
-  TensorHandle tensor(Uid uid, const Extents& extents, fe::DataType_t type) {
     return graph_.tensor(fe::graph::Tensor_attributes()
                              .set_uid(uid)
                              .set_dim(extents)
                              .set_stride(strides(extents))
-                             .set_data_type(type));
+                             .set_data_type(type_of(problem_.dtype)));
   }
 
   static void result_shape(const TensorHandle& tensor, const Extents& extents) {
@@ -97,20 +92,10 @@ class Builder {
   void result(const TensorHandle& tensor, Uid uid, const Extents& extents) {
     result_shape(tensor, extents);
     tensor->set_uid(uid).set_output(true).set_data_type(type_of(problem_.dtype));
-    if (!problem_.sums) return;
-    const Extents channels = {1, extents[1], 1, 1};
-    graph_.sums(tensor, this->tensor(kSums, channels, fe::DataType_t::FLOAT),
-                this->tensor(kSquares, channels, fe::DataType_t::FLOAT));
   }
 
   static fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
     return fe::graph::Pointwise_attributes().set_mode(mode);
-  }
-
-  TensorHandle joined(TensorHandle dx, const Extents& images) {
-    if (!problem_.addend) return dx;
-    result_shape(dx, images);
-    return graph_.pointwise(dx, input(kAddend, images), pointwise(fe::PointwiseMode_t::ADD));
   }
 
   TensorHandle epilogue(TensorHandle y) {
@@ -139,7 +124,7 @@ std::string words(fe::error_object status) {
 struct ConvolutionGraph::Impl {
   ConvolutionProblem problem;
   Graph graph;
-  bool understood = false;         ///< does cuDNN take such graphs at all?
+  bool understood = false;         ///< whether cuDNN takes such graphs at all
   std::vector<std::string> plans;  ///< their names, by the graph's numbers
   std::int64_t taken = -1;         ///< one of these numbers
 
@@ -172,9 +157,7 @@ struct ConvolutionGraph::Impl {
     }
     using Note = fe::NumericalNote_t;
     graph.deselect_numeric_notes({Note::NONDETERMINISTIC});
-    if (!problem.joins_passes()) {
-      graph.deselect_behavior_notes({fe::BehaviorNote_t::RUNTIME_COMPILATION});
-    }
+    graph.deselect_behavior_notes({fe::BehaviorNote_t::RUNTIME_COMPILATION});
     if (problem.dtype == DType::kF32 && !problem.allow_tf32) {
       graph.deselect_numeric_notes({Note::TENSOR_CORE, Note::DOWN_CONVERT_INPUTS});
     }
@@ -191,11 +174,6 @@ ConvolutionGraph::~ConvolutionGraph() = default;
 std::vector<std::string> ConvolutionGraph::plans() {
   impl_->find_plans();
   return impl_->plans;
-}
-
-bool ConvolutionGraph::is_supported() {
-  impl_->find_plans();
-  return !impl_->plans.empty() && impl_->graph.check_support().is_good();
 }
 
 bool ConvolutionGraph::take(const std::string& plan) {
@@ -218,10 +196,10 @@ std::int64_t ConvolutionGraph::workspace_bytes() const {
 
 void ConvolutionGraph::run(cudnnContext* handle, const ConvolutionOperands& operands,
                            void* workspace) const {
-  std::unordered_map<std::int64_t, void*> addresses = {
-      {kImages, operands.images}, {kFilters, operands.filters}, {kOutputs, operands.outputs},
-      {kBias, operands.bias},     {kSums, operands.sums},       {kSquares, operands.squares},
-      {kAddend, operands.addend}};
+  std::unordered_map<std::int64_t, void*> addresses = {{kImages, operands.images},
+                                                       {kFilters, operands.filters},
+                                                       {kOutputs, operands.outputs},
+                                                       {kBias, operands.bias}};
   const auto status =
       impl_->graph.execute_plan_at_index(handle, addresses, workspace, impl_->taken);
   if (status.is_bad()) fail_call("cuDNN's convolution", words(status));

@@ -1,5 +1,5 @@
-// Convolutions as graphs of cuDNN. Its frontend stays behind this header, in one source file: it
-// takes most of a minute to compile.
+// Convolutions as graphs of cuDNN. Only one source file includes cuDNN's frontend, which takes most
+// of a minute to compile.
 #pragma once
 
 #include <compare>
@@ -26,24 +26,18 @@ struct ConvolutionProblem {
   bool allow_tf32 = false;  ///< may operands of f32 be rounded to TF32?
   bool bias = false;        ///< forward: outputs = relu?(convolution + bias?)
   bool relu = false;
-  bool sums = false;    ///< forward: and the outputs' sums, for a batch norm behind it
-  bool addend = false;  ///< backward input: images = convolution + addend
-
-  /// Does it take in a pass over a tensor that would otherwise be another operation's?
-  bool joins_passes() const { return sums || addend; }
 
   friend auto operator<=>(const ConvolutionProblem&, const ConvolutionProblem&) = default;
 };
 
-/// The problem in words, as it stands in plan files: "forward bf16, images 128x56x56x64, ...".
+/// The problem in words, as plan files have it: "forward bf16, images 128x56x56x64, ...".
 inline std::string name_of(const ConvolutionProblem& problem) {
   const Conv2dShape& s = problem.shape;
   const char* pass = problem.pass == ConvolutionPass::kForward         ? "forward"
                      : problem.pass == ConvolutionPass::kBackwardInput ? "backward input"
                                                                        : "backward weight";
   const char* sums = problem.allow_tf32 ? "tf32" : invp::name_of(problem.dtype);
-  return message(pass, problem.bias ? " bias" : "", problem.relu ? " relu" : "",
-                 problem.sums ? " sums" : "", problem.addend ? " addend" : "", ' ', sums,
+  return message(pass, problem.bias ? " bias" : "", problem.relu ? " relu" : "", ' ', sums,
                  ", images ", s.N, 'x', s.H, 'x', s.W, 'x', s.C, ", filters ", s.K, 'x', s.R, 'x',
                  s.S, ", stride ", s.params.stride, ", padding ", s.params.padding, ", dilation ",
                  s.params.dilation, ", groups ", s.params.groups);
@@ -56,15 +50,11 @@ struct ConvolutionOperands {
   void* filters = nullptr;  ///< w or dw
   void* outputs = nullptr;  ///< y or dy
   void* bias = nullptr;
-  void* sums = nullptr;     ///< f32 (K) each: over n, p, q of the outputs
-  void* squares = nullptr;  ///< and of their squares
-  void* addend = nullptr;   ///< as the images
 };
 
 /// A problem as cuDNN sees it, and the plan that was taken for it. Offered are only plans that give
-/// the same bits every time and that multiply f32 as f32 unless the problem allows TF32. Kernels
-/// come compiled, but for problems that join passes, for which there are no such: those are
-/// compiled on every start, for a second and more each, with the GPU's driver.
+/// the same bits every time and that multiply f32 as f32 unless the problem allows TF32, and
+/// whose kernels come compiled: cuDNN would compile the others on every start.
 class ConvolutionGraph {
  public:
   /// For the GPU that the handle belongs to.
@@ -77,9 +67,6 @@ class ConvolutionGraph {
 
   /// What cuDNN's heuristics name, best guess first; nothing where it refuses the problem.
   std::vector<std::string> plans();
-  /// Does cuDNN take the problem, and one of these plans the GPU? Builds none, so that no driver
-  /// needs to be here.
-  bool is_supported();
   /// Makes run() use the plan of that name; false if it is not among plans(), or is one of those
   /// that are not offered, or cuDNN cannot build it.
   bool take(const std::string& plan);

@@ -1,5 +1,5 @@
-// Convolution by oneDNN: images stay NHWC, the weights are brought into whatever layout its kernel
-// likes best and back, which costs a pass over the weights and saves many over the images.
+// Convolution by oneDNN. Images stay NHWC. The weights are reordered into the layout that its
+// kernel chooses, and back: a pass over the weights that saves many over the images.
 #include "engine/ops/conv/conv2d_direct_cpu.h"
 
 #include "engine/core/onednn.h"
@@ -23,7 +23,7 @@ Problem describe(const Conv2dShape& s, DType dtype, bool bias) {
   const memory::data_type type = onednn::type_of(dtype);
   const auto [stride, padding, dilation, groups] = s.params;
   const std::int64_t G = groups;
-  const std::int64_t c = s.C / G;  // channels a group
+  const std::int64_t c = s.C / G;  // channels per group
   const std::int64_t k = s.K / G;
   Problem p;
   p.x = memory::desc({s.N, s.C, s.H, s.W}, type, memory::format_tag::nhwc);
@@ -40,8 +40,8 @@ Problem describe(const Conv2dShape& s, DType dtype, bool bias) {
   p.stride = {stride, stride};
   p.dilation = {dilation - 1, dilation - 1};
   p.padding_low = {padding, padding};
-  // Whatever makes the output come out as P x Q: negative where the last window stops short of the
-  // border.
+  // Padding after the image that gives P x Q outputs: negative where the last window ends before
+  // the border.
   p.padding_high = {(s.P - 1) * stride + dilation * (s.R - 1) + 1 - s.H - padding,
                     (s.Q - 1) * stride + dilation * (s.S - 1) + 1 - s.W - padding};
   return p;
@@ -104,7 +104,7 @@ void execute(const onednn::Primitive& primitive, std::unordered_map<int, memory>
   primitive.run.execute(onednn::stream(), arguments);
 }
 
-/// The weights in the layout the primitive wants; `holder` keeps a reordered copy alive.
+/// The weights in the layout of the primitive; `holder` keeps a reordered copy alive.
 memory packed_weights(const onednn::Primitive& conv, const Tensor& w, const memory::desc& plain,
                       Tensor& holder) {
   const memory source = onednn::memory(w, plain);

@@ -1,11 +1,11 @@
-// The sum behind every gradient of filters: dU[p] = D[p]^T V[p] over many rows (pixels or tiles),
+// The sum that every gradient of filters is: dU[p] = D[p]^T V[p] over many rows (pixels or tiles),
 // for each of some points p (taps of the filter, or points of Winograd's transform), where V comes
 // from the images and D from the gradient of the outputs. Panels of V and D are made in cache or
 // once for all, whichever lets dU stay in cache.
 //
 // A Problem says what V and D are:
 //   rows(), C(), K(), points()
-//   d_points(): as many as points(), or one that serves all
+//   d_points(): points(), or 1 if one D serves all points
 //   fill(begin, end, first, v, d): rows [begin, end) into panels that start with row `first`
 //   finish(block_k, block_c, du): du (points, width of K, width of C), whole, into the filters
 #pragma once

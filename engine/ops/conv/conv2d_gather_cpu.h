@@ -20,7 +20,7 @@ struct Tap {
   std::int64_t index;  ///< r * S + s
 };
 
-/// `rows` x `columns` places an image, the pixel (row, column) * step from the first.
+/// `rows` x `columns` places per image; (row, column) is the pixel (row, column) * step.
 struct Places {
   std::int64_t rows, columns, step;
 
@@ -43,8 +43,8 @@ void for_each_place(const Places& p, std::int64_t begin, std::int64_t end, const
   }
 }
 
-/// Rows [begin - first, end - first) of the panels become the pixels that each tap sees from places
-/// [begin, end); zero outside the images.
+/// Rows [begin - first, end - first) of the panels become the pixels that each tap reads from
+/// places [begin, end); zero outside the images.
 inline void gather(const Images& s, const float* images, const Places& places,
                    std::span<const Tap> taps, std::int64_t begin, std::int64_t end,
                    std::int64_t first, const Panels& to) {

@@ -1,5 +1,5 @@
 // Convolution as matrix products, forward and backward to the images. Both are sums over taps of
-// gathered pixels times a matrix of filters. Backward with a stride falls apart into stride x
+// gathered pixels times a matrix of filters. Backward with a stride consists of stride x
 // stride problems, one for each position of the pixel within the stride, each with its own taps.
 #include "engine/ops/conv/conv2d_matmul_cpu.h"
 
@@ -35,7 +35,7 @@ struct GatheredProduct {
 
 /// u: (taps, C, width), the filters [k, k + width).
 void pack_filters(const GatheredProduct& s, std::int64_t k, std::int64_t width, float* u) {
-  std::array<Vec, kVec> rows;  // of channels, a vector of filters each
+  std::array<Vec, kVec> rows;  // by channel: a vector of filters each
   for (const Tap& tap : s.taps) {
     for (std::int64_t c = 0; c < s.C(); c += kVec) {
       for (std::int64_t first = 0; first < width; first += kVec) {

@@ -17,15 +17,15 @@ struct Place {
         channel(i % channels) {}
 };
 
-/// The row or column of x that tap `tap` of the window sees from output `out`; beyond the image
-/// where it lies in the padding.
-__device__ std::int64_t seen(const Conv2dParams& params, std::int64_t out, std::int64_t tap) {
+/// The row or column of the images that output `out` reads through tap `tap` of the window. Outside
+/// the image where that is padding.
+__device__ std::int64_t input_at(const Conv2dParams& params, std::int64_t out, std::int64_t tap) {
   return out * params.stride - params.padding + tap * params.dilation;
 }
 
-/// The output that sees row or column `in` through tap `tap`: -1 if none of `extent` does.
-__device__ std::int64_t seer(const Conv2dParams& params, std::int64_t in, std::int64_t tap,
-                             std::int64_t extent) {
+/// The output, of `extent`, that reads row or column `in` through tap `tap`; -1 if none does.
+__device__ std::int64_t output_at(const Conv2dParams& params, std::int64_t in, std::int64_t tap,
+                                  std::int64_t extent) {
   const std::int64_t reach = in + params.padding - tap * params.dilation;
   if (reach < 0 || reach % params.stride != 0) return -1;
   const std::int64_t out = reach / params.stride;
@@ -43,10 +43,10 @@ __global__ void forward_elements(Conv2dShape s, const T* x, const T* w, const fl
     const T* const group = x + at.channel / group_out * group_in;
     float sum = 0;
     for (std::int64_t r = 0; r < s.R; ++r) {
-      const std::int64_t row = seen(s.params, at.row, r);
+      const std::int64_t row = input_at(s.params, at.row, r);
       if (row < 0 || row >= s.H) continue;
       for (std::int64_t t = 0; t < s.S; ++t) {
-        const std::int64_t column = seen(s.params, at.column, t);
+        const std::int64_t column = input_at(s.params, at.column, t);
         if (column < 0 || column >= s.W) continue;
         const T* const pixel = group + ((at.n * s.H + row) * s.W + column) * s.C;
         const T* const tap = w + ((at.channel * s.R + r) * s.S + t) * group_in;
@@ -90,10 +90,10 @@ __global__ void backward_input_elements(Conv2dShape s, const T* dy, const T* w, 
     const std::int64_t first = at.channel / group_in * group_out;  // filter of the group
     float sum = 0;
     for (std::int64_t r = 0; r < s.R; ++r) {
-      const std::int64_t p = seer(s.params, at.row, r, s.P);
+      const std::int64_t p = output_at(s.params, at.row, r, s.P);
       if (p < 0) continue;
       for (std::int64_t t = 0; t < s.S; ++t) {
-        const std::int64_t q = seer(s.params, at.column, t, s.Q);
+        const std::int64_t q = output_at(s.params, at.column, t, s.Q);
         if (q < 0) continue;
         const T* const outputs = dy + ((at.n * s.P + p) * s.Q + q) * s.K + first;
         const T* const taps = w + first * filter + (r * s.S + t) * group_in + at.channel % group_in;
@@ -120,10 +120,10 @@ __global__ void backward_weight_parts(Conv2dShape s, const T* dy, const T* x, st
     const std::int64_t end = s.N * s.P * (part + 1) / parts;
     float sum = 0;
     for (std::int64_t np = s.N * s.P * part / parts; np < end; ++np) {
-      const std::int64_t row = seen(s.params, np % s.P, at.row);
+      const std::int64_t row = input_at(s.params, np % s.P, at.row);
       if (row < 0 || row >= s.H) continue;
       for (std::int64_t q = 0; q < s.Q; ++q) {
-        const std::int64_t column = seen(s.params, q, at.column);
+        const std::int64_t column = input_at(s.params, q, at.column);
         if (column < 0 || column >= s.W) continue;
         sum += static_cast<float>(dy[(np * s.Q + q) * s.K + at.n]) *
                static_cast<float>(channel[((np / s.P * s.H + row) * s.W + column) * s.C]);
@@ -191,8 +191,8 @@ void plain_backward_weight(const Conv2dShape& s, const Tensor& dy, const Tensor&
                            const Tensor& dw) {
   if (dw.numel() == 0) return;
   const Context& gpu = context(dw.device());
-  // Sums enough to keep the largest GPU busy, whatever GPU this is: another number of parts would
-  // be another rounding.
+  // Enough sums to keep the largest GPU busy, on every GPU: another number of parts would round
+  // differently.
   constexpr std::int64_t kSums = 1 << 18;
   const std::int64_t parts =
       std::clamp<std::int64_t>(kSums / dw.numel(), 1, std::max<std::int64_t>(s.N * s.P, 1));

@@ -25,8 +25,8 @@ void check_cudnn(cudnnStatus_t status, const char* call) {
   fail_call(call, message(cudnnGetErrorString(status), ' ', reason.data()));
 }
 
-/// Where choices hold: another library numbers its engines otherwise, another GPU ranks them
-/// otherwise.
+/// Where choices hold: another library numbers its engines differently, another GPU ranks them
+/// differently.
 std::string place_of(const Context& gpu) {
   int driver = 0;
   CUDA_CHECK(cudaDriverGetVersion(&driver));
@@ -52,16 +52,6 @@ bool says(const char* variable, std::string_view word) {
 bool autotune_is_off() {
   return says("INVP_AUTOTUNE", "0");
 }
-bool measures_joins() {
-  return says("INVP_JOIN_PASSES", "measure");
-}
-bool always_joins() {
-  return says("INVP_JOIN_PASSES", "always");
-}
-bool never_joins() {
-  return numerics().deterministic || says("INVP_JOIN_PASSES", "never");
-}
-
 class Timer {
  public:
   Timer() {
@@ -88,57 +78,29 @@ class Timer {
   std::array<cudaEvent_t, 2> events_{};
 };
 
-/// The plan of a problem that joins passes which leaves them to the operations they belong to.
-constexpr const char* kApart = "apart";
-
-/// Measures plans on the caller's inputs, into memory of its own but for sums.
+/// Measures plans on the caller's inputs, into memory of its own.
 class MeasuredPlans : public PlanOffers {
  public:
   MeasuredPlans(Context& gpu, cudnnContext* handle, const ConvolutionProblem& problem,
-                const ConvolutionOperands& operands, ConvolutionGraph& graph,
-                const ConvolutionPlans::Alternative* alternative)
-      : gpu_(gpu),
-        handle_(handle),
-        problem_(problem),
-        operands_(operands),
-        graph_(graph),
-        alternative_(alternative) {}
+                const ConvolutionOperands& operands, ConvolutionGraph& graph)
+      : gpu_(gpu), handle_(handle), problem_(problem), operands_(operands), graph_(graph) {}
 
-  /// Joining must be worth its while: `apart` is first, and what is compiled at run time costs a
-  /// second and more to try.
-  std::vector<std::string> list() override {
-    if (alternative_ == nullptr) return graph_.plans();
-    if (!measures_joins() && !always_joins()) return {kApart};
-    std::vector<std::string> plans = graph_.plans();
-    constexpr std::size_t kTried = 2;
-    plans.resize(std::min(plans.size(), kTried));
-    plans.insert(always_joins() ? plans.end() : plans.begin(), kApart);
-    return plans;
-  }
-  bool take(const std::string& plan) override {
-    apart_ = alternative_ != nullptr && plan == kApart;
-    return apart_ || graph_.take(plan);
-  }
-  bool apart() const { return apart_; }
+  std::vector<std::string> list() override { return graph_.plans(); }
+  bool take(const std::string& plan) override { return graph_.take(plan); }
 
   double microseconds() override {
-    if (apart_) return fastest_of(alternative_->apart);
     const Tensor result = scratch(result_bytes(), gpu_.device());
     const Tensor workspace = scratch(graph_.workspace_bytes(), gpu_.device());
     ConvolutionOperands operands = operands_;
     written(operands) = result.raw();
-    return fastest_of([&] {
-      graph_.run(handle_, operands, address(workspace));
-      if (alternative_ != nullptr) alternative_->remainder();
-    });
+    return fastest_of([&] { graph_.run(handle_, operands, address(workspace)); });
   }
 
  private:
   template <class Run>
   double fastest_of(const Run& run) {
     constexpr int kRuns = 3;
-    // Twice the second-level cache, written before each run, so that no plan finds there what the
-    // one before it left.
+    // Twice the second-level cache, written before each run, so that no run finds its inputs there.
     const Tensor flood = scratch(2L * gpu_.properties().l2CacheSize, gpu_.device());
     run();  // loads its kernels
     double fastest = std::numeric_limits<double>::infinity();
@@ -174,8 +136,6 @@ class MeasuredPlans : public PlanOffers {
   const ConvolutionProblem& problem_;
   const ConvolutionOperands& operands_;
   ConvolutionGraph& graph_;
-  const ConvolutionPlans::Alternative* alternative_;  ///< null: the problem joins no passes
-  bool apart_ = false;
   Timer timer_;
 };
 
@@ -203,42 +163,27 @@ bool ConvolutionPlans::capturing() const {
 }
 
 std::unique_ptr<ConvolutionGraph> ConvolutionPlans::choose(const ConvolutionProblem& problem,
-                                                           const ConvolutionOperands& operands,
-                                                           const Alternative* alternative) {
+                                                           const ConvolutionOperands& operands) {
   auto graph = std::make_unique<ConvolutionGraph>(problem, handle_);
-  MeasuredPlans offers(gpu_, handle_, problem, operands, *graph, alternative);
-  const bool joins = alternative != nullptr;
+  MeasuredPlans offers(gpu_, handle_, problem, operands, *graph);
   const PlanPolicy policy{
       .run = run_file_ ? &*run_file_ : nullptr,
-      .shared = shared_file_ && !(joins && always_joins()) ? &*shared_file_ : nullptr,
-      .measure = !numerics().deterministic && !autotune_is_off() && !capturing() &&
-                 (!joins || measures_joins()),
+      .shared = shared_file_ ? &*shared_file_ : nullptr,
+      .measure = !numerics().deterministic && !autotune_is_off() && !capturing(),
   };
-  if (!choose_plan(name_of(problem), offers, policy).exists() || offers.apart()) return nullptr;
+  if (!choose_plan(name_of(problem), offers, policy).exists()) return nullptr;
   return graph;
 }
 
 ConvolutionGraph* ConvolutionPlans::graph_of(const ConvolutionProblem& problem,
-                                             const ConvolutionOperands& operands,
-                                             const Alternative* alternative) {
+                                             const ConvolutionOperands& operands) {
   const auto found = graphs_.find(problem);
   if (found != graphs_.end()) return found->second.get();
-  return (graphs_[problem] = choose(problem, operands, alternative)).get();
+  return (graphs_[problem] = choose(problem, operands)).get();
 }
 
 bool ConvolutionPlans::run(const ConvolutionProblem& problem, const ConvolutionOperands& operands) {
-  return run(problem, operands, nullptr);
-}
-
-bool ConvolutionPlans::run_joined(const ConvolutionProblem& problem,
-                                  const ConvolutionOperands& operands,
-                                  const Alternative& alternative) {
-  return !never_joins() && run(problem, operands, &alternative);
-}
-
-bool ConvolutionPlans::run(const ConvolutionProblem& problem, const ConvolutionOperands& operands,
-                           const Alternative* alternative) {
-  const ConvolutionGraph* const graph = graph_of(problem, operands, alternative);
+  const ConvolutionGraph* const graph = graph_of(problem, operands);
   if (graph == nullptr) return false;
   const Tensor workspace = scratch(graph->workspace_bytes(), gpu_.device());
   graph->run(handle_, operands, address(workspace));

@@ -1,8 +1,7 @@
-// The convolutions of one GPU by cuDNN: its handle, and the plan of every problem met so far. Part
-// of the GPU's context: context.part<ConvolutionPlans>().
+// The convolutions of one GPU by cuDNN: its handle, and the plan of every problem so far. Part of
+// the GPU's context: context.part<ConvolutionPlans>().
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,16 +12,11 @@
 
 namespace invp::cuda {
 
-/// What a process that computes on a GPU may say of plans:
+/// Environment variables:
 ///   INVP_AUTOTUNE=0            take cuDNN's first guess instead of measuring the first few, once a
 ///                              machine
-///   INVP_JOIN_PASSES=measure   measure kernels that join passes of several operations against one
-///                              operation after the other; else they are taken where that was done
-///                              before: compiling them to try them takes a minute
-///   INVP_JOIN_PASSES=always    take them wherever there are any
-///   INVP_JOIN_PASSES=never
-/// A deterministic run (core/numerics.h) does as with 0 and never: what was fastest is an accident,
-/// and what is compiled at run time is not known to give the same bits everywhere.
+/// A deterministic run (core/numerics.h) does as with 0: which plan was fastest differs from run to
+/// run, and plans differ in their bits.
 class ConvolutionPlans {
  public:
   explicit ConvolutionPlans(Context& gpu);
@@ -34,26 +28,12 @@ class ConvolutionPlans {
   /// for it. The first call for a problem chooses its plan.
   bool run(const ConvolutionProblem& problem, const ConvolutionOperands& operands);
 
-  /// What a problem that joins passes is measured against, by calls that may be made any number of
-  /// times.
-  struct Alternative {
-    std::function<void()> apart;      ///< everything, by one operation after the other
-    std::function<void()> remainder;  ///< what the problem leaves to do
-  };
-  /// run() for a problem that joins passes: false also where `apart` was measured to be faster, and
-  /// where nothing was measured.
-  bool run_joined(const ConvolutionProblem& problem, const ConvolutionOperands& operands,
-                  const Alternative& alternative);
-
  private:
   /// Null: no plan.
-  ConvolutionGraph* graph_of(const ConvolutionProblem& problem, const ConvolutionOperands& operands,
-                             const Alternative* alternative);
+  ConvolutionGraph* graph_of(const ConvolutionProblem& problem,
+                             const ConvolutionOperands& operands);
   std::unique_ptr<ConvolutionGraph> choose(const ConvolutionProblem& problem,
-                                           const ConvolutionOperands& operands,
-                                           const Alternative* alternative);
-  bool run(const ConvolutionProblem& problem, const ConvolutionOperands& operands,
-           const Alternative* alternative);
+                                           const ConvolutionOperands& operands);
   bool capturing() const;
 
   Context& gpu_;

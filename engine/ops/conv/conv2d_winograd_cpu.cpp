@@ -2,8 +2,8 @@
 // turned by half a turn and their two channel extents exchanged.
 //
 // Three steps: transform tiles of the images (V) and the filters (U), multiply them as 36 matrices
-// M = V U, one a point, and transform M back. With few filters U is made whole first and V block by
-// block, in cache, by the thread that multiplies it; with many it is the other way round.
+// M = V U, one per point, and transform M back. With few filters U is made whole first and V block
+// by block, in cache, by the thread that multiplies it; with many it is the other way round.
 #include "engine/ops/conv/conv2d_winograd_cpu.h"
 
 #include "engine/core/parallel.h"
@@ -15,7 +15,7 @@ namespace {
 
 using namespace winograd;
 
-/// A correlation of x (N,H,W,C) with K filters, whichever way the filters are read.
+/// A correlation of x (N,H,W,C) with K filters, read in either way.
 struct Correlation {
   TiledImages images;   ///< x in windows of 6 x 6
   TiledImages outputs;  ///< y in windows of 4 x 4
@@ -73,7 +73,8 @@ void multiply(const Panels& v, std::int64_t row, std::int64_t count, const float
   }
 }
 
-/// Brings m: (36, count, width) back to tiles [tile, tile + count), channels [k, k + width) of y.
+/// Transforms m: (36, count, width) back to tiles [tile, tile + count), channels [k, k + width) of
+/// y.
 void finish(const Correlation& s, const float* m, std::int64_t tile, std::int64_t count,
             std::int64_t k, std::int64_t width) {
   const Conv2dFusion fusion = s.fusion;

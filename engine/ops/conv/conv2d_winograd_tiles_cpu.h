@@ -12,7 +12,7 @@ namespace invp::cpu::winograd {
 /// Images seen through square windows, one every kOut pixels. Pixels outside the images are zero.
 struct TiledImages {
   std::int64_t H, W, C;
-  std::int64_t rows, columns;  ///< tiles an image
+  std::int64_t rows, columns;  ///< tiles per image
   std::int64_t margin;         ///< the first window starts this many pixels before the image
 
   std::int64_t tiles_of(std::int64_t images) const { return images * rows * columns; }

@@ -1,5 +1,5 @@
 // Winograd's convolution, backward to the filters: tiles of the images and of the outputs' gradient
-// are transformed, multiplied as 36 matrices, one a point, summed over all tiles, and only then
+// are transformed, multiplied as 36 matrices, one per point, summed over all tiles, and only then
 // transformed back to 3x3.
 #include "engine/ops/conv/conv2d_filter_gradient_cpu.h"
 #include "engine/ops/conv/conv2d_winograd_cpu.h"

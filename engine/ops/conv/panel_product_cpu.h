@@ -1,6 +1,6 @@
-// The matrix product behind the engine's own convolutions. Operands lie in panels: the matrix cut
-// into blocks of 16, 32 or 64 columns, each block contiguous row by row. The inner loop then reads
-// memory front to back whatever the matrix' width, and every stride is known to the compiler.
+// The matrix product of the engine's own convolutions. Operands lie in panels: blocks of 16, 32 or
+// 64 columns of the matrix, each contiguous row by row. The inner loop then reads memory front to
+// back for any width of the matrix, and the compiler knows every stride.
 #pragma once
 
 #include <cstdint>

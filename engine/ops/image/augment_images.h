@@ -3,7 +3,7 @@
 // data/images/transform.h, to the bit on any device (pixel_arithmetic.h).
 //
 //   pixels  u8, pictures of interleaved RGB rows anywhere in it
-//   y       (N, S, S, C) f32 or bf16, C = 3, or 8 with zeros behind the three
+//   y       (N, S, S, C) f32 or bf16, C = 3, or 8, the last five zero
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ struct AugmentRecord {
   int resized_width = 0, resized_height = 0;
   int left = 0, top = 0;
   std::array<ColorStep, 5> color{};  ///< in the order of application
-  int color_steps = 0;               ///< the first so many of them
+  int color_steps = 0;               ///< how many of these are used
   double blur_sigma = 0;             ///< pixels; 0: none
   bool flip = false;
 };
@@ -43,7 +43,7 @@ struct AugmentOutput {
   std::array<float, 3> mean{}, std{1, 1, 1};
 };
 
-/// y on the device of the pixels, outside the graph. The records are on the host, one a picture.
+/// y on the device of the pixels, outside the graph. The records are on the host, one per picture.
 /// Throws for records that reach outside of the pixels and for parameters out of range.
 Tensor augment_images(const Tensor& pixels, std::span<const AugmentRecord> records,
                       const AugmentOutput& output);

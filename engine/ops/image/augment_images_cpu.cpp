@@ -1,4 +1,4 @@
-// The plain form, one picture a thread: what the GPU's kernel is held against, and what pictures
+// The plain form, one picture per thread: what the GPU's kernel is compared with, and what pictures
 // that were prepared for a GPU get without one. The loader's workers have faster steps (data/).
 #include <vector>
 

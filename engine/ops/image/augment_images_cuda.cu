@@ -3,8 +3,8 @@
 //
 // Budget of a 224 x 224 picture from a crop of 340 KB: that much read, 200 KB written and read
 // again between the passes of the resize (they stay in the second-level cache), 602 KB (f32) or 803
-// KB (bf16, 8 channels) written, so some 1.1 MB; 128 of them are 45 us of an H100's memory. What
-// decides is the arithmetic of a single block, 150,528 bytes six times over in the blur alone.
+// KB (bf16, 8 channels) written, so some 1.1 MB; 128 of them are 45 us of an H100's memory. The
+// time is that of a single block's arithmetic: 150,528 bytes six times over in the blur alone.
 #include <vector>
 
 #include "engine/core/cuda_reduce.cuh"

@@ -1,9 +1,9 @@
 // How augment_images makes one picture, written once for one thread of the CPU and for a block of
-// threads of a GPU: a Team shares the items of each loop out among its threads and lets them meet.
+// threads of a GPU. A Team shares the items of each loop among its threads and synchronises them.
 //
 //   team.each(rows, columns, f)   f(row, column) once for every pair, by any thread
 //   team.total(rows, columns, f)  the sum of f(row, column), for every thread
-//   team.meet()                   what was written before is seen behind it
+//   team.meet()                   a barrier: reads after it see all writes before it
 #pragma once
 
 #include <algorithm>

@@ -15,24 +15,24 @@ void check(nvjpegStatus_t status, const char* call) {
   fail_call(call, message("nvJPEG's status ", static_cast<int>(status)));
 }
 
-/// Is it a file that nvJPEG finds fault with?
+/// True if the status says that the file is at fault, not nvJPEG.
 bool refuses_file(nvjpegStatus_t status) {
   return status == NVJPEG_STATUS_BAD_JPEG || status == NVJPEG_STATUS_JPEG_NOT_SUPPORTED ||
          status == NVJPEG_STATUS_INCOMPLETE_BITSTREAM;
 }
 
 /// The GPU's decoder. Batches take turns with two states, each with buffers of its own, so that
-/// the host prepares one batch while the GPU is at the one before.
+/// the host prepares one batch while the GPU decodes the one before.
 class JpegDecoder {
  public:
   explicit JpegDecoder(Context& context);
   bool decode(const Tensor& bytes, std::span<const JpegFile> files, std::uint8_t* pixels);
 
  private:
-  // As the context's, handles are never destroyed.
+  // Handles are never destroyed, like the context's.
   struct State {
     nvjpegJpegState_t handle = nullptr;
-    cudaEvent_t done = nullptr;  ///< behind the last batch that was decoded with it
+    cudaEvent_t done = nullptr;  ///< after the last batch that was decoded with it
     std::size_t files = 0;       ///< what it is prepared for
     Tensor bytes;                ///< the batch's: nvJPEG may read them until then
   };

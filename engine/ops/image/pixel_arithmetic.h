@@ -54,8 +54,8 @@ HOST_DEVICE inline int luma(int r, int g, int b) {
   return (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
 }
 
-/// Truncation of a clipped value is the clip of the truncated one, and factors in [0, 1] stay
-/// within the two inputs: one formula serves every factor.
+/// To truncate a clipped value is to clip the truncated one, and factors in [0, 1] stay within the
+/// two inputs: one formula is right for every factor.
 HOST_DEVICE inline std::uint8_t blend(float degenerate, float value, float alpha) {
   const float t = degenerate + alpha * (value - degenerate);
   const float low = t < 0.0f ? 0.0f : t;

@@ -1,4 +1,4 @@
-#include "engine/core/parallel.h"
+#include "engine/core/elementwise_cpu.h"
 #include "engine/ops/loss/bce_with_logits.h"
 
 namespace invp::cpu {
@@ -19,13 +19,11 @@ void bce_with_logits_backward(const Tensor& x, const Tensor& targets, const Tens
                               const Tensor& dx) {
   const float scale = *dy.data<float>() / static_cast<float>(x.numel());
   dispatch_floating(x.dtype(), "bce_with_logits", [&]<class T>(T) {
-    parallel_for(0, x.numel(), 4096, [&](std::int64_t begin, std::int64_t end) {
-      const float* const target = targets.data<float>();
-      for (std::int64_t i = begin; i < end; ++i) {
-        const auto logit = static_cast<float>(x.data<T>()[i]);
-        dx.data<T>()[i] = T(BceWithLogits::backward(logit, target[i]) * scale);
-      }
-    });
+    map_as<T, T, float>(
+        [scale](float logit, float target) {
+          return BceWithLogits::backward(logit, target) * scale;
+        },
+        dx, x, targets);
   });
 }
 

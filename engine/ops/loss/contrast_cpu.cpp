@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/parallel.h"
+#include "engine/core/rows.h"
 #include "engine/ops/loss/contrast.h"
 #include "engine/ops/loss/contrast_terms.h"
 
@@ -11,13 +12,7 @@ namespace invp::cpu {
 
 namespace {
 
-template <class T>
-std::span<T> row_of(const Tensor& matrix, std::int64_t i) {
-  const std::int64_t width = matrix.dim(1);
-  return {matrix.data<T>() + i * width, static_cast<std::size_t>(width)};
-}
-
-/// One image: exponentials on the shift of the largest similarity, their sums, and the weights
+/// One image: exponentials after a shift by the largest similarity, their sums, and the weights
 /// before the factor 1 / (tau B).
 class Image {
  public:
@@ -49,8 +44,7 @@ class Image {
       }
     }
     std::ranges::sort(left_out_);
-    // The sum leaves places out rather than subtracts them, so that a dominant e_i cannot cancel
-    // the rest away.
+    // The sum skips e_i instead of subtracting it: a dominant e_i would cancel the rest.
     for_each_kept([&](std::size_t j) { sums_.rest += background_[j]; });
     terms_ = contrast_terms(sums_, options.form, *inputs.weight.data<float>());
   }
@@ -75,7 +69,7 @@ class Image {
   }
 
  private:
-  /// Where in the background a row stands, or -1.
+  /// The place of a row in the background, or -1.
   std::int64_t place_of(std::int32_t row) const {
     const auto found = std::ranges::lower_bound(rows_, row);
     return found != rows_.end() && *found == row ? found - rows_.begin() : -1;

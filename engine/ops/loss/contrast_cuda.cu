@@ -1,4 +1,4 @@
-// A block an image, every sum in f64 and in an order of its own, whatever the grid.
+// One block per image. Every sum is in f64, in an order that does not depend on the grid.
 #include "engine/core/cuda_reduce.cuh"
 #include "engine/ops/loss/contrast.h"
 #include "engine/ops/loss/contrast_terms.h"
@@ -36,7 +36,7 @@ struct Lists {
   List<float> hard_weights;
 };
 
-/// Where an ascending list holds a row, or -1.
+/// The place of a row in an ascending list, or -1.
 __device__ std::int64_t place_of(const std::int32_t* rows, std::int64_t count, std::int32_t row) {
   std::int64_t low = 0;
   for (std::int64_t high = count; low < high;) {
@@ -57,8 +57,8 @@ __device__ void for_share(std::int64_t count, const Body& body) {
   for (std::int64_t j = threadIdx.x; j < count; j += kThreads) body(j);
 }
 
-/// Marks what the sum over the rest leaves out: kept[j] is 1 for the rest, 0 for the image itself
-/// and, in the paper's form, for its positives. Returns where the image itself stands.
+/// Marks what the sum over the rest skips: kept[j] is 1 for the rest, 0 for the image itself
+/// and, in the paper's form, for its positives. Returns the image's own place.
 __device__ std::int64_t mark_rest(const Lists& lists, std::int64_t i, ContrastForm form,
                                   float* kept) {
   const std::int32_t* const rows = lists.rows.of(i);
@@ -76,7 +76,7 @@ __device__ std::int64_t mark_rest(const Lists& lists, std::int64_t i, ContrastFo
   return self_place;
 }
 
-/// A block an image. The weights' memory holds the marks until the weights are known.
+/// One block per image. The weights' memory holds the marks until the weights are known.
 __global__ void __launch_bounds__(kThreads)
     contrast_images(Lists lists, ContrastOptions options, double scale) {
   const std::int64_t i = blockIdx.x;

@@ -19,15 +19,15 @@ struct ContrastSums {
   bool self_in_background = false;
 };
 
-/// The losses, and the slopes by which an e_j becomes the weight of its row, before the factor 1 /
-/// (tau B).
+/// The losses, and the slopes that turn an e_j into the weight of its row; the factor 1 / (tau B)
+/// is still missing.
 struct ContrastTerms {
   double instance_loss = 0;
   double invariance_loss = 0;
   double self_weight =
-      0;  ///< of the image's own row, beside what it has as part of M: a weight, not a slope
+      0;  ///< of the image's own row, added to what it gets as part of M: a weight, not a slope
   double background = 0;  ///< for all of M
-  double rest = 0;        ///< and for the rest of it besides
+  double rest = 0;        ///< added for the rest of M
   double hard = 0;
 };
 

@@ -9,7 +9,7 @@ Tensor cross_entropy(const Tensor& x, const Tensor& labels) {
   check_floating("cross_entropy", x);
   CHECK(x.rank() == 2, "[cross_entropy] needs logits of (N,C), got ", x.shape());
   CHECK(labels.dtype() == DType::kI64 && labels.shape() == Shape{x.dim(0)},
-        "[cross_entropy] needs one i64 label a row of ", x.shape(), ", got ", labels.dtype(), " ",
+        "[cross_entropy] needs one i64 label per row of ", x.shape(), ", got ", labels.dtype(), " ",
         labels.shape());
   check_same_device("cross_entropy", x, "labels", labels);
 

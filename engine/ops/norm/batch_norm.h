@@ -14,17 +14,23 @@
 //     dx = gamma / sqrt(var + eps) (g - average g - t average(g t)); in evaluation without the two
 //     averages.
 //   Saves x, mean, 1 / sqrt(var + eps); the sign of y is recomputed from x, only
-//   batch_norm_add_relu saves y for it. The others offer to make y again (autograd/recompute.h).
-//   Gradients take over the memory of dy and x where nobody else holds them. Statistics are exact
+//   batch_norm_add_relu saves y for it.
+//   Gradients take over the memory of dy and x where nothing else shares them. Statistics are exact
 //   to f32 rounding also where the mean is far larger than the deviation, and every result is the
 //   same for any number of threads. NaN in x stays NaN in y. Throws for other shapes and dtypes
-//   and, in training, for fewer than two values a channel (an empty batch included).
+//   and, in training, for fewer than two values per channel (an empty batch included).
+//
+// In training both passes reduce over the batch, and then write. The kernels are cut there, so that
+// ranks which share a batch can exchange the reduced numbers in between:
+//   forward:   batch_norm_moments -> batch_norm_finish -> batch_norm_forward
+//   backward:  batch_norm_gradient_sums -> batch_norm_dx
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
 #include "engine/core/dispatch.h"
+#include "engine/core/host_device.h"
 #include "engine/core/tensor.h"
 
 namespace invp {
@@ -35,21 +41,15 @@ struct BatchNormParams {
   float eps = 1e-5F;
 };
 
-/// sums: what conv2d_with_sums made beside x, or undefined. In training on a GPU the statistics
-/// then come from it, and x is not read for them: var = sum x² / M - mean². If sums of M values are
-/// off by e of the sum of their magnitudes, var is off by at most 200 e of itself: where the mean
-/// is further than eight deviations from zero (and so wherever rounding leaves no variance, or a
-/// negative one), x is read after all.
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_var,
-                  const BatchNormParams& params = {}, const Tensor& sums = {});
+                  const BatchNormParams& params = {});
 Tensor batch_norm_relu(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                        const Tensor& running_mean, const Tensor& running_var,
-                       const BatchNormParams& params = {}, const Tensor& sums = {});
+                       const BatchNormParams& params = {});
 Tensor batch_norm_add_relu(const Tensor& x, const Tensor& residual, const Tensor& gamma,
                            const Tensor& beta, const Tensor& running_mean,
-                           const Tensor& running_var, const BatchNormParams& params = {},
-                           const Tensor& sums = {});
+                           const Tensor& running_var, const BatchNormParams& params = {});
 
 enum class BatchNormFusion : std::uint8_t { kNone, kRelu, kAddRelu };
 
@@ -72,26 +72,55 @@ struct BatchNormScaling {
   Tensor beta;
 };
 
-/// Undefined where not wanted.
-struct BatchNormGradients {
-  Tensor dx;
-  Tensor dresidual;
-  Tensor dgamma;
-  Tensor dbeta;
+/// A batch's count of values, mean and sum of squared deviations from it, of every channel. Points
+/// into a tensor of shape (3, C), f64.
+struct BatchNormMoments {
+  HOST_DEVICE BatchNormMoments(double* moments, std::int64_t channels)
+      : count(moments), mean(moments + channels), squares(moments + 2 * channels) {}
+  double* count;
+  double* mean;
+  double* squares;
 };
 
-// Writes mean and inverse_std of the batch and updates the running statistics, or takes them from
-// the running ones. sums may be undefined; the CPU always reads x.
-KERNEL(batch_norm_statistics, const Tensor& x, const Tensor& sums, const BatchNormParams& params,
-       const Tensor& mean, const Tensor& inverse_std, const Tensor& running_mean,
-       const Tensor& running_var);
-// residual is undefined but for kAddRelu.
+/// Sums over a batch, of every channel: of g, and of g (x - mean). Points into a tensor of shape
+/// (2, C), f64.
+struct BatchNormSums {
+  HOST_DEVICE BatchNormSums(double* sums, std::int64_t channels) : g(sums), gx(sums + channels) {}
+  double* g;
+  double* gx;
+};
+
+/// Where the backward pass leaves its sums and what it has of gradients by then.
+struct BatchNormReduced {
+  Tensor sums;       ///< (2, C) f64: BatchNormSums
+  Tensor dgamma;     ///< f32 (C); undefined: not wanted
+  Tensor dbeta;      ///< likewise
+  Tensor dresidual;  ///< as x, for kAddRelu alone; undefined: not wanted. May be dy.
+};
+
+/// moments (3, C) f64: BatchNormMoments of x. Numbers of several batches may be merged, by the rule
+/// of Chan, Golub and LeVeque (1979), before they are used.
+KERNEL(batch_norm_moments, const Tensor& x, const Tensor& moments);
+/// From the moments of a batch: mean and inverse_std (f32, C) of batch_norm_forward, and the new
+/// running statistics. Every channel has at least two values.
+KERNEL(batch_norm_finish, const Tensor& moments, const BatchNormParams& params, const Tensor& mean,
+       const Tensor& inverse_std, const Tensor& running_mean, const Tensor& running_var);
+/// In evaluation: mean and inverse_std from the running statistics.
+KERNEL(batch_norm_take_running, const BatchNormParams& params, const Tensor& running_mean,
+       const Tensor& running_var, const Tensor& mean, const Tensor& inverse_std);
+/// y. residual is undefined but for kAddRelu.
 KERNEL(batch_norm_forward, BatchNormFusion fusion, const Tensor& x, const BatchNormScaling& scaling,
        const Tensor& residual, const Tensor& y);
-// y is undefined but for kAddRelu. training: mean and inverse_std depend on x. dresidual may be dy,
-// and dx may be x, or dy where dresidual is not asked for.
-KERNEL(batch_norm_backward, BatchNormFusion fusion, bool training, const Tensor& x,
+
+/// Everything of the backward pass but dx. y is undefined but for kAddRelu. dgamma and dbeta are
+/// the sums over this batch alone, whatever is added to `sums` afterwards.
+KERNEL(batch_norm_gradient_sums, BatchNormFusion fusion, const Tensor& x,
        const BatchNormScaling& scaling, const Tensor& y, const Tensor& dy,
-       const BatchNormGradients& gradients);
+       const BatchNormReduced& reduced);
+/// dx, from sums over `count` values per channel; in evaluation, where mean and inverse_std do not
+/// depend on x, count is 0 and the sums are not used. For kAddRelu, g = dresidual may be given as
+/// dy with kNone, which spares reading y. dx may be x or dy.
+KERNEL(batch_norm_dx, BatchNormFusion fusion, const Tensor& x, const BatchNormScaling& scaling,
+       const Tensor& y, const Tensor& dy, const Tensor& sums, double count, const Tensor& dx);
 
 }  // namespace invp

@@ -1,8 +1,8 @@
 // Forward is one read of x and one write of y after the statistics (batch_norm_statistics_cpu.cpp).
 // Backward is one pass that reduces and one that writes dx. All of it is bound by memory, so what
-// can be recomputed is not stored: the sign of y comes from x by the very arithmetic of the forward
-// pass. Only where a residual was added is y read instead, and then the reducing pass leaves g =
-// dresidual behind, which spares the second one reading both dy and y.
+// can be recomputed is not stored: the sign of y comes from x by the same arithmetic as in the
+// forward pass. Only where a residual was added, y is read instead; then the reducing pass writes g
+// = dresidual, so that the second pass need not read both dy and y.
 #include <vector>
 
 #include "engine/core/parallel.h"
@@ -53,7 +53,7 @@ void for_each_tile(const ChannelTiles& tiles, bool streaming, const Body& body) 
   });
 }
 
-/// g of one element: what dy leaves of itself behind the relu.
+/// g of one element: dy where the relu passed its input on, else 0.
 template <Fusion fusion, class T>
 float through_relu(const Affine& f, std::int64_t c, float x, T y, float dy) {
   if constexpr (fusion == Fusion::kNone) return dy;
@@ -61,7 +61,7 @@ float through_relu(const Affine& f, std::int64_t c, float x, T y, float dy) {
   return Relu::backward((x - f.mean[c]) * f.scale[c] + f.beta[c], dy);
 }
 
-/// Sums over the batch, f64 (C) each: of g and of g (x - mean).
+/// BatchNormSums of one block.
 struct Sums {
   explicit Sums(std::int64_t channels) : g(static_cast<std::size_t>(channels)), gx(g.size()) {}
   std::vector<double> g;
@@ -99,9 +99,10 @@ void reduce_block(const ChannelTiles& tiles, const Affine& f, std::int64_t begin
   }
 }
 
+/// Writes `total` and, if it is defined, dresidual.
 template <Fusion fusion, class T>
-Sums reduce(const ChannelTiles& tiles, const Affine& f, const Tensor& x, const Tensor& y,
-            const Tensor& dy, const Tensor& dresidual) {
+void reduce(const ChannelTiles& tiles, const Affine& f, const Tensor& x, const Tensor& y,
+            const Tensor& dy, const Tensor& dresidual, const BatchNormSums& total) {
   const std::int64_t channels = tiles.channels();
   const T* const y_data = y.defined() ? y.data<T>() : x.data<T>();
   T* const dresidual_data = dresidual.defined() ? dresidual.data<T>() : nullptr;
@@ -123,14 +124,14 @@ Sums reduce(const ChannelTiles& tiles, const Affine& f, const Tensor& x, const T
     }
     finish_stores(streaming);
   });
-  Sums total(channels);
+  std::fill_n(total.g, channels, 0.0);
+  std::fill_n(total.gx, channels, 0.0);
   for (const Sums& partial : partials) {
-    for (std::size_t c = 0; c < total.g.size(); ++c) {
-      total.g[c] += partial.g[c];
-      total.gx[c] += partial.gx[c];
+    for (std::int64_t c = 0; c < channels; ++c) {
+      total.g[c] += partial.g[static_cast<std::size_t>(c)];
+      total.gx[c] += partial.gx[static_cast<std::size_t>(c)];
     }
   }
-  return total;
 }
 
 /// dx = (g - g_mean) scale - (x - mean) slope
@@ -189,46 +190,45 @@ void batch_norm_forward(Fusion fusion, const Tensor& x, const BatchNormScaling& 
   });
 }
 
-void batch_norm_backward(Fusion fusion, bool training, const Tensor& x,
-                         const BatchNormScaling& scaling, const Tensor& y, const Tensor& dy,
-                         const BatchNormGradients& gradients) {
+void batch_norm_gradient_sums(Fusion fusion, const Tensor& x, const BatchNormScaling& scaling,
+                              const Tensor& y, const Tensor& dy, const BatchNormReduced& reduced) {
   const ChannelTiles tiles(x);
   const Affine f(tiles, scaling);
-  const float* const inverse_std = scaling.inverse_std.data<float>();
+  const BatchNormSums sums(reduced.sums.data<double>(), tiles.channels());
   dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(T) {
     dispatch_fusion(fusion, [&](auto constant) {
-      const Sums sums = reduce<constant, T>(tiles, f, x, y, dy, gradients.dresidual);
-      const auto sum_of = [](const std::vector<double>& values, std::int64_t c) {
-        return values[static_cast<std::size_t>(c)];
-      };
-      for (std::int64_t c = 0; c < tiles.channels(); ++c) {
-        if (gradients.dbeta.defined()) {
-          gradients.dbeta.data<float>()[c] = static_cast<float>(sum_of(sums.g, c));
-        }
-        if (gradients.dgamma.defined()) {
-          gradients.dgamma.data<float>()[c] =
-              static_cast<float>(sum_of(sums.gx, c) * inverse_std[c]);
-        }
-      }
-      if (!gradients.dx.defined()) return;
+      reduce<constant, T>(tiles, f, x, y, dy, reduced.dresidual, sums);
+    });
+  });
+  const float* const inverse_std = scaling.inverse_std.data<float>();
+  for (std::int64_t c = 0; c < tiles.channels(); ++c) {
+    if (reduced.dbeta.defined()) reduced.dbeta.data<float>()[c] = static_cast<float>(sums.g[c]);
+    if (reduced.dgamma.defined()) {
+      reduced.dgamma.data<float>()[c] = static_cast<float>(sums.gx[c] * inverse_std[c]);
+    }
+  }
+}
 
-      const Tensor scratch = tiles.scratch(2);
-      float* const g_mean = scratch.data<float>();
-      float* const slope = g_mean + tiles.width();
-      const double share = training ? 1 / static_cast<double>(tiles.rows()) : 0;
-      tiles.expand(g_mean, [&](std::int64_t c) { return sum_of(sums.g, c) * share; });
-      tiles.expand(slope, [&](std::int64_t c) {
-        const double inverse = inverse_std[c];
-        return sum_of(sums.gx, c) * share * inverse * inverse * f.scale[c];
-      });
+void batch_norm_dx(Fusion fusion, const Tensor& x, const BatchNormScaling& scaling, const Tensor& y,
+                   const Tensor& dy, const Tensor& sums, double count, const Tensor& dx) {
+  const ChannelTiles tiles(x);
+  const Affine f(tiles, scaling);
+  const BatchNormSums total(sums.data<double>(), tiles.channels());
+  const float* const inverse_std = scaling.inverse_std.data<float>();
+  const Tensor scratch = tiles.scratch(2);
+  float* const g_mean = scratch.data<float>();
+  float* const slope = g_mean + tiles.width();
+  const double share = count > 0 ? 1 / count : 0;
+  tiles.expand(g_mean, [&](std::int64_t c) { return total.g[c] * share; });
+  tiles.expand(slope, [&](std::int64_t c) {
+    const double inverse = inverse_std[c];
+    return total.gx[c] * share * inverse * inverse * f.scale[c];
+  });
+  dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(T) {
+    dispatch_fusion(fusion, [&](auto constant) {
       const T* const from = x.data<T>();
-      if (gradients.dresidual.defined()) {
-        const T* const g = gradients.dresidual.data<T>();
-        write_dx<Fusion::kNone>(tiles, f, g_mean, slope, from, from, g, gradients.dx);
-      } else {
-        write_dx<constant>(tiles, f, g_mean, slope, from, y.defined() ? y.data<T>() : from,
-                           dy.data<T>(), gradients.dx);
-      }
+      write_dx<constant>(tiles, f, g_mean, slope, from, y.defined() ? y.data<T>() : from,
+                         dy.data<T>(), dx);
     });
   });
 }

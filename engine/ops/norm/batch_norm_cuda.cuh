@@ -23,30 +23,6 @@ __device__ inline float inverse_std_of(double var, const BatchNormParams& params
   return static_cast<float>(1 / sqrt(var + static_cast<double>(params.eps)));
 }
 
-/// Where the statistics of a batch go.
-struct StatisticsOut {
-  float* mean;
-  float* inverse_std;
-  float* running_mean;
-  float* running_var;
-
-  /// squares: sum of squared deviations from the mean.
-  __device__ void write(std::int64_t channel, const BatchNormParams& params, double batch_mean,
-                        double squares, double count) const {
-    const double momentum = params.momentum;
-    mean[channel] = static_cast<float>(batch_mean);
-    inverse_std[channel] = inverse_std_of(squares / count, params);
-    running_mean[channel] =
-        static_cast<float>((1 - momentum) * running_mean[channel] + momentum * batch_mean);
-    running_var[channel] = static_cast<float>((1 - momentum) * running_var[channel] +
-                                              momentum * squares / (count - 1));
-  }
-};
-
-/// The statistics from sums over x and x²: batch_norm.h's contract for `sums`.
-void statistics_from_sums(const Tensor& x, const Tensor& sums, const BatchNormParams& params,
-                          const StatisticsOut& out);
-
 /// y = (x - mean) scale + beta for the channels of one thread. The mean is subtracted first because
 /// x scale + (beta - mean scale) cancels where the mean is large.
 template <int Lanes>

@@ -2,7 +2,7 @@
 //
 // A block of rows is summed in f32 around a shift s, the mean of its first 16 rows: D = sum(x - s),
 // E = sum (x - s)^2. Its mean is s + D/n and its squared deviations are E - D^2/n. The subtraction
-// loses little for any data whatever: by Cauchy-Schwarz (s - mean)^2 <= (E - D^2/n) / 16, so E is
+// loses little for any data: by Cauchy-Schwarz (s - mean)^2 <= (E - D^2/n) / 16, so E is
 // at most 1 + n/16 times the difference. Blocks join in double by the rule of Chan, Golub and
 // LeVeque (1979), in block order, so the result does not depend on the number of threads.
 #include <cmath>
@@ -97,40 +97,51 @@ Moments join(const ChannelTiles& tiles, const Partials& partials, std::int64_t c
   return total;
 }
 
+float inverse_std_of(double var, const BatchNormParams& params) {
+  return static_cast<float>(1 / std::sqrt(var + static_cast<double>(params.eps)));
+}
+
 }  // namespace
 
-void batch_norm_statistics(const Tensor& x, const Tensor&, const BatchNormParams& params,
-                           const Tensor& mean, const Tensor& inverse_std,
-                           const Tensor& running_mean, const Tensor& running_var) {
-  float* const mean_out = mean.data<float>();
-  float* const inverse_out = inverse_std.data<float>();
-  float* const running_m = running_mean.data<float>();
-  float* const running_v = running_var.data<float>();
-  const auto inverse = [&params](double var) {
-    return static_cast<float>(1 / std::sqrt(var + static_cast<double>(params.eps)));
-  };
-  if (!params.training) {
-    for (std::int64_t c = 0; c < mean.numel(); ++c) {
-      mean_out[c] = running_m[c];
-      inverse_out[c] = inverse(running_v[c]);
-    }
-    return;
-  }
+void batch_norm_moments(const Tensor& x, const Tensor& moments) {
   const ChannelTiles tiles(x);
   const Partials partials = dispatch_floating(
       x.dtype(), "batch_norm", [&]<class T>(T) { return partial_statistics(tiles, x.data<T>()); });
-  const auto count = static_cast<double>(tiles.rows());
-  const double momentum = params.momentum;
+  const BatchNormMoments out(moments.data<double>(), tiles.channels());
   parallel_for(0, tiles.channels(), 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = begin; c < end; ++c) {
-      const Moments moments = join(tiles, partials, c);
-      mean_out[c] = static_cast<float>(moments.mean);
-      inverse_out[c] = inverse(moments.squares / count);
-      running_m[c] = static_cast<float>((1 - momentum) * running_m[c] + momentum * moments.mean);
-      running_v[c] = static_cast<float>((1 - momentum) * running_v[c] +
-                                        momentum * moments.squares / (count - 1));
+      const Moments joined = join(tiles, partials, c);
+      out.count[c] = static_cast<double>(tiles.rows());
+      out.mean[c] = joined.mean;
+      out.squares[c] = joined.squares;
     }
   });
+}
+
+void batch_norm_finish(const Tensor& moments, const BatchNormParams& params, const Tensor& mean,
+                       const Tensor& inverse_std, const Tensor& running_mean,
+                       const Tensor& running_var) {
+  const BatchNormMoments batch(moments.data<double>(), mean.numel());
+  const double momentum = params.momentum;
+  float* const running_m = running_mean.data<float>();
+  float* const running_v = running_var.data<float>();
+  for (std::int64_t c = 0; c < mean.numel(); ++c) {
+    const double count = batch.count[c];
+    mean.data<float>()[c] = static_cast<float>(batch.mean[c]);
+    inverse_std.data<float>()[c] = inverse_std_of(batch.squares[c] / count, params);
+    running_m[c] = static_cast<float>((1 - momentum) * running_m[c] + momentum * batch.mean[c]);
+    running_v[c] = static_cast<float>((1 - momentum) * running_v[c] +
+                                      momentum * batch.squares[c] / (count - 1));
+  }
+}
+
+void batch_norm_take_running(const BatchNormParams& params, const Tensor& running_mean,
+                             const Tensor& running_var, const Tensor& mean,
+                             const Tensor& inverse_std) {
+  for (std::int64_t c = 0; c < mean.numel(); ++c) {
+    mean.data<float>()[c] = running_mean.data<float>()[c];
+    inverse_std.data<float>()[c] = inverse_std_of(running_var.data<float>()[c], params);
+  }
 }
 
 }  // namespace invp::cpu

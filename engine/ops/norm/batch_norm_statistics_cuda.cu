@@ -2,7 +2,7 @@
 //
 // A thread sums in f32 around a shift s, the mean of the first rows it reads: D = sum (x - s),
 // E = sum (x - s)^2. Its mean is s + D/n and its squared deviations are E - D^2/n. The subtraction
-// loses little for any data whatever: s is the mean of k of the values, so by Cauchy-Schwarz
+// loses little for any data: s is the mean of k of the values, so by Cauchy-Schwarz
 // (s - mean)^2 <= (E - D^2/n) / k, and E is at most 1 + n/k times the difference, n being kept
 // short. Threads, then blocks, join in double by the rule of Chan, Golub and LeVeque (1979) for
 // many parts at once, always in the same order:
@@ -20,14 +20,14 @@ namespace {
 constexpr int kThreads = ChannelBlock::kThreads;
 constexpr int kRows = ChannelTiles::kRows;
 
-/// Of one channel in one stripe.
+/// Moments of one channel in one stripe.
 struct alignas(16) Moments {
   double mean;
   float squares;  ///< sum of squared deviations from it
   float count;
 };
 
-/// mean is zero before. Of no rows it is NaN, which nobody reads.
+/// mean is zero before. Of no rows it becomes NaN, which is not read.
 template <int Lanes, class T>
 __device__ void mean_of_rows(const RowPacks<T, Lanes>& x, int count, float (&mean)[Lanes]) {
 #pragma unroll
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kThreads, 4)
     }
   }
 
-  // The mean as the shift and what was found beside it: their sum would round in f32.
+  // The mean as a shift and an offset: their sum would round in f32.
   __shared__ float shifts[Lanes][kThreads];
   __shared__ float offsets[Lanes][kThreads];
   __shared__ float squares[Lanes][kThreads];
@@ -105,9 +105,8 @@ __global__ void __launch_bounds__(kThreads, 4)
   });
 }
 
-/// One warp a channel.
-__global__ void join_moments(ChannelTiles tiles, BatchNormParams params, const Moments* partials,
-                             StatisticsOut out) {
+/// One warp per channel.
+__global__ void join_moments(ChannelTiles tiles, const Moments* partials, BatchNormMoments out) {
   const std::int64_t channel = channel_of_warp();
   if (channel >= tiles.channels) return;
   const Moments* const parts = partials + channel * tiles.stripes;
@@ -122,7 +121,34 @@ __global__ void join_moments(ChannelTiles tiles, BatchNormParams params, const M
     squares += parts[s].squares + parts[s].count * away * away;
   }
   squares = reduce_warp(squares, Plus());
-  if (lane == 0) out.write(channel, params, whole_mean, squares, count);
+  if (lane != 0) return;
+  out.count[channel] = count;
+  out.mean[channel] = whole_mean;
+  out.squares[channel] = squares;
+}
+
+/// Where batch_norm_finish writes.
+struct Statistics {
+  float* mean;
+  float* inverse_std;
+  float* running_mean;
+  float* running_var;
+};
+
+__global__ void finish(std::int64_t channels, BatchNormParams params, BatchNormMoments batch,
+                       Statistics out) {
+  const std::int64_t channel = thread_in_grid();
+  if (channel >= channels) return;
+  const double momentum = params.momentum;
+  const double count = batch.count[channel];
+  const double mean = batch.mean[channel];
+  const double squares = batch.squares[channel];
+  out.mean[channel] = static_cast<float>(mean);
+  out.inverse_std[channel] = inverse_std_of(squares / count, params);
+  out.running_mean[channel] =
+      static_cast<float>((1 - momentum) * out.running_mean[channel] + momentum * mean);
+  out.running_var[channel] = static_cast<float>((1 - momentum) * out.running_var[channel] +
+                                                momentum * squares / (count - 1));
 }
 
 __global__ void take_running(std::int64_t channels, BatchNormParams params,
@@ -134,35 +160,50 @@ __global__ void take_running(std::int64_t channels, BatchNormParams params,
   inverse_std[channel] = inverse_std_of(running_var[channel], params);
 }
 
+Grid thread_per_channel(std::int64_t channels) {
+  return {.blocks = dim3(static_cast<unsigned>((channels + kThreads - 1) / kThreads)),
+          .threads = dim3(kThreads)};
+}
+
 }  // namespace
 
-void batch_norm_statistics(const Tensor& x, const Tensor& sums, const BatchNormParams& params,
-                           const Tensor& mean, const Tensor& inverse_std,
-                           const Tensor& running_mean, const Tensor& running_var) {
-  const std::int64_t channels = mean.numel();
+void batch_norm_moments(const Tensor& x, const Tensor& moments) {
+  const std::int64_t channels = x.dim(-1);
   if (channels == 0) return;
   const Context& gpu = context(x.device());
-  if (!params.training) {
-    const auto blocks = static_cast<unsigned>((channels + kThreads - 1) / kThreads);
-    launch(gpu, {.blocks = dim3(blocks), .threads = dim3(kThreads)}, take_running, channels, params,
-           running_mean.data<float>(), running_var.data<float>(), mean.data<float>(),
-           inverse_std.data<float>());
-    return;
-  }
-  const StatisticsOut out{.mean = mean.data<float>(),
-                          .inverse_std = inverse_std.data<float>(),
-                          .running_mean = running_mean.data<float>(),
-                          .running_var = running_var.data<float>()};
-  if (sums.defined()) return statistics_from_sums(x, sums, params, out);
   dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(T) {
     dispatch_lanes<T>(channels, {x}, [&](auto lanes) {
       const ChannelTiles tiles(x, lanes);
       const Tensor scratch = make_partials<Moments>(tiles, x.device());
       auto* const partials = static_cast<Moments*>(scratch.raw());
       launch(gpu, tiles.grid(), sum_moments<T, lanes>, tiles, x.data<T>(), partials);
-      launch(gpu, warp_per_channel(channels), join_moments, tiles, params, partials, out);
+      launch(gpu, warp_per_channel(channels), join_moments, tiles, partials,
+             BatchNormMoments(moments.data<double>(), channels));
     });
   });
+}
+
+void batch_norm_finish(const Tensor& moments, const BatchNormParams& params, const Tensor& mean,
+                       const Tensor& inverse_std, const Tensor& running_mean,
+                       const Tensor& running_var) {
+  const std::int64_t channels = mean.numel();
+  if (channels == 0) return;
+  launch(context(mean.device()), thread_per_channel(channels), finish, channels, params,
+         BatchNormMoments(moments.data<double>(), channels),
+         Statistics{.mean = mean.data<float>(),
+                    .inverse_std = inverse_std.data<float>(),
+                    .running_mean = running_mean.data<float>(),
+                    .running_var = running_var.data<float>()});
+}
+
+void batch_norm_take_running(const BatchNormParams& params, const Tensor& running_mean,
+                             const Tensor& running_var, const Tensor& mean,
+                             const Tensor& inverse_std) {
+  const std::int64_t channels = mean.numel();
+  if (channels == 0) return;
+  launch(context(mean.device()), thread_per_channel(channels), take_running, channels, params,
+         running_mean.data<float>(), running_var.data<float>(), mean.data<float>(),
+         inverse_std.data<float>());
 }
 
 }  // namespace invp::cuda

@@ -1,6 +1,6 @@
-// How CPU kernels with one coefficient a channel see a tensor of M rows of C channels: as one flat
-// array cut into tiles of whole rows, with the coefficients repeated to the width of a tile. The
-// inner loop is then long and whole in vectors and cache lines for any C, 3 and 2048 alike.
+// How CPU kernels with one coefficient per channel go over a tensor of M rows of C channels: as one
+// flat array, cut into tiles of whole rows, with the coefficients repeated to the width of a tile.
+// The inner loop is then long, and a multiple of vectors and cache lines, for any C from 3 to 2048.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +41,7 @@ class ChannelTiles {
     return std::min(block_rows_, rows_ - block * block_rows_);
   }
 
-  /// f32 working memory, one value an element of a tile.
+  /// f32 working memory, one value per element of a tile.
   Tensor scratch(std::int64_t arrays = 1) const {
     const MemoryScope scope(MemoryUse::kWorkspace);
     return Tensor::empty({arrays, width_});

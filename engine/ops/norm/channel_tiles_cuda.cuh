@@ -1,8 +1,8 @@
-// How kernels with one coefficient a channel go over a tensor of M rows of C channels: in units of
-// a few rows that a block reads at once, every stripes-th unit a block. Blocks that run together
-// are then neighbors in memory, and a pass in the other direction begins with what the last one
-// left in the cache. All sizes follow from the shape alone, never from the GPU, so that sums which
-// keep to them are the same everywhere.
+// How kernels with one coefficient per channel go over a tensor of M rows of C channels. A unit is
+// the few rows that a block reads at once; a block takes every stripes-th unit. Blocks that run at
+// the same time are then neighbors in memory, and a pass in the other direction begins with what
+// the last one left in the cache. All sizes follow from the shape alone, never from the GPU, so
+// that sums are the same on every GPU.
 #pragma once
 
 #include "engine/ops/basic/channel_lanes_cuda.cuh"
@@ -10,11 +10,11 @@
 namespace invp::cuda {
 
 struct ChannelTiles {
-  /// Rows of a unit that one thread reads: so many loads are under way before the first is needed.
+  /// Rows of a unit that one thread reads: as many loads are under way before the first is needed.
   static constexpr int kRows = 4;
   /// Four blocks for each of the 132 multiprocessors of an H100.
   static constexpr std::int64_t kBlocks = 528;
-  /// A thread sees at most so many units: its f32 sums stay short.
+  /// The most units of one thread, so that its f32 sums stay short.
   static constexpr std::int64_t kMostUnits = 64;
 
   ChannelTiles(const Tensor& x, int lanes)
@@ -77,7 +77,7 @@ class UnitRows {
   int count_;
 };
 
-/// Scratch for one `Partial` a channel and stripe, those of a channel side by side.
+/// Scratch for one `Partial` per channel and stripe; those of a channel are neighbors.
 template <class Partial>
 Tensor make_partials(const ChannelTiles& tiles, Device device) {
   const MemoryScope scope(MemoryUse::kWorkspace);
@@ -85,10 +85,10 @@ Tensor make_partials(const ChannelTiles& tiles, Device device) {
   return Tensor::empty({tiles.channels, tiles.stripes, size}, DType::kU8, device);
 }
 
-/// Joins what the threads of a block summed, threads of one channel in the order of their rows,
-/// into this block's partial of every channel: join(lane, column) -> Partial, of the threads
-/// column, column + blockDim.x and so on. All threads of the block must call, after they have
-/// written to shared memory; this waits for them.
+/// Joins what the threads of a block summed into this block's partial of every channel.
+/// join(lane, column) -> Partial joins the threads column, column + blockDim.x and so on, which is
+/// the order of their rows. All threads of the block must call, after they have written to shared
+/// memory; this waits for them.
 template <int Lanes, class Partial, class Join>
 __device__ void write_partials(const ChannelTiles& tiles, Partial* partials, const Join& join) {
   __syncthreads();
@@ -106,7 +106,7 @@ __device__ void write_partials(const ChannelTiles& tiles, Partial* partials, con
   }
 }
 
-/// The grid and the channel of a warp for what is left to do once a channel.
+/// The grid, and the channel of a warp, for work with one warp per channel.
 inline Grid warp_per_channel(std::int64_t channels) {
   constexpr int kWarps = 8;
   return {.blocks = dim3(static_cast<unsigned>((channels + kWarps - 1) / kWarps)),

@@ -9,7 +9,7 @@ namespace {
 constexpr std::int64_t kChannels =
     256;  // a block of channels: its sums stay in the first-level cache
 
-/// 1 / what the window of output (p, q) is divided by.
+/// 1 / the divisor of the window of output (p, q).
 float weight(const PoolAxis& rows, const PoolAxis& columns, std::int64_t p, std::int64_t q) {
   const std::int64_t divisor =
       rows.adaptive ? (rows.end(p) - rows.begin(p)) * (columns.end(q) - columns.begin(q))
@@ -36,7 +36,7 @@ void avg_pool2d_forward(const PoolAxis& rows, const PoolAxis& columns, const Ten
   const std::int64_t channels = x.dim(3);
   const std::int64_t blocks = (channels + kChannels - 1) / kChannels;
   dispatch_floating(x.dtype(), "avg_pool2d", [&]<class T>(T) {
-    // Channel blocks are tasks too: global pooling of one image still keeps every thread busy.
+    // Channel blocks are tasks too, so that global pooling of one image keeps every thread busy.
     const std::int64_t tasks = x.dim(0) * rows.out * blocks;
     parallel_for(0, tasks, 1, [&](std::int64_t begin, std::int64_t end) {
       alignas(64) float total[kChannels];

@@ -1,6 +1,7 @@
-// A block is a row of one image and a slice of its channels, a thread 16 bytes of the channels of a
-// pixel. Tall windows, those of global pooling above all, are split by rows among the threads of a
-// block: there are too few outputs to keep a GPU busy. How often follows from the shape alone.
+// A block takes a row of one image and a slice of its channels, a thread 16 bytes of the channels
+// of a pixel. Tall windows, as in global pooling, are split by rows among the threads of a block,
+// because their few outputs do not keep a GPU busy. Into how many parts follows from the shape
+// alone.
 #include "engine/ops/basic/channel_lanes_cuda.cuh"
 #include "engine/ops/pool/avg_pool2d.h"
 

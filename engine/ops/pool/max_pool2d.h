@@ -2,9 +2,9 @@
 // outside x counts as minus infinity.
 //   x (N,H,W,C) f32 or bf16 -> y (N,P,Q,C), P = floor((H + 2 padding - kernel) / stride) + 1, Q
 //   alike. NaN wins over every number; of equal maxima the first in row order is the one
-//   (torch.nn.MaxPool2d). Gradient: dy goes to the maximum of its window. Saves one byte an output:
-//   which tap won. Throws for other ranks and dtypes, kernel < 1 or > 15, stride < 1, padding >
-//   kernel / 2, windows larger than the padded image.
+//   (torch.nn.MaxPool2d). Gradient: dy goes to the maximum of its window. Saves one byte per
+//   output: which tap won. Throws for other ranks and dtypes, kernel < 1 or > 15, stride < 1,
+//   padding > kernel / 2, windows larger than the padded image.
 #pragma once
 
 #include "engine/core/dispatch.h"

@@ -1,6 +1,6 @@
-// Outputs and inputs are each written once, a row of images a task. Backward gathers: an input asks
-// the few windows that hold it whether it won there, which needs no zeroing and no two threads ever
-// meet.
+// Outputs and inputs are each written once, one task per row of images. Backward gathers: each
+// input checks in which of the few windows around it it was the maximum. This needs no zeroing, and
+// no two threads write the same element.
 #include <cmath>
 #include <limits>
 
@@ -15,8 +15,8 @@ namespace {
 constexpr std::int64_t kChannels =
     256;  // a block of channels: its working values stay in the first-level cache
 
-/// total += up where the window's winner is this input. A function of its own, with the value read
-/// before it is chosen: otherwise g++ does not vectorise it.
+/// total += up where the window's maximum is this input. A function of its own, which reads the
+/// value before it chooses: otherwise g++ does not vectorise it.
 template <class T>
 void collect(const std::uint8_t* taps, std::int32_t number, const T* up, std::int64_t count,
              float* total) {
@@ -51,7 +51,7 @@ void max_pool2d_forward(const PoolAxis& rows, const PoolAxis& columns, const Ten
           for (std::int64_t first = 0; first < channels; first += kChannels) {
             const std::int64_t count = std::min(kChannels, channels - first);
             std::fill_n(best, count, -std::numeric_limits<float>::infinity());
-            // A window of nothing but minus infinity is won by its first tap inside x.
+            // In a window of nothing but minus infinity the first tap inside x is the maximum.
             const std::int64_t top = rows.begin(p) - (p * rows.stride - rows.padding);
             const std::int64_t left = columns.begin(q) - (q * columns.stride - columns.padding);
             std::fill_n(winner, count, static_cast<std::int32_t>(top * columns.kernel + left));

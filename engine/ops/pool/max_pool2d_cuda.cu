@@ -1,7 +1,7 @@
-// A block is a row of one image and a slice of its channels, a thread 16 bytes of the channels of a
-// pixel. Backward gathers: an input asks the few windows that hold it whether it won there, which
-// needs no zeroing and no atomics. Windows of 3 every 2, those of every residual network's stem,
-// are compiled with these constants, which spares loops and divisions.
+// A block takes a row of one image and a slice of its channels, a thread 16 bytes of the channels
+// of a pixel. Backward gathers: each input checks in which of the few windows around it it was the
+// maximum, without zeroing and without atomics. Windows of 3 with stride 2, as in every residual
+// network's stem, are compiled with these constants, which saves loops and divisions.
 #include <limits>
 
 #include "engine/ops/basic/channel_lanes_cuda.cuh"
@@ -64,7 +64,7 @@ template <class T, int Lanes, int kKernel, int kStride>
 __global__ void __launch_bounds__(kThreads)
     choose_maxima(PoolAxis rows_of_any, PoolAxis columns_of_any, std::int64_t channels, const T* x,
                   T* y, std::uint8_t* tap) {
-  constexpr int kTaps = kKernel > 0 ? kKernel : 4;  // of one row: so many loads are under way
+  constexpr int kTaps = kKernel > 0 ? kKernel : 4;  // of one row: that many loads are under way
   const std::int64_t channel = channel_of_thread<Lanes>();
   if (channel >= channels) return;
   const PoolAxis rows = constant_axis<kKernel, kStride>(rows_of_any);
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kThreads)
     const auto inside = [&](int s) {
       return s < columns.kernel && left + s >= 0 && left + s < columns.in;
     };
-    // A window of nothing but minus infinity is won by its first tap inside x.
+    // In a window of nothing but minus infinity the first tap inside x is the maximum.
     Maxima<Lanes> maxima(
         static_cast<int>((rows.begin(p) - top) * columns.kernel + columns.begin(q) - left));
 #pragma unroll
@@ -107,7 +107,7 @@ template <class T, int Lanes, int kKernel, int kStride>
 __global__ void __launch_bounds__(kThreads)
     collect_gradients(PoolAxis rows_of_any, PoolAxis columns_of_any, std::int64_t channels,
                       const std::uint8_t* tap, const T* dy, T* dx) {
-  constexpr int kWindows = 2;  // of one row: so many loads of each tensor are under way
+  constexpr int kWindows = 2;  // of one row: that many loads of each tensor are under way
   const std::int64_t channel = channel_of_thread<Lanes>();
   if (channel >= channels) return;
   const PoolAxis rows = constant_axis<kKernel, kStride>(rows_of_any);

@@ -1,5 +1,5 @@
-// Which inputs an output of a pooling looks at, along one axis, and which outputs look at an input:
-// written once for shapes, forward, backward and every device.
+// Which inputs an output of a pooling reads, along one axis, and which outputs read an input.
+// Written once for shapes, forward, backward and every device.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +51,8 @@ struct PoolAxes {
   PoolAxis columns;
 };
 
-/// The windows over the rows and columns of x (N,H,W,C). Throws, in the name of `op`, for what does
-/// not fit.
+/// The windows over the rows and columns of x (N,H,W,C). Throws Error naming `op` for what does not
+/// fit.
 inline PoolAxes pool_axes(const char* op, const Shape& x, int kernel, int stride, int padding) {
   CHECK(x.rank() == 4, "[", op, "] needs x of (N,H,W,C), got ", x);
   CHECK(kernel >= 1 && stride >= 1, "[", op, "] kernel and stride must be positive, got ", kernel,

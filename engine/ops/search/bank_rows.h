@@ -1,7 +1,7 @@
-// Arithmetic on chosen rows of a bank, one list of rows a query. A bank is (N, D) f32 or bf16;
+// Arithmetic on chosen rows of a bank, one list of rows per query. A bank is (N, D) f32 or bf16;
 // `rows` is (B, W) i32 with -1 wherever a list is shorter than W; sums are f32. Not differentiable.
-// All throw for other shapes and dtypes, and never check the row numbers: those come from
-// top_similar and the neighbor graph.
+// All throw for other shapes and dtypes. None checks the row numbers: those come from top_similar
+// and the neighbor graph.
 #pragma once
 
 #include "engine/core/dispatch.h"
@@ -19,7 +19,7 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
 
 /// bank[indices[i]] = normalise(momentum bank[indices[i]] + (1 - momentum) values[i]) for i = 0, 1,
 /// ... in this order, so that an index which comes twice is moved twice. indices (B) i32, values
-/// (B, D) f32; a row that comes out shorter than 1e-12 is divided by that. Nothing happens where
+/// (B, D) f32; a row shorter than 1e-12 is divided by 1e-12. Nothing happens where
 /// `halted`, one i32, is given and not 0.
 void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
                 const Tensor& halted = {});

@@ -9,7 +9,7 @@ namespace invp::cpu {
 
 namespace {
 
-/// Rows are scattered over a bank far larger than the caches: ask for them this many ahead.
+/// Rows are scattered over a bank far larger than the caches: this many are prefetched.
 constexpr std::int64_t kAhead = 8;
 
 template <class T>
@@ -26,7 +26,7 @@ float dot(const float* query, const T* row, std::int64_t dim) {
   return sum;
 }
 
-/// Calls body(w, row) for every row of a list that is there, with the rows to come on their way.
+/// Calls body(w, row) for every row of a list that is there, and prefetches the rows to come.
 template <class T, class Body>
 void for_each_row(const T* bank, std::int64_t dim, const std::int32_t* rows, std::int64_t width,
                   const Body& body) {
@@ -79,7 +79,7 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
   });
 }
 
-// One after another, as the contract has it: a batch is a few hundred rows.
+// One after another, as in the contract: a batch is a few hundred rows.
 void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
                 const Tensor& halted) {
   if (halted.defined() && *halted.data<std::int32_t>() != 0) return;

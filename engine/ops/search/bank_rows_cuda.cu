@@ -17,7 +17,7 @@ __device__ int warp_of() {
   return static_cast<int>(threadIdx.x) / kWarp;
 }
 
-/// A warp a list entry.
+/// One warp per list entry.
 template <class T>
 __global__ void dots(BankRows<float> queries, BankRows<T> bank, const std::int32_t* rows,
                      std::int64_t width, std::int64_t entries, float* similarities) {
@@ -38,10 +38,10 @@ __global__ void dots(BankRows<float> queries, BankRows<T> bank, const std::int32
   }
 }
 
-/// Entries of a list that one block adds up: 32 a warp, whose numbers its lanes load at once.
+/// Entries of a list that one block adds up: 32 per warp, whose lanes load their numbers at once.
 constexpr int kShare = kWarps * kWarp;
 
-/// partials[share][i] = the sum of one share of list i, a block a share and 128 columns.
+/// partials[share][i] = the sum of one share of list i, one block per share and 128 columns.
 template <class T>
 __global__ void weighted_sums(BankRows<T> bank, const std::int32_t* rows, const float* weights,
                               std::int64_t width, float* partials) {
@@ -107,7 +107,7 @@ __device__ void blend_row(T* row, const float* value, std::int64_t dim, float mo
   }
 }
 
-/// A warp an index. The one that comes first in the batch moves the row for all of its repeats, in
+/// One warp per index. The first of equal indices in the batch moves the row for all of them, in
 /// their order.
 template <class T>
 __global__ void blend_all(T* bank, std::int64_t dim, const std::int32_t* indices,

@@ -1,5 +1,5 @@
 // Rows of the bank that may be among the best of one query: a list that grows on demand, in memory
-// the engine accounts for.
+// that the engine counts.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct Candidate {
 
 /// Moves the `keep` most similar candidates to the front, in their old order, and returns the
 /// lowest similarity among them. Of equals the earlier stay: with rows in ascending order, the
-/// lower rows. Needs at least `keep` candidates and keep >= 1. `scratch` is only there to be
-/// reused.
+/// lower rows. Needs at least `keep` candidates and keep >= 1. `scratch` saves allocations between
+/// calls.
 float keep_best(std::span<Candidate> candidates, std::int64_t keep, std::vector<float>& scratch);
 
 class CandidateList {

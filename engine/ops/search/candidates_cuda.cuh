@@ -1,8 +1,8 @@
-// What the parts of the bank search hand to one another: candidates, and the cut that divides those
-// wanted from the rest.
+// What the parts of the bank search pass to one another: candidates, and the cut between those that
+// are needed and the rest.
 //
-// Candidates are ordered as the contract of top_similar has it: the more similar first, of equals
-// the lower row. That order as one number is the candidate's key.
+// Candidates are ordered as in the contract of top_similar: the more similar first, of equals the
+// lower row. That order as one number is the candidate's key.
 #pragma once
 
 #include <limits>
@@ -17,7 +17,7 @@ struct alignas(8) Candidate {
 };
 
 /// Rows from `similarity` upwards pass, of rows of exactly this similarity those up to `last_row`.
-/// A cut at NaN lets nothing pass.
+/// Nothing passes a cut at NaN.
 struct alignas(8) Cut {
   float similarity;
   std::int32_t last_row;

@@ -20,10 +20,10 @@ enum class Propagation : std::uint8_t {
 /// K^steps). Throws if that is more than 2^20 columns.
 Tensor propagate(const Tensor& graph, const Tensor& indices, int steps, Propagation propagation);
 
-/// Which of the positives teach (InvP, section 3.2).
+/// Which of the positives enter the loss (InvP, section 3.2).
 enum class PositiveChoice : std::uint8_t { kLeastSimilar, kMostSimilar, kAll };
 
-/// `count` entries of every list, by their similarity (B, W) f32, of equals the earlier; all
+/// `count` entries of every list, chosen by their similarity (B, W) f32, of equals the earlier; all
 /// entries if there are no more. In the order of the list. (B, min(count, W)), or (B, W) for kAll.
 Tensor choose_positives(const Tensor& positives, const Tensor& similarities, std::int64_t count,
                         PositiveChoice choice);
@@ -31,7 +31,7 @@ Tensor choose_positives(const Tensor& positives, const Tensor& similarities, std
 /// The new graph rows of `indices` (B) from their most similar rows (B, M), at least K + 1 of them
 /// unless the bank has fewer: the K + 1 best by similarity, then row, without the index itself, or
 /// without the last where the index is not among them. In descending similarity; with
-/// `replace_in_place`, as the authors' code has it, the last takes the place of the index.
+/// `replace_in_place`, as in the authors' code, the last takes the place of the index.
 Tensor nearest_neighbors(const Tensor& rows, const Tensor& similarities, const Tensor& indices,
                          std::int64_t neighbors, bool replace_in_place);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/parallel.h"
+#include "engine/core/rows.h"
 #include "engine/ops/search/neighbor_graph.h"
 
 namespace invp::cpu {
@@ -11,12 +12,6 @@ namespace invp::cpu {
 namespace {
 
 using Row = std::int32_t;
-
-template <class T>
-std::span<T> row_of(const Tensor& matrix, std::int64_t i) {
-  const std::int64_t width = matrix.dim(1);
-  return {matrix.data<T>() + i * width, static_cast<std::size_t>(width)};
-}
 
 /// Walks level by level, writing each row that `enter` admits; what was written last is where the
 /// next level starts.

@@ -1,5 +1,5 @@
-// A block a list: what comes in an order is placed by sums over the block, so that the answer is
-// the CPU's, entry by entry.
+// One block per list. Sums over the block give each entry its place, so that the answer is the
+// CPU's, entry by entry.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -24,8 +24,8 @@ __device__ void fill(std::int32_t* list, std::int64_t begin, std::int64_t end) {
   for (std::int64_t w = begin + threadIdx.x; w < end; w += blockDim.x) list[w] = -1;
 }
 
-/// Writes the entries that are there, -1 for none, after the `written` that stand in the list
-/// already, in the order of the threads. Returns how many stand there then. A barrier.
+/// Appends the threads' entries to a list of `written` entries, in the order of the threads; -1 is
+/// no entry. Returns the list's new length. A barrier.
 __device__ std::int64_t append(std::int32_t entry, std::int32_t* list, std::int64_t written) {
   const BlockSum places = sum_before_in_block(entry >= 0 ? 1 : 0);
   if (entry >= 0) list[written + places.before] = entry;
@@ -128,7 +128,7 @@ struct ChoiceKey {
   __device__ std::uint64_t operator()(std::int64_t w) const {
     if (rows[w] < 0) return 0;
     const std::uint64_t key = key_of(sign * similarities[w], w, width + 1);
-    return key != 0 ? key : static_cast<std::uint64_t>(width - w);  // NaN: the last resort
+    return key != 0 ? key : static_cast<std::uint64_t>(width - w);  // NaN is taken last
   }
 };
 
@@ -153,8 +153,8 @@ __global__ void __launch_bounds__(kThreads)
   fill(out, written, count);
 }
 
-/// The best of a list one after another, each the largest key below the last: graphs have few
-/// neighbors.
+/// Takes the best of a list one after another, each the largest key below the last: enough for
+/// graphs, which have few neighbors.
 constexpr int kWideThreads = 512;
 
 __global__ void __launch_bounds__(kWideThreads)
@@ -195,7 +195,7 @@ __global__ void __launch_bounds__(kWideThreads)
   }
 }
 
-/// A warp an index; of repeats the last has its way.
+/// One warp per index; of repeats the last is written.
 __global__ void __launch_bounds__(kThreads)
     set_rows(std::int32_t* graph, std::int64_t neighbors, const std::int32_t* indices,
              std::int64_t batch, const std::int32_t* from, const std::int32_t* halted) {

@@ -1,6 +1,7 @@
-// The key that exactly `keep` of many keys reach, found without a sort: a histogram of the keys'
-// first digits tells the digit of the key sought, one of the next digits among those that begin
-// like it tells the next, until all keys that begin like it are wanted.
+// Finds the key that exactly `keep` of many keys reach, without a sort. A histogram of the keys'
+// first digits gives the first digit of that key; a histogram of the second digits, over the keys
+// that begin with it, gives the second; and so on, until all keys that begin with these digits
+// belong to `keep`.
 //
 // Keys are those of candidates_cuda.cuh: a similarity above, a row number below.
 #pragma once
@@ -74,7 +75,7 @@ __device__ inline BinChoice choose_bin(const int* counts, int keep) {
 }
 
 /// ++counts[bin] for every lane that is `counted`. Similarities share few leading digits, so lanes
-/// of one bin go together. All lanes of a warp must call.
+/// of one bin add together. All lanes of a warp must call.
 __device__ inline void count_together(bool counted, int bin, int* counts) {
   const unsigned peers = __match_any_sync(kAllLanes, counted ? bin : kBins);
   const int first = __ffs(static_cast<int>(peers)) - 1;

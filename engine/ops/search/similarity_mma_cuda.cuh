@@ -37,7 +37,7 @@ __device__ inline float norm_bound(float sum_of_squares) {
 }
 
 inline constexpr int kMmaThreads = 256;
-inline constexpr int kMmaRows = 256;  ///< of the bank, a tile
+inline constexpr int kMmaRows = 256;  ///< of the bank, per tile
 inline constexpr int kRowWarps = 4;   ///< share the rows of a tile
 inline constexpr int kQueryWarps = kMmaThreads / kWarp / kRowWarps;
 /// One instruction takes 16 rows and 8 queries; a warp has several of either side by side.

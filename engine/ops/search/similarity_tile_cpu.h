@@ -1,6 +1,6 @@
 // The inner loop of the bank search: inner products of a few bank rows with a panel of queries,
 // kept in registers from the first multiplication to the comparison with each query's threshold.
-// Only what passes, a fraction of a percent, is ever stored.
+// Only similarities that pass, a fraction of a percent, are stored.
 #pragma once
 
 #include <bit>
@@ -13,8 +13,7 @@
 
 namespace invp::cpu {
 
-// Register blocking: kTileRows x kTileVectors accumulators, and room for one panel line and a
-// broadcast.
+// Register blocking: kTileRows x kTileVectors accumulators, one panel line and a broadcast.
 #if defined(__AVX512F__)
 inline constexpr int kLanes = 16;
 inline constexpr int kTileRows = 6;
@@ -28,7 +27,7 @@ inline constexpr int kLanes = 4;
 inline constexpr int kTileRows = 4;
 inline constexpr int kTileVectors = 2;
 #endif
-/// Queries a panel: a (D, kPanel) array, one query a column.
+/// Queries per panel: a (D, kPanel) array, one query per column.
 inline constexpr int kPanel = kLanes * kTileVectors;
 
 using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
@@ -63,7 +62,7 @@ inline std::uint64_t not_below(Lanes a, Lanes b) {
 }
 
 /// Calls pass(row, column, similarity), rows ascending, for every similarity of `Rows` consecutive
-/// bank rows with the panel's queries that is not below its query's threshold. One accumulator a
+/// bank rows with the panel's queries that is not below its query's threshold. One accumulator per
 /// similarity, filled in the order of the columns of the bank: the value does not depend on where
 /// in a tile the pair falls.
 template <int Rows, class Pass>

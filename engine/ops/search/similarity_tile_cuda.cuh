@@ -18,8 +18,8 @@ inline constexpr int kTileThreads = 256;
 inline constexpr int kPatch = 8;
 inline constexpr int kPatchThreads = kTileRows / kPatch;  ///< along either side of the tile
 
-/// This thread's number, which the compiler cannot trace: what is computed from it is computed anew
-/// each time. Offsets kept from one tile to the next would drive similarities out of the registers.
+/// This thread's number, hidden from the compiler, so that it computes offsets again for each tile:
+/// kept offsets would take registers from the similarities.
 __device__ inline int fresh_thread() {
   int thread = static_cast<int>(threadIdx.x);
   asm volatile("" : "+r"(thread));
@@ -54,8 +54,8 @@ struct RowSource {
 /// Columns in shared memory at a time: a thread fetches one quad of rows and one of queries.
 inline constexpr int kSlice = kTileThreads * kQuad / kTileRows;
 
-/// One slice of the tile's rows and queries, by columns. With the padding the stores of a warp meet
-/// in no bank of shared memory.
+/// One slice of the tile's rows and queries, by columns. With the padding the stores of a warp have
+/// no bank conflicts.
 struct TileSlice {
   float rows[kSlice][kTileRows + kQuad];
   float queries[kSlice][kTileQueries + kQuad];
@@ -69,8 +69,8 @@ struct Tile {
   int queries;
 };
 
-/// What one thread fetches of a slice. Lines past the end of the tile are the last one again, and
-/// never looked at.
+/// What one thread fetches of a slice. Lines past the end of the tile repeat the last one; their
+/// results are not used.
 struct TileFetch {
   Quad row;
   Quad query;
@@ -150,7 +150,7 @@ __device__ SimilarityPatch similarity_tile(const RowSource<T>& source,
 
 /// Hands every tile of the source to the sink, which is one of top_similar_scan_cuda.cu: a block
 /// keeps to its 128 queries, and neighboring blocks read the same rows. A block whose queries the
-/// sink does not want ends at once.
+/// sink does not need ends at once.
 template <class T, class Sink>
 __global__ void __launch_bounds__(kTileThreads, 2)
     scan_bank(RowSource<T> source, BankRows<float> queries, int batch, Sink sink) {

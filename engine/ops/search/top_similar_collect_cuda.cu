@@ -17,14 +17,14 @@ struct alignas(16) Limits {
   float slack[2];
 };
 
-/// What a block has found and not yet handed on.
+/// What a block has found but not yet passed on.
 template <int kQueries>
 struct Staging {
   static constexpr int kRoom = 1024;
   Limits limits[kQueries / 2];
   Candidate candidates[kRoom];
   std::uint8_t query[kRoom];  ///< of the block's
-  int count;                  ///< may exceed the room: the rest was handed on at once
+  int count;                  ///< may exceed the room: the rest was passed on at once
   int found[kQueries];
   int place[kQueries];
 };
@@ -64,8 +64,8 @@ __device__ void load_queries(const BankRows<float>& queries, const QueryRange& r
   }
 }
 
-/// Hands on what is staged; a query's global counter moves once. All threads must call, between two
-/// barriers.
+/// Passes on what is staged; a query's global counter moves once. All threads must call, between
+/// two barriers.
 template <int kQueries>
 __device__ void hand_on(Staging<kQueries>& staging, const QueryRange& range,
                         const CandidateLists& lists) {
@@ -107,7 +107,8 @@ class TileHits {
     }
   }
 
-  /// `rows` of the tile are inside the bank, and this thread's queries of `valid`, a bit a product.
+  /// `rows` of the tile are inside the bank, and this thread's queries of `valid`, one bit per
+  /// product.
   __device__ void stage(Staging<kQueries>& staging, const QueryRange& range,
                         const CandidateLists& lists, int first_row, int rows, unsigned valid) {
     unsigned hits[kRowTiles] = {};
@@ -274,7 +275,7 @@ bool fits_tensor_cores(const Tensor& queries, const Tensor& bank) {
 
 void collect_rows(const Tensor& queries, const Tensor& bank, const Cut* cuts,
                   const CollectedRows& collected) {
-  // So many queries as have room in shared memory.
+  // As many queries as have room in shared memory.
   constexpr int kMany = 128;
   constexpr int kFew = 64;
   const bool few = queries.dim(0) <= kFew || bank.dim(1) > kMostColumns / 2;

@@ -1,9 +1,9 @@
-// One pass over the bank. Every query has a threshold that at least as many rows reach as it wants;
-// rows below are dropped while their similarity is still in a register (similarity_tile_cpu.h). The
-// first thresholds come from a sample of the bank, aimed so that somewhat too many rows pass; a
-// list that fills up all the same is cut back to its best and its threshold raised, and a query
-// left with too few rows is searched again without a threshold. So the sample decides the speed and
-// never the answer.
+// One pass over the bank. Every query has a threshold that at least as many rows reach as it asks
+// for; rows below are dropped while their similarity is still in a register
+// (similarity_tile_cpu.h). The first thresholds come from a sample of the bank, aimed so that
+// somewhat too many rows pass. A list that fills up anyway is cut back to its best and its
+// threshold raised; a query left with too few rows is searched again without a threshold. The
+// sample decides the speed, not the answer.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -21,10 +21,10 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// Rows a block: 48 KB at D = 128, read from memory once and from the L2 cache for every further
+/// Rows per block: 48 KB at D = 128, read from memory once and from the L2 cache for every further
 /// panel.
 constexpr std::int64_t kBlockRows = 16 * kTileRows;
-/// Blocks a worker takes at a time.
+/// How many blocks a worker takes at a time.
 constexpr std::int64_t kChunkBlocks = 8;
 
 /// Every `stride`-th row of the bank, `count` in all.
@@ -50,7 +50,7 @@ struct RowSource {
   }
 };
 
-/// The queries as the tile wants them: (panels, D, kPanel), one query a column, missing ones zero.
+/// The queries as a tile reads them: (panels, D, kPanel), one query per column, missing ones zero.
 Tensor pack_queries(const Tensor& queries, std::span<const std::int64_t> chosen) {
   const std::int64_t dim = queries.dim(1);
   const Tensor packed = Tensor::zeros({(std::ssize(chosen) + kPanel - 1) / kPanel, dim, kPanel});

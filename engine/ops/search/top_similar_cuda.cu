@@ -1,10 +1,10 @@
 // One pass over the bank. A query's threshold comes from a sample of the bank, aimed so that
 // somewhat too many rows reach it; those are listed while their similarity is still in a register
-// (on tensor cores an approximate one, so that they are looked at again), and the best of the list
-// are taken. Where the list came out too short or too long, the exact threshold is found digit by
-// digit in further passes and the list made again: the kernels for that are always queued, because
-// the host does not wait to know, and end at once where there is nothing to do. So the sample
-// decides the speed and never the answer.
+// (an approximate one on tensor cores, so that the exact one is computed later), and the best of
+// the list are taken. If the list is too short or too long, further passes find the exact threshold
+// digit by digit and make the list again. The kernels for that are always queued, because the host
+// does not wait; they end at once where there is nothing to do. The sample decides the speed, not
+// the answer.
 #include <algorithm>
 #include <cmath>
 

@@ -1,5 +1,5 @@
-// The exact similarities of the rows that the scan on tensor cores collected, as far as they can be
-// among the best.
+// The exact similarities of the rows that the scan on tensor cores collected, if they can be among
+// the best.
 #include "engine/core/cuda_mma.cuh"
 #include "engine/ops/search/bank_cuda.cuh"
 #include "engine/ops/search/radix_select_cuda.cuh"
@@ -13,7 +13,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 constexpr int kRaiseThreads = 1024;
 
-/// A block a query. The count-th largest of the lower bounds is one that `count` rows reach, so
+/// One block per query. The count-th largest of the lower bounds is one that `count` rows reach, so
 /// rows that stay below it are not among the best.
 __global__ void __launch_bounds__(kRaiseThreads)
     raise_cuts(CollectedRows collected, int count, std::int64_t bank_rows, Cut* cuts,
@@ -39,8 +39,8 @@ __global__ void __launch_bounds__(kRaiseThreads)
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kMostColumns = 256;
-/// Of a row at a time, by a warp for each of its 32. With the padding eight neighboring lanes,
-/// each at its own row, meet in no bank of shared memory.
+/// Columns of 32 rows; a warp copies one row at a time. With the padding eight neighboring lanes,
+/// each at its own row, have no bank conflicts.
 constexpr int kPartBytes = 256;
 constexpr int kPaddedBytes = kPartBytes + 16;
 constexpr std::size_t kWarpBytes = std::size_t{kWarp} * kPaddedBytes;
@@ -50,7 +50,7 @@ template <class T>
 __device__ void fetch_part(const BankRows<T>& bank, int row, bool wanted, int first,
                            std::byte* part) {
   constexpr int kLanes = kPackLanes<T>;
-  constexpr int kCopies = kPartBytes / 16;  ///< a row
+  constexpr int kCopies = kPartBytes / 16;  ///< per row
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const unsigned all_wanted = __ballot_sync(kAllLanes, wanted);
   const int column = first + lane % kCopies * kLanes;
@@ -106,7 +106,7 @@ __device__ void append(const CandidateLists& lists, std::int64_t query, bool pas
   if (passes && place < lists.capacity) lists.of(query)[place] = candidate;
 }
 
-/// Blocks (q, ...) share the rows collected for query q, a warp takes 32 of them at a time.
+/// Blocks (q, ...) share the rows collected for query q, a warp takes 32 at a time.
 template <class T>
 __global__ void __launch_bounds__(kThreads, 2)
     rescore(BankRows<float> queries, BankRows<T> bank, CollectedRows collected, const Cut* cuts,

@@ -1,4 +1,4 @@
-// The kernels that read the bank: what becomes of a tile of similarities.
+// The kernels that read the bank, and what they do with a tile of similarities.
 #include "engine/ops/search/radix_select_cuda.cuh"
 #include "engine/ops/search/similarity_tile_cuda.cuh"
 #include "engine/ops/search/top_similar_cuda.cuh"
@@ -17,7 +17,7 @@ __device__ bool any_query(const Tile& tile, const Condition& condition) {
   return __any_sync(kAllLanes, any);
 }
 
-/// Writes all similarities down.
+/// Writes all similarities.
 struct StoreAll {
   float* similarities;
   std::int64_t rows;
@@ -42,7 +42,7 @@ struct StoreAll {
 };
 
 /// Lists what passes the cut of its query. The tile counts in shared memory what it will write, so
-/// that a query's global counter moves once a tile.
+/// that a query's global counter moves once per tile.
 struct ListPassing {
   const Cut* cuts;
   CandidateLists lists;
@@ -66,7 +66,7 @@ struct ListPassing {
 
   __device__ void take(const Tile& tile, const PatchLines& lines,
                        const SimilarityPatch& patch) const {
-    unsigned passed[kPatch / 4] = {};  // a bit a similarity
+    unsigned passed[kPatch / 4] = {};  // one bit per similarity
 #pragma unroll
     for (int q = 0; q < kPatch; ++q) {
       const int query = lines.query(q);
@@ -124,7 +124,7 @@ struct ListPassing {
 };
 
 /// What is known of the key that `count` rows of the bank reach: its digits so far, and how many of
-/// the keys that begin with them are wanted; none once it is found.
+/// the keys that begin with them belong to the count; none once the key is found.
 struct OpenSearch {
   std::uint64_t key;
   int keep;
@@ -162,7 +162,7 @@ struct CountDigit {
   }
 };
 
-/// A block a query.
+/// One block per query.
 __global__ void open_searches(CandidateLists lists, int count, OpenSearch* searches, int* counts,
                               Cut* cuts) {
   const std::int64_t q = blockIdx.x;
@@ -178,7 +178,7 @@ __global__ void open_searches(CandidateLists lists, int count, OpenSearch* searc
   for (unsigned bin = threadIdx.x; bin < kBins; bin += blockDim.x) counts[q * kBins + bin] = 0;
 }
 
-/// A block a query: takes the digit counted and clears the counts.
+/// One block per query: takes the digit counted and clears the counts.
 __global__ void take_digit(OpenSearch* searches, int* counts, Digit digit, bool last,
                            std::int64_t rows, Cut* cuts) {
   const std::int64_t q = blockIdx.x;
@@ -187,7 +187,7 @@ __global__ void take_digit(OpenSearch* searches, int* counts, Digit digit, bool 
   const BinChoice choice = choose_bin(counts + q * kBins, search.keep);
   for (unsigned bin = threadIdx.x; bin < kBins; bin += blockDim.x) counts[q * kBins + bin] = 0;
   if (threadIdx.x != 0) return;
-  if (choice.bin < 0) {  // NaN: not as many keys as wanted
+  if (choice.bin < 0) {  // NaN leaves fewer keys than the count
     search.keep = 0;
   } else {
     search.key |= static_cast<std::uint64_t>(choice.bin) << digit.lower;

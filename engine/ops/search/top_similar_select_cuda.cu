@@ -1,4 +1,4 @@
-// The kernels that read lists of similarities: a block a query.
+// The kernels that read lists of similarities: one block per query.
 #include "engine/ops/search/radix_select_cuda.cuh"
 #include "engine/ops/search/top_similar_cuda.cuh"
 
@@ -23,8 +23,8 @@ __global__ void pass_all(std::int64_t batch, Cut* cuts) {
   }
 }
 
-/// The rows of a window of the bank as bits: a row's place among those set is how many bits stand
-/// before its own. Bits belong to threads in runs of whole words.
+/// The rows of a window of the bank as bits: a row's place among those set is the number of bits
+/// set before its own. Bits belong to threads in runs of whole words.
 class RowWindow {
  public:
   /// Threads begin at different banks of shared memory if the words of each are odd.
@@ -84,8 +84,8 @@ class RowWindow {
   std::int64_t first_row_ = 0;
 };
 
-/// Moves the candidates that pass the cut into ascending order of row: no sort, because a bitmap of
-/// the bank's rows tells each its place. Large banks are done window by window.
+/// Moves the candidates that pass the cut into ascending order of row, without a sort: a bitmap of
+/// the bank's rows gives each its place. Large banks are done window by window.
 __device__ void write_ascending(const Candidate* list, int found, Cut cut, std::int64_t bank_rows,
                                 RowWindow window, std::int32_t* rows, float* similarities) {
   int written = 0;

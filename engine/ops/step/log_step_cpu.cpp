@@ -5,16 +5,16 @@
 
 namespace invp::cpu {
 
-void log_step(const Tensor& means, const Tensor& total, const Tensor& losses, const Tensor& state) {
-  const std::span<const float> step = means.span<float>();
-  const float sum = *total.data<float>();
-  auto& [logged, halted] = *reinterpret_cast<std::array<std::int32_t, 2>*>(state.raw());
-  if (logged < losses.dim(0)) {
-    float* const row = losses.data<float>() + std::int64_t{logged++} * 4;
-    std::ranges::copy(step, row);
-    row[3] = sum;
+void log_step(const Tensor& means, const Tensor& output_sum, const StepLog& log) {
+  const std::span<const float> losses = means.span<float>();
+  const float sum = *output_sum.data<float>();
+  std::int32_t& count = *log.count().data<std::int32_t>();
+  if (count < log.rows().dim(0)) {
+    float* const row = log.rows().data<float>() + count++ * log.rows().dim(1);
+    *std::ranges::copy(losses, row).out = sum;
   }
-  if (!std::isfinite(step[2]) || !std::isfinite(sum)) halted = 1;
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (!std::ranges::all_of(losses, finite) || !finite(sum)) *log.halted().data<std::int32_t>() = 1;
 }
 
 }  // namespace invp::cpu

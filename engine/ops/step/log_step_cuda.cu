@@ -5,27 +5,29 @@ namespace invp::cuda {
 
 namespace {
 
+/// x - x is 0 for every finite x, and NaN for all others.
+__device__ bool finite(float x) {
+  return x - x == 0;
+}
+
 /// One thread.
-__global__ void log_losses(const float* means, const float* total, float* losses, std::int64_t rows,
-                           std::int32_t* state) {
-  std::int32_t& logged = state[0];
-  if (logged < rows) {
-    float* const row = losses + std::int64_t{logged} * 4;
-    row[0] = means[0];
-    row[1] = means[1];
-    row[2] = means[2];
-    row[3] = *total;
-    ++logged;
-  }
-  // Not finite: what is left of it, taken from itself, is not 0.
-  if (means[2] - means[2] != 0 || *total - *total != 0) state[1] = 1;
+__global__ void log_losses(const float* means, int losses, const float* output_sum, float* rows,
+                           std::int64_t room, std::int32_t* count, std::int32_t* halted) {
+  bool all_finite = finite(*output_sum);
+  for (int i = 0; i < losses; ++i) all_finite = all_finite && finite(means[i]);
+  if (!all_finite) *halted = 1;
+  if (*count >= room) return;
+  float* const row = rows + std::int64_t{(*count)++} * (losses + 1);
+  for (int i = 0; i < losses; ++i) row[i] = means[i];
+  row[losses] = *output_sum;
 }
 
 }  // namespace
 
-void log_step(const Tensor& means, const Tensor& total, const Tensor& losses, const Tensor& state) {
+void log_step(const Tensor& means, const Tensor& output_sum, const StepLog& log) {
   launch(context(means.device()), {dim3(1), dim3(1)}, log_losses, means.data<float>(),
-         total.data<float>(), losses.data<float>(), losses.dim(0), state.data<std::int32_t>());
+         static_cast<int>(means.dim(0)), output_sum.data<float>(), log.rows().data<float>(),
+         log.rows().dim(0), log.count().data<std::int32_t>(), log.halted().data<std::int32_t>());
 }
 
 }  // namespace invp::cuda

@@ -5,10 +5,9 @@
 //   v  = momentum * v + g'          on the first step v = g', as in PyTorch
 //   w  = w - lr * v
 //   copy = w                        rounded to bf16, for the next forward pass
-// All tensors f32 but the copy, a parameter's tensors of one shape, all of one device. Throws Error
-// otherwise. With momentum 0, v stays unread.
-// What may change from step to step can be given in the device's memory, so that a recorded step
-// takes it from there (core/recorded_work.h).
+// All tensors but the copy are f32; a parameter's tensors have one shape; all are on one device.
+// Throws Error otherwise. With momentum 0, v is not read. What changes from step to step can be
+// given in the device's memory, where a captured step reads it (core/captured_work.h).
 #pragma once
 
 #include <span>
@@ -28,7 +27,7 @@ struct SgdHyper {
 struct SgdItem {
   Tensor weight, gradient, momentum;
   bool first = false;  ///< the momentum holds nothing yet
-  Tensor copy = {};    ///< bf16; undefined: none wanted
+  Tensor copy = {};    ///< bf16; undefined: none
 };
 
 struct SgdControl {
@@ -39,7 +38,7 @@ struct SgdControl {
 void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper,
               const SgdControl& control = {});
 
-/// The arithmetic of one element, in the precision it is done in.
+/// The arithmetic of one element, in its precision.
 struct SgdRule {
   float lr, momentum, decay;
   explicit SgdRule(const SgdHyper& hyper)
@@ -47,7 +46,7 @@ struct SgdRule {
         momentum(static_cast<float>(hyper.momentum)),
         decay(static_cast<float>(hyper.weight_decay)) {}
 
-  /// v where the old one counts for nothing: on the first step and with momentum 0.
+  /// v without an old one: on the first step, and with momentum 0.
   HOST_DEVICE float fresh_velocity(float w, float g) const { return g + decay * w; }
   HOST_DEVICE float velocity(float w, float g, float v) const {
     return momentum * v + fresh_velocity(w, g);

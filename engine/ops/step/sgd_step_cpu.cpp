@@ -48,8 +48,8 @@ void update_and_copy(const Pointers& p, std::int64_t begin, std::int64_t end, co
 
 }  // namespace
 
-// All parameters together are one range of elements, split evenly over the threads whatever the
-// sizes of the tensors.
+// All parameters together are one range of elements, split evenly over the threads for any sizes of
+// the tensors.
 void sgd_step(std::span<const SgdItem> items, const SgdHyper& hyper, const SgdControl& control) {
   if (control.halted.defined() && *control.halted.data<std::int32_t>() != 0) return;
   SgdRule rule(hyper);

@@ -1,6 +1,5 @@
-// All parameters in one launch: a table of them comes as the kernel's argument, their elements are
-// dealt to blocks in chunks of fixed size. One large tensor is many blocks, forty small ones are
-// forty small blocks.
+// All parameters in one launch: the kernel's argument is a table of them, and each block takes a
+// chunk of fixed size. One large tensor is many blocks, forty small ones are forty small blocks.
 #include "engine/core/cuda_launch.cuh"
 #include "engine/ops/step/sgd_step.h"
 
@@ -17,11 +16,11 @@ struct Parameter {
   float* momentum;
   BFloat16* copy;  ///< or null
   std::int64_t count;
-  int first_chunk;  ///< those of the parameters before it come first
+  int first_chunk;  ///< the chunks of earlier parameters come before it
   bool fresh;       ///< the momentum is not read
 };
 
-/// As many as a ResNet-50 with its heads has. The argument of a kernel may hold 32,764 bytes from
+/// Enough for a ResNet-50 with its heads. The argument of a kernel may hold 32,764 bytes from
 /// CUDA 12.1 on, but each launch copies it.
 constexpr int kMost = 192;
 struct Table {
@@ -70,7 +69,7 @@ __device__ void update(const Parameter& p, const SgdRule& rule, std::int64_t beg
   }
 }
 
-/// Do all begin where accesses of 16 bytes may? Slices need not.
+/// True if all begin at multiples of 16 bytes; slices need not.
 __device__ bool is_aligned(const Parameter& p) {
   return (reinterpret_cast<std::uintptr_t>(p.weight) |
           reinterpret_cast<std::uintptr_t>(p.gradient) |

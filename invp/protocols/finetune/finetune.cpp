@@ -1,37 +1,17 @@
 #include "invp/protocols/finetune/finetune.h"
 
-#include <algorithm>
 #include <cmath>
 
-#include "engine/autograd/node.h"
 #include "engine/core/error.h"
 #include "engine/core/random.h"
-#include "engine/ops/basic/elementwise.h"
-#include "engine/ops/basic/scale.h"
-#include "engine/ops/loss/cross_entropy.h"
-#include "invp/protocols/scores/accuracy.h"
+#include "invp/protocols/finetune/finetune_task.h"
+#include "invp/run/measures.h"
+#include "invp/run/version_1.h"
 #include "layers/exchange.h"
 
 namespace invp {
 
 namespace {
-
-constexpr std::string_view kHead = "fc.";
-constexpr std::string_view kModel = "model.";
-
-Sgd make_optimizer(const FinetuneConfig& config, const ResNet& network) {
-  Sgd::Group backbone;
-  Sgd::Group fc;
-  backbone.hyper = {
-      .lr = config.learning_rate, .momentum = config.momentum, .weight_decay = config.weight_decay};
-  fc.hyper = backbone.hyper;
-  fc.hyper.lr = config.fc_learning_rate;
-  for (const NamedTensor& item : network.parameters()) {
-    Sgd::Group& group = item.name.starts_with(kHead) ? fc : backbone;
-    group.parameters.push_back({item.name, item.tensor});
-  }
-  return Sgd({std::move(backbone), std::move(fc)});
-}
 
 /// PyTorch's default for linear layers, whatever the initialisation of the backbone.
 void initialise_fc(const Linear& fc, std::uint64_t seed) {
@@ -43,13 +23,6 @@ void initialise_fc(const Linear& fc, std::uint64_t seed) {
     for (float& value : tensor.span<float>())
       value = static_cast<float>(random.uniform(-bound, bound));
   }
-}
-
-/// What a batch norm remembers from a batch.
-std::vector<Tensor> copies(const std::vector<NamedTensor>& tensors) {
-  std::vector<Tensor> all;
-  for (const NamedTensor& item : tensors) all.push_back(item.tensor.clone());
-  return all;
 }
 
 }  // namespace
@@ -67,25 +40,10 @@ FinetuneConfig finetune_defaults(FinetuneProtocol protocol) {
 }
 
 std::vector<ShownMeasure> shown_measures(FinetuneProtocol protocol, const std::string& kind) {
-  const ShownMeasure top1{.name = "top1", .heading = "top-1"};
-  const ShownMeasure top5{.name = "top5", .heading = "top-5"};
-  const ShownMeasure mean{.name = "mean_per_class", .heading = "mean/cl"};
-  if (protocol == FinetuneProtocol::kSemi) return {top1, top5};
+  if (protocol == FinetuneProtocol::kSemi) return known_measures({"top1", "top5"});
   const bool by_class = kind == "pets" || kind == "caltech101" || kind == "flowers102";
-  return by_class ? std::vector{mean, top1} : std::vector{top1, mean};
-}
-
-std::vector<Schedule> finetune_rates(const FinetuneConfig& config) {
-  const StepSchedule falling{.milestones = config.milestones, .decay = config.lr_decay};
-  const auto backbone = [rate = config.learning_rate, falling](int epoch) {
-    return rate * falling(epoch);
-  };
-  const auto fc = [rate = config.fc_learning_rate, first = config.fc_first_rate,
-                   constant = config.fc_constant, falling](int epoch) {
-    if (epoch == 1 && first > 0) return first;
-    return constant ? rate : rate * falling(epoch);
-  };
-  return {backbone, fc};
+  return by_class ? known_measures({"mean_per_class", "top1"})
+                  : known_measures({"top1", "mean_per_class"});
 }
 
 std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t classes,
@@ -99,81 +57,28 @@ std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t clas
   return classifier;
 }
 
-FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const Dataset& validation)
-    : config_(config),
-      network_(network),
-      validation_(validation),
-      optimizer_(make_optimizer(config, network)) {
-  network_.train(true);
-}
-
-Tensor FinetuneTask::logits(const Tensor& images) {
-  if (!config_.fc_only) return network_.forward(images);
-  Tensor features;
-  {
-    const NoGrad no_grad;
-    features = network_.features(images);
-  }
-  return network_.head().forward(features);
-}
-
-Tensor FinetuneTask::train_step(const Batch& batch) {
-  const Device on = device();
-  const Tensor images = images_on(batch, on);
-  const auto count = std::ssize(batch.labels);
-  const Tensor labels = Tensor::from(batch.labels, {count}).to(on);
-  optimizer_.zero_grad();
-  // As torch.chunk parts it: equal parts but for the last.
-  const std::int64_t part = (count + config_.bn_groups - 1) / config_.bn_groups;
-  const std::vector<NamedTensor> statistics = network_.buffers();
-  std::vector<Tensor> of_first;
-  Tensor loss;
-  for (std::int64_t begin = 0; begin < count; begin += part) {
-    const std::int64_t end = std::min(begin + part, count);
-    const Tensor share =
-        Tensor::full({}, static_cast<float>(end - begin) / static_cast<float>(count), on);
-    const Tensor mean = cross_entropy(logits(images.slice(begin, end)), labels.slice(begin, end));
-    const Tensor weighted = scale(mean.detach(), share);
-    backward(mean, share);
-    loss = loss.defined() ? add(loss, weighted) : weighted;
-    if (begin == 0 && end < count) of_first = copies(statistics);
-  }
-  for (std::size_t i = 0; i < of_first.size(); ++i) statistics[i].tensor.copy_from(of_first[i]);
-  optimizer_.step();
-  optimizer_.zero_grad();  // the memory is wanted by the next forward pass
-  return loss;
-}
-
-std::vector<Measure> FinetuneTask::evaluate(const PhaseProgress& progress) {
-  const NoGrad no_grad;
-  network_.train(false);
-  BatchFeed feed(validation_, config_.evaluation,
-                 {.batch_size = config_.batch_size,
-                  .workers = config_.workers,
-                  .shuffle = false,
-                  .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
-                 device());
-  feed.start_epoch(0);
-  Accuracy accuracy(network_.config().dim);
-  while (const std::optional<Batch> batch = feed.next()) {
-    accuracy.add(network_.forward(images_on(*batch, device())), batch->labels);
-    progress("evaluation", accuracy.images(), validation_.size());
-  }
-  network_.train(true);
-  return {{"top1", accuracy.top1()},
-          {"top5", accuracy.top5()},
-          {"mean_per_class", accuracy.mean_per_class()}};
-}
-
-TensorFile FinetuneTask::state() const {
-  TensorFile file;
-  for (auto& [name, tensor] : pytorch_state(network_).tensors)
-    file.tensors.emplace_back(std::string(kModel) + name, tensor);
-  return file;
-}
-
-void FinetuneTask::load_state(const TensorFile& state, const std::string& origin) {
-  load_pytorch_state(network_, with_prefix(state, kModel), origin);
+RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Dataset& train,
+                       const Dataset& validation, RunObserver& observer) {
+  RunConfig run = config.run;
+  run.command = "invp finetune";
+  run.epochs = config.epochs;
+  run.evaluate_every = config.evaluate_every;
+  run.shown = shown_measures(config.protocol, train.origin());
+  run.best_by = run.shown.front().name;
+  run.identity.entries.push_back(training_images(train));
+  run.identity.version_1["augmentation"] =
+      message(version_1_augmentation(config.augment), ", shorter side ",
+              config.augment.resize_shorter, ", mean ", config.augment.normalization.mean[0]);
+  run.identity.version_1["classes"] = message(network.config().dim);
+  ImageSource batches(train, config.augment,
+                      {.batch_size = config.batch_size,
+                       .workers = config.workers,
+                       .seed = config.seed,
+                       .max_bad_share = config.max_bad_share,
+                       .augment_on = config.augment_on.value_or(best_augment_on(config.device))},
+                      config.device);
+  FinetuneTask task(config, network, validation);
+  return run_task(run, batches, task, observer);
 }
 
 }  // namespace invp

@@ -8,7 +8,7 @@
 
 #include "data/images/augment.h"
 #include "data/sets/dataset.h"
-#include "invp/run/supervised_run.h"
+#include "invp/run/run.h"
 #include "layers/resnet.h"
 
 namespace invp {
@@ -40,6 +40,10 @@ struct FinetuneConfig {
   std::uint64_t seed = 0;
   int workers = 1;
   std::optional<AugmentOn> augment_on;  ///< unset: as suits the device
+  double max_bad_share = 0.01;          ///< of the training images, before the run stops
+  int evaluate_every = 1;               ///< epochs; the last one is always evaluated
+
+  RunConfig run;  ///< where it goes and how it is saved; the rest is filled in by run_finetune()
 };
 
 /// The paper's epochs, rates, milestones and weight decay.
@@ -49,36 +53,16 @@ FinetuneConfig finetune_defaults(FinetuneProtocol protocol);
 /// the mean over classes, else top-1 (Kornblith et al. 2019).
 std::vector<ShownMeasure> shown_measures(FinetuneProtocol protocol, const std::string& kind);
 
-/// The learning rates of backbone and new layer.
-std::vector<Schedule> finetune_rates(const FinetuneConfig& config);
-
 /// A network with one output a class. The new layer is PyTorch's: weights and biases uniform in
 /// +-1/sqrt(n_in), a function of the seed. Its backbone is that of `weights`, or with none
 /// initialised from the seed. Throws Error naming `origin` when the weights do not fit.
 std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t classes,
                                         const TensorFile* weights, const std::string& origin);
 
-class FinetuneTask final : public SupervisedTask {
- public:
-  /// Network, on the device and in the compute type that it is to have, and validation set live
-  /// longer.
-  FinetuneTask(const FinetuneConfig& config, ResNet& network, const Dataset& validation);
-
-  Device device() const override { return network_.device(); }
-  Tensor train_step(const Batch& batch) override;
-  /// "top1", "top5", "mean_per_class", per cent.
-  std::vector<Measure> evaluate(const PhaseProgress& progress) override;
-  Sgd& optimizer() override { return optimizer_; }
-  TensorFile state() const override;
-  void load_state(const TensorFile& state, const std::string& origin) override;
-
- private:
-  Tensor logits(const Tensor& images);
-
-  const FinetuneConfig& config_;
-  ResNet& network_;
-  const Dataset& validation_;
-  Sgd optimizer_;
-};
+/// Trains and evaluates. `network` is that of make_classifier, on the device and in the compute
+/// type that it is to have; `validation` has the classes of `train`. The faults are those of
+/// run_task.
+RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Dataset& train,
+                       const Dataset& validation, RunObserver& observer);
 
 }  // namespace invp

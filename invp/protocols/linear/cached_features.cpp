@@ -49,15 +49,14 @@ CachedFeatures::Pass CachedFeatures::run(ResNet& network, const std::vector<TapL
   feed.start_epoch(0);
   std::int64_t done = 0;
   while (const std::optional<Batch> batch = feed.next()) {
-    pooled_taps(network, images_on(*batch, network.device()), layers,
-                [&](std::size_t k, const Tensor& features) {
-                  const Tensor host = features.to(kCpu);
-                  for (std::size_t row = 0; row < batch->indices.size(); ++row) {
-                    const auto from = static_cast<std::int64_t>(row);
-                    const std::int64_t to = batch->indices[row];
-                    pass[k].slice(to, to + 1).copy_from(host.slice(from, from + 1));
-                  }
-                });
+    pooled_taps(network, batch->images, layers, [&](std::size_t k, const Tensor& features) {
+      const Tensor host = features.to(kCpu);
+      for (std::size_t row = 0; row < batch->indices.size(); ++row) {
+        const auto from = static_cast<std::int64_t>(row);
+        const std::int64_t to = batch->indices[row];
+        pass[k].slice(to, to + 1).copy_from(host.slice(from, from + 1));
+      }
+    });
     for (const std::int64_t index : batch->indices) there_[static_cast<std::size_t>(index)] = true;
     progress(done += std::ssize(batch->indices));
   }
@@ -105,7 +104,6 @@ std::optional<Batch> CachedFeatures::next() {
       if (!there_[static_cast<std::size_t>(index)]) continue;
       batch.indices.push_back(index);
       batch.labels.push_back(dataset_.label(index));
-      batch.records.push_back({.flip = passes_.size() > 1 && mirrored(index)});
     }
     if (!batch.indices.empty()) return batch;
   }
@@ -119,10 +117,9 @@ Tensor CachedFeatures::features(std::size_t k, const Batch& batch) const {
   const Tensor features = Tensor::empty({rows, dims});
   parallel_for(0, rows, 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const auto row = static_cast<std::size_t>(i);
-      const Pass& pass = passes_[batch.records[row].flip ? 1 : 0];
-      std::memcpy(features.data<float>() + i * dims,
-                  pass[k].data<float>() + batch.indices[row] * dims,
+      const std::int64_t index = batch.indices[static_cast<std::size_t>(i)];
+      const Pass& pass = passes_[passes_.size() > 1 && mirrored(index) ? 1 : 0];
+      std::memcpy(features.data<float>() + i * dims, pass[k].data<float>() + index * dims,
                   static_cast<std::size_t>(dims) * sizeof(float));
     }
   });

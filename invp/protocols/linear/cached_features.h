@@ -27,7 +27,7 @@ class CachedFeatures final : public BatchSource {
                  const AugmentConfig& augment, const LoaderOptions& options,
                  const Progress& progress);
 
-  /// Of layer k for the pictures of a batch: (n, dims) f32 on the host.
+  /// Of layer k for the pictures of a batch of this epoch: (n, dims) f32 on the host.
   Tensor features(std::size_t k, const Batch& batch) const;
   std::int64_t bytes() const;
 

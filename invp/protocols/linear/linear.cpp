@@ -1,14 +1,14 @@
 #include "invp/protocols/linear/linear.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
+#include <map>
 #include <memory>
 
 #include "engine/core/hash.h"
-#include "invp/method/run_identity.h"
 #include "invp/protocols/linear/cached_features.h"
 #include "invp/protocols/linear/linear_task.h"
+#include "invp/run/measures.h"
+#include "invp/run/version_1.h"
 #include "layers/exchange.h"
 
 namespace invp {
@@ -25,56 +25,32 @@ std::string fingerprint(const ResNet& network) {
   return hash.hex();
 }
 
-template <class Enum>
-std::string word_for(const std::vector<std::pair<std::string, Enum>>& words, Enum value) {
-  return std::ranges::find(words, value, &std::pair<std::string, Enum>::second)->first;
+/// The same as version 1 had it: each batch norm then counted its batches in a buffer of its own.
+std::string version_1_fingerprint(const ResNet& network) {
+  Hash hash;
+  const std::int64_t batches = network.batches_tracked();
+  for (const NamedTensor& item : network.state()) {
+    const Tensor host = item.tensor.to(kCpu);
+    hash.add_bytes(host.raw(), host.nbytes());
+    if (item.name.ends_with("running_var")) hash.add_bytes(&batches, sizeof batches);
+  }
+  return hash.hex();
 }
 
-RunIdentity identity_of(const ResNet& network, const LinearConfig& config,
-                        const std::vector<TapLayer>& layers, const Dataset& train) {
+/// What checkpoints of version 1 hold of a run beside its options.
+std::map<std::string, std::string> version_1(const std::vector<TapLayer>& layers,
+                                             const LinearConfig& config, const Dataset& train) {
   std::string taps;
   for (const TapLayer& layer : layers)
     taps += (taps.empty() ? "" : ",") + std::to_string(layer.tap);
-  std::string milestones;
-  for (const int epoch : config.milestones)
-    milestones += (milestones.empty() ? "" : ",") + std::to_string(epoch);
-  return {{"arch", name_of(network.config().arch)},
-          {"width", message(network.config().width)},
-          {"network", fingerprint(network)},
-          {"taps", taps},
-          {"pooling", word_for(all_tap_poolings(), config.pooling)},
-          {"init", word_for(all_head_inits(), config.init)},
-          {"head-norm", config.norm ? "yes" : "no"},
-          {"train-network", config.train_network ? "yes" : "no"},
+  return {{"taps", taps},
           {"training images", message(train.size())},
           {"classes", message(train.classes().size())},
-          {"epochs", message(config.epochs)},
-          {"batch-size", message(config.batch_size)},
-          {"lr", message(config.learning_rate)},
-          {"milestones", milestones},
-          {"lr-decay", message(config.lr_decay)},
-          {"momentum", message(config.momentum)},
-          {"weight-decay", message(config.weight_decay)},
-          {"precision", describe_precision(config.compute_type, network.device())},
-          {"augmentation", describe(config.augment)},
-          {"seed", message(config.seed)}};
-}
-
-/// One a head; of a network that is trained too, its own behind them.
-std::vector<Schedule> rates_of(const LinearConfig& config, std::size_t heads) {
-  const auto falling =
-      [rate = config.learning_rate,
-       steps = StepSchedule{.milestones = config.milestones, .decay = config.lr_decay}](int epoch) {
-        return rate * steps(epoch);
-      };
-  if (!config.train_network) return std::vector<Schedule>(heads, falling);
-  return {[rate = config.learning_rate](int) { return rate; }, falling};
+          {"augmentation", version_1_augmentation(config.augment)}};
 }
 
 std::vector<ShownMeasure> shown_of(bool multi_label) {
-  if (!multi_label)
-    return {{.name = "top1", .heading = "top-1"}, {.name = "top5", .heading = "top-5"}};
-  return {{.name = "map", .heading = "mAP"}, {.name = "map_11point", .heading = "11-pt"}};
+  return multi_label ? known_measures({"map", "map_11point"}) : known_measures({"top1", "top5"});
 }
 
 LoaderOptions loader_options(const LinearConfig& config, Device device) {
@@ -143,12 +119,18 @@ LinearResult run_linear(ResNet& network, const LinearConfig& config, const Datas
                              .seed = config.seed});
   heads.to(network.device());
   LinearTask task(network, heads, config, train, validation);
-  SupervisedConfig run = config.run;
+  RunConfig run = config.run;
+  run.command = "invp linear";
   run.epochs = config.epochs;
   run.evaluate_every = config.evaluate_every;
-  run.rates = rates_of(config, layers.size());
   run.shown = shown_of(multi_label);
-  run.identity = identity_of(network, config, layers, train);
+  run.best_by = run.shown.front().name;
+  // What the classifiers see is decided by the network's weights.
+  run.identity.entries.push_back(
+      {.name = "network", .value = fingerprint(network), .option = false});
+  run.identity.entries.push_back(training_images(train));
+  run.identity.version_1 = version_1(layers, config, train);
+  run.identity.version_1["network"] = version_1_fingerprint(network);
 
   const Caches caches(network, layers, config, train, validation, observer);
   task.use_cache(caches.train.get(), caches.validation.get());
@@ -159,7 +141,7 @@ LinearResult run_linear(ResNet& network, const LinearConfig& config, const Datas
   }
   BatchSource& batches = caches.train ? static_cast<BatchSource&>(*caches.train) : *images;
   LinearResult result{
-      .run = run_supervised(run, batches, task, observer), .multi_label = multi_label, .taps = {}};
+      .run = run_task(run, batches, task, observer), .multi_label = multi_label, .taps = {}};
   for (std::size_t k = 0; k < task.scores().size(); ++k)
     result.taps.push_back({.layer = layers[k], .score = task.scores()[k]});
   for (std::size_t k = 1; k < result.taps.size(); ++k) {

@@ -13,7 +13,7 @@
 #include "invp/protocols/linear/linear_heads.h"
 #include "invp/protocols/linear/tap_judge.h"
 #include "invp/run/observer.h"
-#include "invp/run/supervised_run.h"
+#include "invp/run/run.h"
 #include "layers/resnet.h"
 
 namespace invp {
@@ -50,7 +50,7 @@ struct LinearConfig {
   std::optional<AugmentOn> augment_on;  ///< unset: as suits the device
   double max_bad_share = 0.01;
 
-  SupervisedConfig run;  ///< where it goes and how it is saved; the rest is filled in here
+  RunConfig run;  ///< where it goes and how it is saved; the rest is filled in by run_linear()
 };
 
 struct TapResult {
@@ -59,7 +59,7 @@ struct TapResult {
 };
 
 struct LinearResult {
-  SupervisedResult run;
+  RunResult run;
   bool multi_label = false;
   std::vector<TapResult> taps;  ///< of the last evaluation, in rising order; none before the first
   std::size_t best = 0;         ///< of them: the highest top-1, or mean average precision
@@ -73,7 +73,7 @@ struct LinearResult {
 /// network is used in evaluation mode on the device it is on. Single labels are trained with cross
 /// entropy; of multi-label sets the loss is binary cross entropy, summed over the classes, averaged
 /// over the batch, without the unclear ones. Throws Error for settings that do not go together and
-/// for the faults of run_supervised.
+/// for the faults of run_task.
 LinearResult run_linear(ResNet& network, const LinearConfig& config, const Dataset& train,
                         const Dataset& validation, RunObserver& observer);
 

@@ -33,6 +33,17 @@ Sgd make_optimizer(const ResNet& network, const LinearHeads& heads, const Linear
   return Sgd(std::move(groups));
 }
 
+/// One per classifier, or of a network that is trained too, its own after the classifier's.
+std::vector<Schedule> rates_of(const LinearConfig& config, std::size_t heads) {
+  const auto falling = [rate = config.learning_rate,
+                        steps = StepSchedule{.milestones = config.milestones,
+                                             .decay = config.lr_decay}](const Progress& progress) {
+    return rate * steps(progress);
+  };
+  if (!config.train_network) return std::vector<Schedule>(heads, falling);
+  return {[rate = config.learning_rate](const Progress&) { return rate; }, falling};
+}
+
 float target_of(Presence presence) {
   switch (presence) {
     case Presence::kPresent: return 1;
@@ -78,7 +89,9 @@ LinearTask::LinearTask(ResNet& network, LinearHeads& heads, const LinearConfig& 
       config_(config),
       train_(train),
       validation_(validation),
-      optimizer_(make_optimizer(network, heads, config)) {}
+      optimizer_(make_optimizer(network, heads, config)),
+      rates_(rates_of(config, heads.layers().size())),
+      queue_(static_cast<int>(loss_names().size()), network.device()) {}
 
 void LinearTask::use_cache(const CachedFeatures* train, CachedFeatures* validation) {
   train_cache_ = train;
@@ -97,15 +110,18 @@ void LinearTask::each_tap(const Batch& batch, const CachedFeatures* cache, const
     for (std::size_t k = 0; k < heads_.layers().size(); ++k)
       visit(k, cache->features(k, batch).to(device()));
   } else if (config_.train_network) {
-    visit(0, network_.features(images_on(batch, device())));
+    visit(0, network_.features(batch.images));
   } else {
-    pooled_taps(network_, images_on(batch, device()), heads_.layers(), visit);
+    pooled_taps(network_, batch.images, heads_.layers(), visit);
   }
 }
 
-// A tap's classifier is trained as soon as the network has come to it: what it looked at can go
-// before the next block is computed.
-Tensor LinearTask::train_step(const Batch& batch) {
+// A tap's classifier is trained as soon as the network has come to it, so that the memory of its
+// features is free again before the next block is computed.
+void LinearTask::step(const Batch& batch, const Progress& progress) {
+  queue_.begin();
+  for (std::size_t group = 0; group < rates_.size(); ++group)
+    optimizer_.set_learning_rate(group, rates_[group](progress));
   const TapLoss loss(train_, batch, device());
   const auto taps = std::ssize(heads_.layers());
   const std::int64_t first = taps == 1 ? 0 : 1;
@@ -116,10 +132,11 @@ Tensor LinearTask::train_step(const Batch& batch) {
     const std::int64_t row = first + static_cast<std::int64_t>(k);
     losses.slice(row, row + 1).copy_from(loss.backward(heads_.head(k).forward(features)).view({1}));
   });
-  optimizer_.step();
-  optimizer_.zero_grad();
   if (first == 1) losses.slice(0, 1).copy_from(mean(losses.slice(1, 1 + taps)).view({1}));
-  return losses;
+  queue_.log(losses, {});
+  optimizer_.step({.halted = queue_.halted()});
+  optimizer_.zero_grad();
+  queue_.end();
 }
 
 std::vector<Measure> LinearTask::evaluate(const PhaseProgress& progress) {

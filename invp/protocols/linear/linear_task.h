@@ -8,6 +8,8 @@
 
 #include "invp/protocols/linear/cached_features.h"
 #include "invp/protocols/linear/linear.h"
+#include "invp/run/task.h"
+#include "optim/schedule.h"
 
 namespace invp {
 
@@ -28,7 +30,7 @@ class TapLoss {
   Tensor classes_;  ///< one f32: their number
 };
 
-class LinearTask final : public SupervisedTask {
+class LinearTask final : public Task {
  public:
   /// All that is given lives longer; the caches may be null. What trains and what is judged come
   /// without images then.
@@ -42,7 +44,9 @@ class LinearTask final : public SupervisedTask {
   Device device() const override { return network_.device(); }
   /// "loss", the mean over the taps, then, of several, "loss_tap1" and so on.
   std::vector<std::string> loss_names() const override;
-  Tensor train_step(const Batch& batch) override;
+  double learning_rate(const Progress& progress) const override { return rates_.front()(progress); }
+  void step(const Batch& batch, const Progress& progress) override;
+  std::vector<StepLosses> finish() override { return queue_.finish(); }
   /// Of the best tap "top1" and "top5", or "map", "map_envelope" and "map_11point"; then of each
   /// tap, "top1_tap1" and so on.
   std::vector<Measure> evaluate(const PhaseProgress& progress) override;
@@ -61,6 +65,8 @@ class LinearTask final : public SupervisedTask {
   const Dataset& train_;
   const Dataset& validation_;
   Sgd optimizer_;
+  const std::vector<Schedule> rates_;  ///< one per group of parameters
+  StepQueue queue_;
   const CachedFeatures* train_cache_ = nullptr;
   CachedFeatures* validation_cache_ = nullptr;
   std::vector<TapScore> scores_;

@@ -4,14 +4,14 @@ namespace invp {
 
 namespace {
 
-/// How many classes come before this one.
+/// How many classes come before `label`, in descending order of logits.
 std::int64_t rank_of(std::span<const float> logits, std::size_t label) {
   const float own = logits[label];
   std::int64_t before = 0;
   for (std::size_t other = 0; other < logits.size(); ++other) {
     if (other == label) continue;
-    const bool behind = logits[other] < own || (logits[other] == own && other > label);
-    before += behind ? 0 : 1;
+    const bool after = logits[other] < own || (logits[other] == own && other > label);
+    before += after ? 0 : 1;
   }
   return before;
 }

@@ -1,5 +1,4 @@
-// How well a classifier does: top-1, top-5 and the mean over classes of their accuracies, counted
-// batch by batch.
+// Top-1 and top-5 accuracy and the mean of the classes' accuracies, counted batch by batch.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +13,17 @@ class Accuracy {
  public:
   explicit Accuracy(std::int64_t classes);
 
-  /// logits (B, C), on any device; labels in [0, C). Of equal logits the lower class comes first;
-  /// against NaN every comparison is lost. Throws Error for shapes and labels that do not fit.
+  /// logits (B, C) f32 on any device, labels (B) in [0, C). Of equal logits the lower class comes
+  /// first. A label whose logit is NaN comes last, other NaN logits come before it. Throws Error
+  /// for shapes and labels that do not fit.
   void add(const Tensor& logits, std::span<const std::int64_t> labels);
 
   std::int64_t images() const { return images_; }
-  /// Per cent of the images; 0 of none.
+  /// Per cent of the images; 0 if there are none.
   double top1() const;
   double top5() const;
-  /// Per cent: for each class its own top-1 accuracy, then the plain mean over all classes. A class
-  /// without an image counts as 0, as in the released code.
+  /// The mean over all classes of their top-1 accuracies, in per cent. A class without an image
+  /// counts as 0, as in the released code.
   double mean_per_class() const;
 
  private:

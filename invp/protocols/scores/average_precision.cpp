@@ -22,7 +22,7 @@ struct CurvePoint {
   double recall, precision;
 };
 
-/// One point a threshold, from the highest score down. Empty without positives.
+/// One point per threshold, from the highest score down. Empty if there are no positives.
 std::vector<CurvePoint> curve_of(std::vector<Ranked> ranked) {
   std::ranges::sort(ranked, std::greater(), &Ranked::score);
   const auto positives = static_cast<double>(std::ranges::count(ranked, true, &Ranked::positive));

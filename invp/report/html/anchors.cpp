@@ -10,7 +10,7 @@ namespace invp {
 
 namespace {
 
-// Pixels a side, about those of the screen.
+// Width and height in pixels, about as shown on the screen.
 constexpr int kSmall = 56;
 constexpr int kLarge = 96;
 
@@ -92,7 +92,7 @@ std::string AnchorCards::cards(const Strip& strip) {
 std::vector<AnchorCards> anchor_cards(const std::vector<RunParts>& runs, int anchors) {
   std::vector<AnchorCards> all;
   for (const RunParts& run : runs) {
-    if (run.train == nullptr || !run.bank.defined() || run.train->size() == 0) continue;
+    if (run.train == nullptr || !run.bank || run.train->size() == 0) continue;
     const auto same =
         std::ranges::find_if(all, [&](const AnchorCards& cards) { return cards.same_data(run); });
     if (same != all.end()) {

@@ -1,4 +1,5 @@
-// The sample images that neighbors and positives are shown of, and how pictures stand on the page.
+// The sample images (anchors) of which the page shows neighbors and positives, and their pictures
+// as HTML.
 #pragma once
 
 #include <functional>
@@ -10,13 +11,13 @@
 
 namespace invp {
 
-/// Images spread evenly over the set; of labelled ones no class twice while there are others.
+/// `count` images spread evenly over the set, with different labels as far as possible.
 std::vector<std::int64_t> sample_anchors(const Dataset& dataset, int count);
 
-/// Are there classes worth naming?
+/// True if there are at least two classes.
 bool has_classes(const Dataset& dataset);
 
-/// Pictures of one data set as HTML, and the runs that were trained on it.
+/// The anchors of one data set as HTML, and the runs that were trained on it.
 class AnchorCards {
  public:
   AnchorCards(const RunParts& first, int anchors);
@@ -26,13 +27,13 @@ class AnchorCards {
   const Dataset& dataset() const { return dataset_; }
   const std::vector<std::int64_t>& anchors() const { return anchors_; }
 
-  /// One card an anchor: its picture, and of each run what `strip` makes of (run, position of the
-  /// anchor in anchors()).
+  /// One card per anchor: its picture, and for each run what `strip` returns for it and the
+  /// anchor's position in anchors().
   using Strip = std::function<std::string(const RunParts&, std::size_t)>;
   std::string cards(const Strip& strip);
 
-  /// An item of a list of pictures; `hard` ones are ringed, those of another class than `anchor`
-  /// crossed.
+  /// An item of a list of pictures. `hard` draws a ring; another class than the anchor's draws a
+  /// cross.
   std::string tile(std::int64_t image, std::int64_t anchor, bool hard,
                    const std::string& caption = {});
   bool same_class(std::int64_t a, std::int64_t b) const {
@@ -49,7 +50,7 @@ class AnchorCards {
   Thumbnails large_;
 };
 
-/// The runs that have bank, graph and pictures, by their data set.
+/// The runs that have bank, graph and pictures, grouped by their data set.
 std::vector<AnchorCards> anchor_cards(const std::vector<RunParts>& runs, int anchors);
 
 }  // namespace invp

@@ -1,5 +1,5 @@
-// What goes into a page, made safe for it: nothing that comes from a file can end an attribute, an
-// element or a script.
+// Encodings for what goes into a page, so that no text from a file can end an attribute, an element
+// or a script.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace invp {
 
-/// JSON for a <script type="application/json">: no '<' is left in it.
+/// The JSON with every "<" written as \u003c, for a <script type="application/json">.
 std::string script_safe(std::string json);
 
 std::string base64(std::span<const std::uint8_t> bytes);

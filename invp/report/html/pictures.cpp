@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint8_t kGray = 128;
 
-// Small pictures show every artefact, so color is kept whole.
+// Artefacts show in small pictures, so single ones are encoded without subsampling of color.
 constexpr JpegOptions kThumbnailJpeg{.quality = 80, .subsampling = Subsampling::k444};
 constexpr JpegOptions kSheetJpeg{.quality = 75, .subsampling = Subsampling::k420};
 

@@ -1,4 +1,4 @@
-// Pictures of a data set small enough to travel inside a page.
+// Pictures of a data set, small enough to be embedded in a page.
 #pragma once
 
 #include <array>
@@ -11,10 +11,10 @@
 
 namespace invp {
 
-/// The middle square of the picture, no larger than `side` pixels a side.
+/// The middle square of the picture, at most `side` pixels wide.
 Image thumbnail(const Image& picture, int side);
 
-/// Single pictures as data URIs, each made once. One that cannot be read becomes a gray square.
+/// Single pictures as data URIs, each encoded once. An image that cannot be read is a gray square.
 class Thumbnails {
  public:
   Thumbnails(const Dataset& dataset, int side) : dataset_(dataset), side_(side) {}
@@ -26,14 +26,13 @@ class Thumbnails {
   std::map<std::int64_t, std::string> made_;
 };
 
-/// Many pictures as few: square sheets of tiles, filled row by row, for a script to cut from. One
-/// JPEG of a thousand tiles is half as large as a thousand JPEGs.
+/// Many pictures as few: sheets of square tiles, filled row by row, of which a script shows parts.
 struct TileSheets {
   static constexpr int kTilesARow = 32;
-  int tile = 0;                   ///< pixels a side
-  std::vector<std::string> uris;  ///< kTilesARow x kTilesARow tiles each, the last one cut short
+  int tile = 0;                   ///< width and height in pixels
+  std::vector<std::string> uris;  ///< kTilesARow x kTilesARow tiles each, the last with fewer rows
 };
-/// The tile of indices[i] is tile i. One that cannot be read is gray.
+/// Tile i shows indices[i], in gray if it cannot be read.
 TileSheets tile_sheets(const Dataset& dataset, const std::vector<std::int64_t>& indices, int tile);
 
 }  // namespace invp

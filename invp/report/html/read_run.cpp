@@ -29,7 +29,7 @@ void read_epochs(RunParts& parts, Missing& missing) {
   if (parts.epochs.empty()) missing.add(parts, "no curves, no epoch is finished");
 }
 
-/// Reads each file of a name; one that is broken becomes a line.
+/// Reads each file of this name; a broken one is added to `missing`.
 template <class Part>
 void read_each(const RunParts& parts, const char* stem, const char* extension,
                Part (*read)(const fs::path&), std::vector<Part>& into, Missing& missing) {
@@ -52,15 +52,14 @@ void read_checkpoint(RunParts& parts, Missing& missing) {
     const TensorFile checkpoint = read_safetensors(file);
     const Tensor* bank = checkpoint.find("bank");
     const Tensor* neighbors = checkpoint.find("neighbors");
-    CHECK(bank != nullptr && neighbors != nullptr,
-          "no neighbors or positives, its checkpoint has no memory bank");
-    CHECK(bank->rank() == 2 && neighbors->rank() == 2 && bank->dim(0) == neighbors->dim(0) &&
-              neighbors->dtype() == DType::kI32,
-          "no neighbors or positives, bank and graph of its checkpoint do not fit");
-    parts.bank = *bank;
-    parts.neighbors = *neighbors;
+    CHECK(bank != nullptr && neighbors != nullptr, "its checkpoint has no memory bank");
+    MemoryBank rows(*bank);
+    NeighborGraph graph(*neighbors);
+    CHECK(rows.size() == graph.size(), "bank and graph of its checkpoint do not fit");
+    parts.bank = std::move(rows);
+    parts.graph = std::move(graph);
   } catch (const Error& error) {
-    missing.add(parts, message(error.what()));
+    missing.add(parts, message("no neighbors or positives: ", error.what()));
   }
 }
 
@@ -72,11 +71,11 @@ void open_data(RunParts& parts, Missing& missing) {
     missing.add(parts, message("no pictures: ", error.what()));
     return;
   }
-  if (parts.bank.defined() && parts.bank.dim(0) != parts.train->size()) {
-    missing.add(parts, message("no neighbors or positives, its bank has ", parts.bank.dim(0),
+  if (parts.bank && parts.bank->size() != parts.train->size()) {
+    missing.add(parts, message("no neighbors or positives, its bank has ", parts.bank->size(),
                                " rows and the data set ", parts.train->size(),
                                " images: not the set it was trained on"));
-    parts.bank = {};
+    parts.bank.reset();
   }
 }
 
@@ -113,11 +112,11 @@ RunParts read_run(const ReportRun& run, std::size_t number, Missing& missing) {
     missing.add(parts, "no t-SNE, there is no points.safetensors (invp tsne)");
   read_checkpoint(parts, missing);
   CHECK(!run.settings.empty() || !parts.epochs.empty() || !parts.layers.empty() ||
-            !parts.plots.empty() || parts.bank.defined(),
+            !parts.plots.empty() || parts.bank,
         run.folder.string(),
         ": holds nothing of a run (config.toml, metrics.jsonl, checkpoints, layers.csv, "
         "points.safetensors)");
-  if (parts.bank.defined() || !parts.plots.empty()) open_data(parts, missing);
+  if (parts.bank || !parts.plots.empty()) open_data(parts, missing);
   return parts;
 }
 

@@ -32,8 +32,8 @@ std::string setting(const ReportRun& run, std::string_view name) {
   return {};
 }
 
-/// "Invariance Propagation: resnet18-cifar of width 16 on cifar-10-batches-bin", as far as it is
-/// known and the runs agree.
+/// "Invariance Propagation: resnet18-cifar of width 16 on cifar-10-batches-bin", without the parts
+/// that are unknown or differ between the runs.
 std::string subtitle_of(std::span<const ReportRun> runs) {
   const auto common = [&](std::string_view name) {
     const std::string first = setting(runs[0], name);
@@ -51,7 +51,7 @@ std::string subtitle_of(std::span<const ReportRun> runs) {
   return text;
 }
 
-/// {{name}} by its value, in one pass: what a value holds is never looked into.
+/// Replaces every {{name}} by its value, in one pass: a value that holds {{name}} stays as it is.
 std::string filled(std::string_view page, const std::map<std::string, std::string>& values) {
   std::string out;
   for (std::size_t open = page.find("{{"); open != std::string_view::npos; open = page.find("{{")) {

@@ -1,4 +1,4 @@
-// `invp report`: what one run or several came to, as one HTML file that asks nothing of a network.
+// `invp report`: the results of one run or several as one HTML file, which needs no network.
 #pragma once
 
 #include <filesystem>
@@ -15,26 +15,26 @@
 
 namespace invp {
 
-/// A run to report on. Everything else is read from its folder: metrics.jsonl, the bank and the
-/// graph of checkpoints/last.safetensors, and layers.csv and points.safetensors in or under it.
+/// A run to report on. The rest is read from its folder: metrics.jsonl, bank and graph of
+/// checkpoints/last.safetensors, and layers.csv and points.safetensors in it or below it.
 struct ReportRun {
-  std::string name;  ///< heads its column
+  std::string name;  ///< the heading of its column
   std::filesystem::path folder;
-  std::vector<std::pair<std::string, std::string>> settings;  ///< empty: not known
+  std::vector<std::pair<std::string, std::string>> settings;  ///< empty: unknown
   ObjectiveConfig objective;
-  /// Opens a split of its data set; throws Error saying why it cannot.
+  /// Opens a split of its data set, or throws Error with the reason.
   std::function<std::shared_ptr<const Dataset>(std::string_view split)> open;
 };
 
 struct ReportOptions {
   int anchors = 6;                   ///< sample images, spread evenly over the training set
-  int nearest = 12;                  ///< neighbors shown of each
-  std::int64_t most_tiles = 10'000;  ///< pictures of t-SNE points; more points have none
-  std::int64_t most_members = 160;   ///< positives shown of an anchor
+  int nearest = 12;                  ///< neighbors shown for each
+  std::int64_t most_tiles = 10'000;  ///< a t-SNE map of more points has no pictures
+  std::int64_t most_members = 160;   ///< positives shown for an anchor
 };
 
-/// The page. What a run lacks is left out, and one line at the end of the page says so. Throws
-/// Error when there is no run, or when a folder holds nothing of one.
+/// The page. What a run lacks is left out, and listed at the end of the page with the reason.
+/// Throws Error if there is no run, or if a folder holds nothing of a run.
 std::string report_html(std::span<const ReportRun> runs, const ReportOptions& options = {});
 
 }  // namespace invp

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Fields between commas; one in double quotes may hold commas, and quotes written twice.
+/// The fields between commas. A field in double quotes may hold commas, and quotes written twice.
 std::vector<std::string> csv_fields(const std::string& line) {
   std::vector<std::string> fields(1);
   bool quoted = false;
@@ -72,7 +72,7 @@ std::string noted(const TensorFile& file, const char* key, const char* otherwise
   return found == file.metadata.end() ? otherwise : found->second;
 }
 
-/// A tensor of whole numbers, however they are stored.
+/// The values of an i32 or i64 tensor.
 std::vector<std::int64_t> whole_numbers(const TensorFile& file, const char* name,
                                         std::int64_t count, const std::string& origin) {
   const Tensor* tensor = file.find(name);

@@ -1,14 +1,14 @@
-// Everything of metrics.jsonl over the epochs. One run shows related quantities in one chart,
-// several runs one quantity a chart.
+// All values of metrics.jsonl over the epochs. For one run, related values share a chart; for
+// several runs, each chart shows one value.
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
-#include <set>
+#include <iterator>
 
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
 #include "invp/report/svg/svg_chart.h"
+#include "invp/run/measures.h"
 
 namespace invp {
 
@@ -18,7 +18,7 @@ using Value = std::function<double(const EpochReport&)>;
 
 struct Curve {
   std::string name;   ///< in the legend of a single run
-  std::string title;  ///< of its own chart, where there are several runs
+  std::string title;  ///< of its own chart, if there are several runs
   Value value;
 };
 
@@ -30,53 +30,62 @@ struct Group {
   bool mark_highest = false;
 };
 
-double or_nan(const std::optional<double>& value) {
-  return value.value_or(std::numeric_limits<double>::quiet_NaN());
+Value value_of(const std::string& name) {
+  return [name](const EpochReport& epoch) { return measure_or_nan(epoch.measures, name); };
 }
 
-std::vector<Group> fixed_groups() {
+/// The accuracies of protocols share no chart: each has its own.
+bool stands_alone(std::string_view chart) {
+  return chart == "Accuracy";
+}
+
+std::vector<Group> known_groups() {
+  std::vector<Group> groups;
+  for (const MeasureChart& chart : measure_charts()) {
+    if (stands_alone(chart.title)) continue;
+    Group& group = groups.emplace_back(Group{.title = std::string(chart.title),
+                                             .unit = std::string(chart.unit),
+                                             .curves = {},
+                                             .mark_highest = chart.mark_highest});
+    for (const ShownMeasure& known : known_measures()) {
+      if (known.chart != chart.title) continue;
+      group.curves.push_back({known.legend, known.title,
+                              known.name == "loss" ? [](const EpochReport& e) { return e.loss; }
+                                                   : value_of(known.name)});
+    }
+  }
+  return groups;
+}
+
+std::vector<Group> field_groups() {
   using Epoch = const EpochReport&;
-  return {
-      {.title = "Loss",
-       .unit = "mean of the epoch",
-       .curves = {{"total", "Loss", [](Epoch e) { return e.loss; }},
-                  {"instance", "Instance loss", [](Epoch e) { return or_nan(e.loss_ins); }},
-                  {"invariance", "Invariance loss", [](Epoch e) { return or_nan(e.loss_inv); }}}},
-      {.title = "Weighted kNN",
-       .unit = "per cent of the validation split",
-       .curves = {{"top-1", "kNN top-1", [](Epoch e) { return or_nan(e.knn_top1); }},
-                  {"top-5", "kNN top-5", [](Epoch e) { return or_nan(e.knn_top5); }}},
-       .mark_highest = true},
-      {.title = "Purity of positives",
-       .unit = "same class, per cent",
-       .curves = {{"N(i)", "Purity of N(i)", [](Epoch e) { return or_nan(e.positive_purity); }},
-                  {"hard ones", "Purity of hard positives",
-                   [](Epoch e) { return or_nan(e.hard_positive_purity); }}}},
-      {.title = "Learning rate",
-       .unit = "",
-       .curves = {{"rate", "Learning rate", [](Epoch e) { return e.learning_rate; }}},
-       .from_zero = true},
-      {.title = "Speed",
-       .unit = "images a second",
-       .curves = {{"speed", "Speed", [](Epoch e) { return e.images_per_second; }}},
-       .from_zero = true},
-      {.title = "Waiting for images",
-       .unit = "per cent of the epoch's time",
-       .curves = {{"wait", "Waiting for images", [](Epoch e) { return 100 * e.data_wait; }}},
-       .from_zero = true},
-      {.title = "Peak memory",
-       .unit = "GB",
-       .curves = {{"memory", "Peak memory",
-                   [](Epoch e) { return static_cast<double>(e.peak_memory_bytes) / 1e9; }}},
-       .from_zero = true}};
+  return {{.title = "Learning rate",
+           .unit = "",
+           .curves = {{"rate", "Learning rate", [](Epoch e) { return e.learning_rate; }}},
+           .from_zero = true},
+          {.title = "Speed",
+           .unit = "images per second",
+           .curves = {{"speed", "Speed", [](Epoch e) { return e.images_per_second; }}},
+           .from_zero = true},
+          {.title = "Waiting for images",
+           .unit = "per cent of the epoch's time",
+           .curves = {{"wait", "Waiting for images", [](Epoch e) { return 100 * e.data_wait; }}},
+           .from_zero = true},
+          {.title = "Peak memory",
+           .unit = "GB",
+           .curves = {{"memory", "Peak memory",
+                       [](Epoch e) { return static_cast<double>(e.peak_memory_bytes) / 1e9; }}},
+           .from_zero = true}};
 }
 
-/// What other protocols measure, by name; the 17 losses of a linear run share a chart.
+/// The other measures. Those of the taps of a linear run ("loss_tap3") share a chart.
 std::vector<Group> measured_groups(const std::vector<RunParts>& runs) {
   std::vector<std::string> names;
   for (const RunParts& run : runs) {
     for (const EpochReport& epoch : run.epochs) {
       for (const Measure& measure : epoch.measures) {
+        const ShownMeasure* const known = find_known(measure.name);
+        if (known != nullptr && !stands_alone(known->chart)) continue;
         if (std::ranges::find(names, measure.name) == names.end()) names.push_back(measure.name);
       }
     }
@@ -89,10 +98,7 @@ std::vector<Group> measured_groups(const std::vector<RunParts>& runs) {
       groups.push_back({.title = kind, .unit = "", .curves = {}});
       group = std::prev(groups.end());
     }
-    group->curves.push_back({name, measure_title(name), [name](const EpochReport& epoch) {
-                               const double* value = find_measure(epoch.measures, name);
-                               return value ? *value : std::numeric_limits<double>::quiet_NaN();
-                             }});
+    group->curves.push_back({name, measure_title(name), value_of(name)});
   }
   return groups;
 }
@@ -117,8 +123,9 @@ void add_chart(std::string& out, Chart chart) {
 }  // namespace
 
 std::string curves_section(const std::vector<RunParts>& runs) {
-  std::vector<Group> groups = fixed_groups();
-  for (Group& group : measured_groups(runs)) groups.push_back(std::move(group));
+  std::vector<Group> groups = known_groups();
+  std::ranges::move(field_groups(), std::back_inserter(groups));
+  std::ranges::move(measured_groups(runs), std::back_inserter(groups));
   std::string out;
   for (const Group& group : groups) {
     if (runs.size() == 1) {

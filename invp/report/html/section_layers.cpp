@@ -1,12 +1,12 @@
-// Accuracy against block (the supplement's Figure 1), and the table it is drawn from.
+// Accuracy against block (supplement, Figure 1), and its table.
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "engine/core/error.h"
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
 #include "invp/report/svg/svg_chart.h"
+#include "invp/run/measures.h"
 
 namespace invp {
 
@@ -17,7 +17,7 @@ struct Entry {
   const LayerTable* table;
 };
 
-/// "run", or "run/linear" where a run has several tables.
+/// "run", or "run/linear" for a table in the folder linear.
 std::string label_of(const Entry& entry) {
   const auto under =
       entry.table->file.parent_path().lexically_relative(entry.run->run->folder).string();
@@ -53,16 +53,8 @@ std::string table_of(const Entry& entry) {
 }  // namespace
 
 std::string measure_title(const std::string& name) {
-  static const std::map<std::string, std::string> titles{
-      {"top1", "Top-1 accuracy"},
-      {"top5", "Top-5 accuracy"},
-      {"mean_per_class", "Mean per-class accuracy"},
-      {"map", "Mean average precision"},
-      {"map_envelope", "mAP, envelope"},
-      {"map_11point", "mAP, 11 points"},
-      {"loss", "Loss"}};
-  const auto found = titles.find(name);
-  return found == titles.end() ? name : found->second;
+  const ShownMeasure* const known = find_known(name);
+  return known == nullptr ? name : known->title;
 }
 
 std::string layers_section(const std::vector<RunParts>& runs) {
@@ -71,7 +63,7 @@ std::string layers_section(const std::vector<RunParts>& runs) {
     for (const LayerTable& table : run.layers) entries.push_back({&run, &table});
   }
   if (entries.empty()) return {};
-  // One chart a measure, in the order in which they are met.
+  // One chart per measure, in the order in which the tables have them.
   std::vector<std::string> measures;
   for (const Entry& entry : entries) {
     for (const std::string& measure : entry.table->measures) {

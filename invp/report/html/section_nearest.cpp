@@ -1,10 +1,8 @@
-// The images most similar to sample images in the memory bank.
+// The images whose bank rows are most similar to those of the anchors.
 #include <algorithm>
 #include <numeric>
 
 #include "engine/core/error.h"
-#include "engine/ops/search/bank_rows.h"
-#include "engine/ops/search/top_similar.h"
 #include "invp/report/html/anchors.h"
 #include "invp/report/html/html.h"
 
@@ -17,12 +15,12 @@ struct Neighbor {
   double similarity = 0;
 };
 
-/// Of each anchor, the most similar first and itself left out.
-std::vector<std::vector<Neighbor>> nearest(const Tensor& bank,
+/// For each anchor the `count` most similar images without itself, the most similar first.
+std::vector<std::vector<Neighbor>> nearest(const MemoryBank& bank,
                                            const std::vector<std::int64_t>& anchors, int count) {
   const std::vector<std::int32_t> own(anchors.begin(), anchors.end());
   const Tensor rows = Tensor::from(own, {std::ssize(own)});
-  const TopSimilar found = top_similar(take_rows(bank, rows), bank, count + 1);
+  const TopSimilar found = bank.search(bank.take(rows), count + 1);
   const auto width = static_cast<std::size_t>(found.rows.dim(1));
   std::vector<std::vector<Neighbor>> lists;
   for (std::size_t i = 0; i < anchors.size(); ++i) {
@@ -45,7 +43,7 @@ std::string nearest_section(const std::vector<RunParts>& runs, const ReportOptio
     std::map<const RunParts*, std::vector<std::vector<Neighbor>>> found;
     out += cards.cards([&](const RunParts& run, std::size_t i) {
       auto [lists, fresh] = found.try_emplace(&run);
-      if (fresh) lists->second = nearest(run.bank, cards.anchors(), options.nearest);
+      if (fresh) lists->second = nearest(*run.bank, cards.anchors(), options.nearest);
       std::string strip = "<div class=\"strip\">";
       if (runs.size() > 1) strip += "<p>" + run_tag(run) + "</p>\n";
       strip += "<ol class=\"tiles large\">\n";
@@ -58,8 +56,8 @@ std::string nearest_section(const std::vector<RunParts>& runs, const ReportOptio
   }
   if (out.empty()) return out;
   return "<p class=\"quiet\">The rows of the memory bank most similar to those of sample images, "
-         "which are spread evenly over the training set and not chosen by hand. Below each its "
-         "similarity; <span class=\"key other\"></span> is of another class.</p>\n" +
+         "which are spread evenly over the training set and not chosen by hand, each with its "
+         "similarity. <span class=\"key other\"></span> marks another class.</p>\n" +
          out;
 }
 

@@ -1,4 +1,4 @@
-// t-SNE plots: points colored by class as SVG, their pictures for the script that shows them.
+// t-SNE plots: points colored by class as SVG, and their pictures, which the page's script shows.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The SVG's own units a side, and what is left free at its edges.
+// The width and height of the SVG in its own units, and the margin.
 constexpr int kSide = 2000;
 constexpr int kMargin = 40;
 
@@ -24,7 +24,7 @@ struct Placed {
   std::vector<int> y;
 };
 
-/// Both axes on one scale, y upwards.
+/// The points in the SVG's units: one scale for both axes, y upwards.
 Placed placed(const std::vector<std::array<float, 2>>& points) {
   std::array<float, 2> low = points.front();
   std::array<float, 2> high = points.front();
@@ -47,10 +47,10 @@ Placed placed(const std::vector<std::array<float, 2>>& points) {
   return result;
 }
 
-/// The data set the points are of, if it is there and agrees with their labels.
+/// The data set of the points; null if it cannot be opened or has other labels.
 std::shared_ptr<const Dataset> dataset_of(const RunParts& run, const PlotPoints& plot,
                                           Missing& missing) {
-  if (run.train == nullptr) return nullptr;  // said already
+  if (run.train == nullptr) return nullptr;  // read_run has reported it
   try {
     const auto dataset = plot.split == "train" ? run.train : run.run->open(plot.split);
     for (std::size_t i = 0; i < plot.indices.size(); ++i) {
@@ -65,7 +65,7 @@ std::shared_ptr<const Dataset> dataset_of(const RunParts& run, const PlotPoints&
   }
 }
 
-/// A class of the plot: the points it has, and how it looks.
+/// A class of the plot and its points.
 struct Kind {
   std::int64_t label = 0;
   std::string name;
@@ -94,16 +94,18 @@ std::vector<Kind> kinds_of(const PlotPoints& plot, const Placed& at, const Datas
   return kinds;
 }
 
-/// Hues around the circle; of many classes neighbors also differ in lightness.
+/// The hues divide the circle evenly.
 std::string look_of(std::size_t kind, std::size_t kinds) {
   return message("style=\"--h:", 360 * kind / kinds, '"');
 }
+/// Of more than eight classes every other one also has another lightness.
 const char* class_of_kind(const Kind& kind, std::size_t number, std::size_t kinds) {
   if (kind.label < 0) return "k unknown";
   return kinds > 8 && number % 2 == 1 ? "k alt" : "k";
 }
 
-/// Pixels of a point's picture: fewer points have larger ones, so that a page stays small.
+/// Width and height of a point's picture in pixels: smaller where there are many, to keep the page
+/// small.
 int tile_side(std::size_t points) {
   return points <= 3000 ? 48 : 32;
 }

@@ -1,12 +1,10 @@
-// The paper's idea made visible: what walks of one, two, three steps along the kNN graph discover
-// as positives of sample images, and which of them are hard.
+// The positives of the anchors: which images each step along the kNN graph discovers, and which of
+// them are hard.
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "engine/core/error.h"
-#include "engine/ops/search/bank_rows.h"
-#include "engine/ops/search/neighbor_graph.h"
 #include "invp/report/html/anchors.h"
 #include "invp/report/html/html.h"
 
@@ -28,8 +26,8 @@ std::vector<std::int32_t> list_of(const Tensor& lists) {
   return list;
 }
 
-/// Both forms reach the same images: the released one may only count them several times. Which are
-/// hard is decided on its multiset.
+/// Both forms of the objective reach the same images, so the steps show each image once. The hard
+/// ones are chosen from the list of the run's own form, which may hold repeats.
 Discovered discover(const RunParts& run, std::int64_t anchor) {
   const ObjectiveConfig& config = run.run->objective;
   const Tensor row = Tensor::from(std::vector{static_cast<std::int32_t>(anchor)}, {1});
@@ -38,17 +36,13 @@ Discovered discover(const RunParts& run, std::int64_t anchor) {
   for (int step = 1; step <= config.steps; ++step) {
     // Breadth first: a longer walk begins with what a shorter one found.
     const std::vector<std::int32_t> all =
-        list_of(propagate(run.neighbors, row, step, Propagation::kDistinct));
+        list_of(run.graph->reached_from(row, step, Propagation::kDistinct));
     found.steps.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(before), all.end());
     before = all.size();
   }
-  const Tensor positives = propagate(
-      run.neighbors, row, config.steps,
-      config.form == ContrastForm::kPaper ? Propagation::kDistinct : Propagation::kRepeated);
-  const Tensor similarities = row_similarities(take_rows(run.bank, row), run.bank, positives);
-  for (const std::int32_t member :
-       list_of(choose_positives(positives, similarities, config.hard_positives, config.positives)))
-    found.hard.insert(member);
+  const Positives positives =
+      discover_positives(run.bank->take(row), row, *run.bank, *run.graph, config);
+  for (const std::int32_t member : list_of(positives.hard)) found.hard.insert(member);
   return found;
 }
 
@@ -98,7 +92,7 @@ std::string strip_of(const RunParts& run, std::int64_t anchor, AnchorCards& card
   return out + "</div>\n";
 }
 
-/// Why a run may not have learned from what is shown.
+/// Says so if the run has not learned from the positives shown.
 void tell_of_use(const RunParts& run, Missing& missing) {
   const ObjectiveConfig& config = run.run->objective;
   if (config.no_invariance) {
@@ -124,9 +118,9 @@ std::string positives_section(const std::vector<RunParts>& runs, const ReportOpt
   if (out.empty()) return out;
   return "<p class=\"quiet\">Each image is linked to its nearest ones; walks along those links "
          "discover positives, step by step. <span class=\"key\"></span> marks the hard ones, the "
-         "least similar to the anchor, which the invariance loss learns from; "
-         "<span class=\"key other\"></span> those of another class, which the run cannot "
-         "know.</p>\n" +
+         "least similar to the anchor, from which the invariance loss learns. "
+         "<span class=\"key other\"></span> marks those of another class; the run does not see "
+         "classes.</p>\n" +
          out;
 }
 

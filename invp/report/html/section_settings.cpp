@@ -29,7 +29,7 @@ std::string settings_section(const std::vector<RunParts>& runs) {
   std::vector<std::string> names;
   for (const RunParts& run : runs) {
     for (const auto& [name, value] : run.run->settings) {
-      // Runs have folders of their own: that is no difference between them.
+      // Every run has its own folder, which is no difference worth showing.
       const bool told = runs.size() > 1 && name == "out";
       if (!told && std::ranges::find(names, name) == names.end()) names.push_back(name);
     }

@@ -1,4 +1,4 @@
-// What each run came to, a column a run.
+// The final figures, one column per run.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -15,15 +15,20 @@ namespace invp {
 
 namespace {
 
-std::string per_cent(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? formatted("%.2f %%", *value) : "";
+std::string per_cent(double value) {
+  return std::isfinite(value) ? formatted("%.2f %%", value) : "";
 }
-std::string loss(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? formatted("%.4f", *value) : "";
+std::string loss(double value) {
+  return std::isfinite(value) ? formatted("%.4f", value) : "";
 }
 
-/// "53.20 % (chance 10.0 %)": chance is that of two images of the training set.
-std::string purity(const RunParts& run, const std::optional<double>& value) {
+/// Of the last epoch; NaN where it has none of this name.
+double last(const RunParts& run, const char* measure) {
+  return measure_or_nan(run.epochs.back().measures, measure);
+}
+
+/// "53.20 % (chance 10.0 %)". Chance: how often two images of the training set share a class.
+std::string purity(const RunParts& run, double value) {
   if (run.train == nullptr || per_cent(value).empty()) return per_cent(value);
   std::map<std::int64_t, double> counts;
   for (std::int64_t i = 0; i < run.train->size(); ++i) ++counts[run.train->label(i)];
@@ -41,7 +46,9 @@ std::string purity(const RunParts& run, const std::optional<double>& value) {
 const EpochReport* best_epoch(const RunParts& run) {
   const EpochReport* best = nullptr;
   for (const EpochReport& epoch : run.epochs) {
-    if (epoch.knn_top1 && (best == nullptr || *epoch.knn_top1 > *best->knn_top1)) best = &epoch;
+    const double* const top1 = find_measure(epoch.measures, "knn_top1");
+    if (top1 != nullptr && (best == nullptr || *top1 > *find_measure(best->measures, "knn_top1")))
+      best = &epoch;
   }
   return best;
 }
@@ -53,7 +60,7 @@ double seconds_of(const RunParts& run) {
   return seconds;
 }
 
-/// The mean over the epochs, weighted by their time.
+/// The mean over the epochs, weighted by their durations.
 double mean_over_time(const RunParts& run, const std::function<double(const EpochReport&)>& value) {
   double sum = 0;
   double seconds = 0;
@@ -67,7 +74,7 @@ double mean_over_time(const RunParts& run, const std::function<double(const Epoc
 
 struct Fact {
   const char* what;
-  std::function<std::string(const RunParts&)> value;  ///< empty: unknown
+  std::function<std::string(const RunParts&)> value;  ///< empty if unknown
 };
 
 std::string epochs_of(const RunParts& run) {
@@ -80,7 +87,8 @@ std::string epochs_of(const RunParts& run) {
 std::string best_knn(const RunParts& run) {
   const EpochReport* best = best_epoch(run);
   if (best == nullptr) return {};
-  return message(per_cent(best->knn_top1), " (epoch ", best->epoch, ")");
+  return message(per_cent(measure_or_nan(best->measures, "knn_top1")), " (epoch ", best->epoch,
+                 ")");
 }
 
 std::string speed(const RunParts& run) {
@@ -106,21 +114,20 @@ std::string skipped(const RunParts& run) {
 
 std::vector<Fact> facts() {
   using Run = const RunParts&;
-  return {
-      {"Epochs", epochs_of},
-      {"kNN top-1, best", best_knn},
-      {"kNN top-1, last", [](Run r) { return per_cent(r.epochs.back().knn_top1); }},
-      {"kNN top-5, last", [](Run r) { return per_cent(r.epochs.back().knn_top5); }},
-      {"Purity of positives", [](Run r) { return purity(r, r.epochs.back().positive_purity); }},
-      {"Purity of hard ones", [](Run r) { return per_cent(r.epochs.back().hard_positive_purity); }},
-      {"Loss, last epoch", [](Run r) { return loss(r.epochs.back().loss); }},
-      {"Instance loss", [](Run r) { return loss(r.epochs.back().loss_ins); }},
-      {"Invariance loss", [](Run r) { return loss(r.epochs.back().loss_inv); }},
-      {"Training time", [](Run r) { return format_duration(seconds_of(r)); }},
-      {"Speed", speed},
-      {"Waiting for images", wait},
-      {"Peak memory", memory},
-      {"Unreadable images", skipped}};
+  return {{"Epochs", epochs_of},
+          {"kNN top-1, best", best_knn},
+          {"kNN top-1, last", [](Run r) { return per_cent(last(r, "knn_top1")); }},
+          {"kNN top-5, last", [](Run r) { return per_cent(last(r, "knn_top5")); }},
+          {"Purity of positives", [](Run r) { return purity(r, last(r, "positive_purity")); }},
+          {"Purity of hard ones", [](Run r) { return per_cent(last(r, "hard_positive_purity")); }},
+          {"Loss, last epoch", [](Run r) { return loss(r.epochs.back().loss); }},
+          {"Instance loss", [](Run r) { return loss(last(r, "loss_ins")); }},
+          {"Invariance loss", [](Run r) { return loss(last(r, "loss_inv")); }},
+          {"Training time", [](Run r) { return format_duration(seconds_of(r)); }},
+          {"Speed", speed},
+          {"Waiting for images", wait},
+          {"Peak memory", memory},
+          {"Unreadable images", skipped}};
 }
 
 std::string tiles_of(const RunParts& run) {

@@ -1,34 +1,35 @@
-// The parts of a report, one source file each. Each returns the inside of its section, empty where
-// there is nothing to show, and says in `missing` what was left out and why.
+// The sections of a report, one source file each. Each function returns the content of its section,
+// empty if there is nothing to show, and adds to `missing` what it leaves out and why.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "engine/core/tensor.h"
+#include "invp/method/memory_bank.h"
+#include "invp/method/neighbor_graph.h"
 #include "invp/report/html/report.h"
 #include "invp/report/html/run_files.h"
 #include "invp/run/observer.h"
 
 namespace invp {
 
-/// A run with what was found of it. The number is its color, in every chart.
+/// A run and what its folder holds.
 struct RunParts {
   const ReportRun* run = nullptr;
-  std::size_t number = 0;
+  std::size_t number = 0;  ///< decides its color in every chart
   std::vector<EpochReport> epochs;
   std::vector<LayerTable> layers;
   std::vector<PlotPoints> plots;
-  Tensor bank;                           ///< (n, d), undefined where there is none
-  Tensor neighbors;                      ///< (n, k) i32
-  std::shared_ptr<const Dataset> train;  ///< null where it cannot be opened
+  std::optional<MemoryBank> bank;        ///< of the last checkpoint, on the host
+  std::optional<NeighborGraph> graph;    ///< present if the bank is
+  std::shared_ptr<const Dataset> train;  ///< null if it cannot be opened
 
   const std::string& name() const { return run->name; }
 };
 
-/// What was left out and why, in the order in which it was found; runs that lack the same share a
-/// line.
+/// What was left out and why, in the order found. Runs that lack the same share a line.
 class Missing {
  public:
   void add(const RunParts& run, const std::string& what);
@@ -43,7 +44,7 @@ class Missing {
   std::vector<Line> lines_;
 };
 
-/// Reads what the folder holds.
+/// Reads the run's folder. Throws Error if it holds nothing of a run.
 RunParts read_run(const ReportRun& run, std::size_t number, Missing& missing);
 
 std::string summary_section(const std::vector<RunParts>& runs);
@@ -56,12 +57,13 @@ std::string positives_section(const std::vector<RunParts>& runs, const ReportOpt
                               Missing& missing);
 std::string settings_section(const std::vector<RunParts>& runs);
 
-/// What a measure's name in a file is called on the page: "top1" -> "Top-1 accuracy".
+/// The title of a measure on the page: "top1" -> "Top-1 accuracy". An unknown name is its own
+/// title.
 std::string measure_title(const std::string& name);
 
-/// A name with a color of the charts before it.
+/// A name with the color of a chart's series in front.
 std::string color_tag(std::size_t number, const std::string& name);
-/// The run's.
+/// The run's name and color.
 std::string run_tag(const RunParts& run);
 
 }  // namespace invp

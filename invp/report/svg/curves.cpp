@@ -1,21 +1,22 @@
 #include "invp/report/svg/curves.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
 #include <limits>
 
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
 #include "engine/core/text.h"
 #include "invp/report/svg/svg_chart.h"
+#include "invp/run/measures.h"
 
 namespace invp {
 
 namespace {
 
-Series series_of(const char* name, const std::vector<EpochReport>& epochs, const auto& value) {
+Series series_of(const std::string& name, const std::vector<EpochReport>& epochs,
+                 const auto& value) {
   Series series{name, {}};
   for (const EpochReport& epoch : epochs) {
     series.points.emplace_back(static_cast<double>(epoch.epoch), value(epoch));
@@ -23,82 +24,61 @@ Series series_of(const char* name, const std::vector<EpochReport>& epochs, const
   return series;
 }
 
-double or_nan(const std::optional<double>& value) {
-  return value.value_or(std::numeric_limits<double>::quiet_NaN());
-}
-
-double measure_or_nan(const EpochReport& epoch, const std::string& name) {
-  const double* const value = find_measure(epoch.measures, name);
-  return value != nullptr ? *value : std::numeric_limits<double>::quiet_NaN();
+/// "Top-1 accuracy" within a sentence.
+std::string in_a_sentence(std::string title) {
+  title[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(title[0])));
+  return title;
 }
 
 std::string summary(const std::vector<EpochReport>& epochs,
                     const std::vector<ShownMeasure>& shown) {
   if (epochs.empty()) return "no epoch finished yet";
-  const std::string what = shown.empty() ? "kNN top-1" : shown.front().heading;
+  const auto percentage =
+      std::ranges::find_if(shown, [](const auto& m) { return m.chart != "Loss"; });
   double seconds = 0;
   double best = -1;
   for (const EpochReport& epoch : epochs) {
     seconds += std::isfinite(epoch.seconds) ? epoch.seconds : 0;
-    const double accuracy =
-        shown.empty() ? or_nan(epoch.knn_top1) : measure_or_nan(epoch, shown.front().name);
-    if (accuracy > best) best = accuracy;
+    if (percentage == shown.end()) continue;
+    const double value = measure_or_nan(epoch.measures, percentage->name);
+    if (value > best) best = value;
   }
   std::string text =
-      message(epochs.back().epoch, epochs.back().epoch == 1 ? " epoch, " : " epochs, ",
-              format_duration(seconds), " of training");
-  if (best >= 0) {
-    char figure[32];
-    std::snprintf(figure, sizeof figure, " %.1f %%", best);
-    text += ", best " + what + figure;
-  }
+      counted(epochs.back().epoch, "epoch") + ", " + format_duration(seconds) + " of training";
+  if (best >= 0) text += ", best " + in_a_sentence(percentage->title) + formatted(" %.1f %%", best);
   return text + ", peak memory " + format_bytes(epochs.back().peak_memory_bytes);
+}
+
+/// One chart per group of measures, in the order of measure_charts(); those that no epoch has are
+/// left out.
+std::vector<Chart> measured_charts(const std::vector<EpochReport>& epochs,
+                                   const std::vector<ShownMeasure>& shown) {
+  std::vector<Chart> charts;
+  for (const MeasureChart& words : measure_charts()) {
+    Chart chart{.title = std::string(words.title),
+                .unit = std::string(words.unit),
+                .series = {},
+                .mark_highest = words.mark_highest};
+    if (words.title == "Loss")
+      chart.series.push_back(series_of("total", epochs, [](const auto& e) { return e.loss; }));
+    for (const ShownMeasure& measure : shown) {
+      const auto value = [&](const auto& e) { return measure_or_nan(e.measures, measure.name); };
+      const bool measured = std::ranges::any_of(
+          epochs, [&](const auto& e) { return find_measure(e.measures, measure.name) != nullptr; });
+      if (measure.in_curves && measured && measure.chart == words.title)
+        chart.series.push_back(
+            series_of(measure.legend.empty() ? measure.heading : measure.legend, epochs, value));
+    }
+    if (!chart.series.empty()) charts.push_back(std::move(chart));
+  }
+  return charts;
 }
 
 }  // namespace
 
 std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs,
                        const std::vector<ShownMeasure>& shown) {
-  std::vector<Chart> charts;
-  Chart losses{.title = "Loss",
-               .unit = "mean of the epoch",
-               .series = {series_of("total", epochs, [](const auto& e) { return e.loss; })}};
-  if (shown.empty()) {
-    losses.series.push_back(
-        series_of("instance", epochs, [](const auto& e) { return or_nan(e.loss_ins); }));
-    losses.series.push_back(
-        series_of("invariance", epochs, [](const auto& e) { return or_nan(e.loss_inv); }));
-  }
-  charts.push_back(std::move(losses));
-  if (!shown.empty()) {
-    Chart accuracy{.title = "Accuracy", .unit = "per cent", .series = {}, .mark_highest = true};
-    for (const ShownMeasure& measure : shown) {
-      accuracy.series.push_back(series_of(measure.heading.c_str(), epochs, [&](const auto& e) {
-        return measure_or_nan(e, measure.name);
-      }));
-    }
-    charts.push_back(std::move(accuracy));
-  }
-  const bool has_knn = std::any_of(epochs.begin(), epochs.end(),
-                                   [](const auto& e) { return e.knn_top1.has_value(); });
-  if (has_knn) {
-    charts.push_back(
-        {.title = "Weighted kNN",
-         .unit = "validation top-1, per cent",
-         .series = {series_of("top-1", epochs, [](const auto& e) { return or_nan(e.knn_top1); })},
-         .mark_highest = true});
-  }
-  const bool has_purity = std::any_of(epochs.begin(), epochs.end(),
-                                      [](const auto& e) { return e.positive_purity.has_value(); });
-  if (has_purity) {
-    charts.push_back({.title = "Purity of positives",
-                      .unit = "of the anchor's class, per cent",
-                      .series = {series_of("N(i)", epochs,
-                                           [](const auto& e) { return or_nan(e.positive_purity); }),
-                                 series_of("hard N^h(i)", epochs, [](const auto& e) {
-                                   return or_nan(e.hard_positive_purity);
-                                 })}});
-  }
+  std::vector<Chart> charts = measured_charts(epochs, shown);
   charts.push_back(
       {.title = "Learning rate",
        .unit = "",
@@ -106,23 +86,10 @@ std::string curves_svg(const std::string& title, const std::vector<EpochReport>&
        .from_zero = true});
   charts.push_back(
       {.title = "Speed",
-       .unit = "images a second",
+       .unit = "images per second",
        .series = {series_of("speed", epochs, [](const auto& e) { return e.images_per_second; })},
        .from_zero = true});
   return svg_figure(title, summary(epochs, shown), "epoch", charts);
-}
-
-void write_whole(const std::filesystem::path& file, const std::string& text) {
-  const std::filesystem::path fresh = file.string() + ".tmp";
-  {
-    std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
-    out << text << std::flush;
-    CHECK(out.good(), file.string(),
-          ": cannot be written (is the disk full, the folder read-only?)");
-  }
-  std::error_code error;
-  std::filesystem::rename(fresh, file, error);
-  CHECK(!error, file.string(), ": cannot be replaced: ", error.message());
 }
 
 }  // namespace invp

@@ -1,7 +1,6 @@
-// The picture of a run: losses, accuracy, learning rate and speed over the epochs.
+// curves.svg: the loss, the measures, the learning rate and the speed of a run over its epochs.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -9,13 +8,9 @@
 
 namespace invp {
 
-/// SVG of the run's curves. Charts without any data (no kNN evaluation) are left out. `shown` are
-/// the measures of a run that has such.
+/// SVG of the run's curves: the loss, those of the `shown` measures that any epoch has, the
+/// learning rate and the speed.
 std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs,
-                       const std::vector<ShownMeasure>& shown = {});
-
-/// Writes `text` so that a reader of `file` sees the old content or the new, never a part. Throws
-/// Error naming the file.
-void write_whole(const std::filesystem::path& file, const std::string& text);
+                       const std::vector<ShownMeasure>& shown);
 
 }  // namespace invp

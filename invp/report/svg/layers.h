@@ -1,5 +1,5 @@
-// How well each block's features classify: the table and the figure of layer-wise linear
-// classification (supplement, Figure 1).
+// The accuracy of a linear classifier on each block's features: table and figure (supplement,
+// Figure 1).
 #pragma once
 
 #include <string>
@@ -9,13 +9,13 @@
 
 namespace invp {
 
-/// One line a tap: tap,block,dims, then top1,top5 or map,map_envelope,map_11point, per cent.
+/// One line per tap: tap,block,dims, then top1,top5 or map,map_envelope,map_11point in per cent.
 std::string layers_csv(const LinearResult& result);
 
-/// Accuracy against block as SVG, the best one marked.
+/// SVG of the accuracy against the block, with the best block marked.
 std::string layers_svg(const std::string& title, const LinearResult& result);
 
-/// Of a multi-label set: class,tap,step,envelope,11point, per cent, a line for each class and tap.
+/// For a multi-label set, one line per class and tap: class,tap,step,envelope,11point in per cent.
 std::string classes_csv(const LinearResult& result, const std::vector<std::string>& classes);
 
 }  // namespace invp

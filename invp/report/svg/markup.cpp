@@ -2,6 +2,9 @@
 
 #include <cstdint>
 
+#include "engine/core/error.h"
+#include "engine/core/text.h"
+
 namespace invp {
 
 namespace {
@@ -21,7 +24,7 @@ std::size_t utf8_length(std::string_view text) {
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
   }
-  // Overlong forms, surrogates and what lies past U+10FFFF show in the second byte.
+  // The second byte tells overlong forms, surrogates and values above U+10FFFF.
   if (first == 0xE0 && byte(1) < 0xA0) return 0;
   if (first == 0xED && byte(1) > 0x9F) return 0;
   if (first == 0xF0 && byte(1) < 0x90) return 0;
@@ -56,6 +59,14 @@ std::string html_escaped(std::string_view text) {
     text.remove_prefix(length == 0 ? 1 : length);
   }
   return out;
+}
+
+std::string svg_head(double width, double height, const std::string& title, const char* style) {
+  const std::string w = fixed(width, 0);
+  const std::string h = fixed(height, 0);
+  return message("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", w, "\" height=\"", h,
+                 "\" viewBox=\"0 0 ", w, ' ', h, "\" role=\"img\">\n<title>", html_escaped(title),
+                 "</title>\n", style, "<rect width=\"100%\" height=\"100%\" fill=\"#f7f8fa\"/>\n");
 }
 
 }  // namespace invp

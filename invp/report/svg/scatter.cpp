@@ -28,12 +28,12 @@ constexpr double kBorder = 18;  // between the outermost points and the panel's 
 constexpr double kLegendWidth = 190;
 constexpr double kLegendLine = 19;
 
-/// Half of a class must lie this near to where its name stands.
+/// Half of the points of a class must lie this near to its name, or it gets no name.
 constexpr double kLoosest = 90;
 constexpr std::size_t kMostNamed = 12;
 constexpr const char* kUnknownColor = "#9aa0a8";
 
-/// From the map's units to a panel's pixels, the same along both axes.
+/// From the map's units to a panel's pixels, with one scale for both axes.
 class Frame {
  public:
   Frame(const Tensor& points, double left, double top) {
@@ -98,8 +98,8 @@ Classes classes_of(const std::vector<ScatterPanel>& panels, const std::vector<st
   return classes;
 }
 
-/// One path a class, whose dots are lines of no length with round ends: a fifth of the size of
-/// circles.
+/// One path per class. Its dots are lines of length 0 with round ends, which take a fifth of the
+/// bytes of circles.
 void draw_points(std::ostream& out, const ScatterPanel& panel, const Frame& frame,
                  const Classes& classes) {
   const auto n = static_cast<double>(panel.labels.size());
@@ -117,8 +117,8 @@ void draw_points(std::ostream& out, const ScatterPanel& panel, const Frame& fram
   }
 }
 
-/// Each class is called by name, or by number, at the point of it that lies deepest among its own:
-/// the one nearest to the coordinates' medians. A class that lies about everywhere has no place.
+/// Writes the name or number of each class at its point nearest to the medians of its coordinates.
+/// A class that is spread widely gets none (kLoosest).
 void draw_names(std::ostream& out, const ScatterPanel& panel, const Frame& frame,
                 const Classes& classes) {
   for (const std::int64_t label : classes.present) {
@@ -185,7 +185,7 @@ void draw_panel(std::ostream& out, const ScatterPanel& panel, double left, doubl
   if (classes.present.size() > 1) draw_names(out, panel, frame, classes);
 }
 
-/// Columns as high as the panels.
+/// As many columns as the height of the panels asks for.
 struct Legend {
   std::size_t entries, lines, columns;
   Legend(const Classes& classes, double height)
@@ -242,7 +242,7 @@ text { font-family: "Inter", "Helvetica Neue", "DejaVu Sans", Arial, sans-serif;
 </style>
 )";
 
-/// OKLCH to sRGB (Ottosson 2020): equal steps look equal.
+/// OKLCH (Ottosson 2020) to sRGB. Equal steps in OKLCH look equal.
 std::string oklch(double lightness, double chroma, double degrees) {
   const double a = chroma * std::cos(degrees * std::numbers::pi / 180);
   const double b = chroma * std::sin(degrees * std::numbers::pi / 180);
@@ -281,7 +281,7 @@ std::vector<std::int64_t> thumbnail_places(const Tensor& points, std::int64_t wa
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
   Random random(0, Purpose::kOrder);
   random.shuffle(std::span(order));
-  // Two thumbnails that overlap lie in one cell of their size or in neighboring ones.
+  // Thumbnails that overlap lie in the same cell of this grid or in neighboring cells.
   std::map<std::pair<int, int>, std::pair<double, double>> taken;
   std::vector<std::int64_t> places;
   for (const std::int64_t i : order) {
@@ -319,12 +319,8 @@ std::string scatter_svg(const std::string& title, const std::vector<ScatterPanel
   const double width = 2 * kMargin + panels_width + kGap + legend.width();
   const double height = kHeader + panels_height + kMargin;
   std::ostringstream out;
-  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << fixed(width, 0) << "\" height=\""
-      << fixed(height, 0) << "\" viewBox=\"0 0 " << fixed(width, 0) << ' ' << fixed(height, 0)
-      << "\" role=\"img\">\n<title>" << html_escaped(title) << "</title>\n"
-      << kStyle << "<rect width=\"100%\" height=\"100%\" fill=\"#f7f8fa\"/>\n"
-      << "<text class=\"heading\" x=\"" << fixed(kMargin) << "\" y=\"38\">" << html_escaped(title)
-      << "</text>\n";
+  out << svg_head(width, height, title, kStyle) << "<text class=\"heading\" x=\"" << fixed(kMargin)
+      << "\" y=\"38\">" << html_escaped(title) << "</text>\n";
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const std::size_t row = i / columns;
     draw_panel(out, panels[i], kMargin + static_cast<double>(i % columns) * (kMap + kGap),

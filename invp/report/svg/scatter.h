@@ -1,5 +1,4 @@
-// Maps of labelled points as SVG, side by side over one legend (the paper's supplement, Figure 2):
-// self-contained, readable on screen and in print.
+// Maps of labelled points (t-SNE) as one SVG, side by side with one legend (supplement, Figure 2).
 #pragma once
 
 #include <cstdint>
@@ -11,28 +10,28 @@
 namespace invp {
 
 struct ScatterThumbnail {
-  std::int64_t point = 0;  ///< which of the panel's points it shows
+  std::int64_t point = 0;  ///< index into the panel's points
   std::string uri;         ///< a square picture, as a data URI
 };
 
 struct ScatterPanel {
   std::string title;
-  std::string note;                          ///< after the title, in gray
+  std::string note;                          ///< printed after the title in gray
   Tensor points;                             ///< (n, 2) f32 on the host, finite
-  std::vector<std::int64_t> labels;          ///< one a point; below 0: unknown, drawn in gray
-  std::vector<ScatterThumbnail> thumbnails;  ///< drawn in the order given, centred on their points
+  std::vector<std::int64_t> labels;          ///< one per point; negative: unknown, drawn in gray
+  std::vector<ScatterThumbnail> thumbnails;  ///< drawn in this order, centered on their points
 };
 
-/// Pixels a side of a thumbnail.
+/// Width and height of a thumbnail in pixels.
 inline constexpr double kThumbnailSide = 30;
 
-/// Points that thumbnails can be put on without covering each other, at most `wanted`, the same for
-/// the same points.
+/// At most `wanted` points whose thumbnails do not overlap. Deterministic.
 std::vector<std::int64_t> thumbnail_places(const Tensor& points, std::int64_t wanted);
 
-/// Panels two a row. `classes` names the labels; those without a name are called by their number.
-/// Up to 12 classes are named on the map, more carry their number there and their name in the
-/// legend. Throws Error for points and labels that do not fit and for points that are not finite.
+/// Two panels per row. `classes` has the names of the labels; a label without one is called by its
+/// number. Up to 12 classes have their names on the map, more have their numbers there and their
+/// names in the legend. Throws Error for points and labels that do not fit and for points that are
+/// not finite.
 std::string scatter_svg(const std::string& title, const std::vector<ScatterPanel>& panels,
                         const std::vector<std::string>& classes);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -27,11 +26,11 @@ constexpr double kAxisRight = 18;
 constexpr double kAxisTop = 58;
 constexpr double kAxisBottom = 40;
 
-// Distinct in hue and in lightness, so that they survive color blindness and gray printing.
+// Different in hue and in lightness, so that they can be told apart by the color-blind and in gray.
 constexpr std::array<const char*, 8> kColors{"#1f5fa8", "#d9722a", "#3a9b6f", "#8a5fb0",
                                              "#b8860b", "#c2405a", "#3d9fb5", "#6b7280"};
 
-// A color and the class by which a page may give it another.
+// A color, and a class by which a page's style may replace it.
 std::string stroke_of(std::size_t series) {
   const std::size_t i = series % kColors.size();
   return message("class=\"line c", i, "\" stroke=\"", kColors[i], '"');
@@ -91,7 +90,7 @@ void draw_axes(std::ostream& out, const Box& plot, const Axis& x, const Axis& y,
   }
 }
 
-// Pieces between gaps; a piece of one point becomes a dot.
+// Draws one path between gaps, or a dot where only one point stands between them.
 void draw_series(std::ostream& out, const Series& series, std::size_t number, const auto& to_x,
                  const auto& to_y) {
   std::string path;
@@ -153,7 +152,7 @@ Box plot_of(const Box& panel) {
           panel.height - kAxisTop - kAxisBottom};
 }
 
-/// What the axes have to cover.
+/// The range that the axes must cover.
 struct Extent {
   Range x;
   Range y;
@@ -193,7 +192,7 @@ void draw_chart(std::ostream& out, const Box& panel, const Chart& chart,
     text(out, plot.left + plot.width / 2, plot.top + plot.height / 2, "tick middle", "no data");
     return;
   }
-  // Epochs and blocks are whole numbers: no ticks between them.
+  // x is an epoch or a block, a whole number: no ticks between them.
   const int x_steps = static_cast<int>(std::clamp(xs.high - xs.low, 1.0, 6.0));
   const Axis x_axis{nice_ticks(xs.low, xs.high, x_steps)};
   const Axis y_axis{nice_ticks(ys.low, ys.high, 4)};
@@ -223,9 +222,7 @@ std::string readings(const Chart& chart, const Box& plot) {
     auto points = nlohmann::ordered_json::array();
     for (const auto& [x, y] : series.points) {
       if (!std::isfinite(x) || !std::isfinite(y)) continue;
-      std::array<char, 32> five_digits{};
-      std::snprintf(five_digits.data(), five_digits.size(), "%.5g", y);
-      points.push_back({x, std::stod(five_digits.data())});
+      points.push_back({x, std::stod(formatted("%.5g", y))});
     }
     json["series"].push_back({{"name", series.name}, {"points", std::move(points)}});
   }
@@ -270,11 +267,8 @@ std::vector<double> nice_ticks(double low, double high, int wanted) {
 }
 
 std::string tick_label(double value, double step) {
-  if (value != 0 && (std::abs(step) < 1e-4 || std::abs(value) >= 1e7)) {
-    std::array<char, 32> label{};
-    std::snprintf(label.data(), label.size(), "%.3g", value);
-    return label.data();
-  }
+  if (value != 0 && (std::abs(step) < 1e-4 || std::abs(value) >= 1e7))
+    return formatted("%.3g", value);
   const int digits = std::max(0, static_cast<int>(std::ceil(-std::log10(std::abs(step)) - 1e-9)));
   std::string label = fixed(value, digits);
   const std::size_t sign = label[0] == '-' ? 1 : 0;
@@ -294,11 +288,7 @@ std::string svg_figure(const std::string& title, const std::string& subtitle,
   const double height =
       kHeader + static_cast<double>(rows) * (kPanelHeight + kGap) - kGap + kMargin;
   std::ostringstream out;
-  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << fixed(width, 0) << "\" height=\""
-      << fixed(height, 0) << "\" viewBox=\"0 0 " << fixed(width, 0) << ' ' << fixed(height, 0)
-      << "\" role=\"img\">\n"
-      << "<title>" << html_escaped(title) << "</title>\n"
-      << kStyle << "<rect width=\"100%\" height=\"100%\" fill=\"#f7f8fa\"/>\n";
+  out << svg_head(width, height, title, kStyle);
   text(out, kMargin, 36, "heading", title);
   text(out, kMargin, 57, "subtitle", subtitle);
   for (std::size_t i = 0; i < charts.size(); ++i) {

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
+#include "engine/files/atomic_file.h"
+#include "invp/run/measures.h"
 
 namespace invp {
 
@@ -19,57 +21,52 @@ Json number(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
-double number_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return std::numeric_limits<double>::quiet_NaN();
-  return found->get<double>();
+double number_of(const Json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
-std::optional<double> optional_at(const Json& object, const char* key) {
-  if (!object.contains(key)) return std::nullopt;
-  return number_at(object, key);
-}
+/// A field that every epoch has: its key, and where the report keeps it.
+struct Field {
+  const char* key;
+  double EpochReport::*real = nullptr;
+  std::int64_t EpochReport::*whole = nullptr;
 
-constexpr std::array kFixedKeys = {"epoch",
-                                   "step",
-                                   "loss",
-                                   "loss_ins",
-                                   "loss_inv",
-                                   "learning_rate",
-                                   "knn_top1",
-                                   "knn_top5",
-                                   "seconds",
-                                   "images_per_second",
-                                   "data_wait",
-                                   "peak_memory_bytes",
-                                   "positive_purity",
-                                   "hard_positive_purity",
-                                   "skipped_images",
-                                   "positive_purity",
-                                   "hard_positive_purity"};
+  Json read(const EpochReport& report) const {
+    return real != nullptr ? number(report.*real) : Json(report.*whole);
+  }
+  void write(EpochReport& report, const Json& value) const {
+    real != nullptr ? void(report.*real = number_of(value))
+                    : void(report.*whole = value.get<std::int64_t>());
+  }
+};
+
+// In the order in which a line has them.
+constexpr std::array kFields = {
+    Field{"epoch", nullptr, &EpochReport::epoch},
+    Field{"step", nullptr, &EpochReport::global_step},
+    Field{"loss", &EpochReport::loss},
+    Field{"learning_rate", &EpochReport::learning_rate},
+    Field{"seconds", &EpochReport::seconds},
+    Field{"images_per_second", &EpochReport::images_per_second},
+    Field{"data_wait", &EpochReport::data_wait},
+    Field{"peak_memory_bytes", nullptr, &EpochReport::peak_memory_bytes},
+    Field{"skipped_images", nullptr, &EpochReport::skipped_images}};
 
 EpochReport parse_line(const std::string& line) {
   const Json object = Json::parse(line);
-  EpochReport report;
-  report.epoch = object.at("epoch").get<std::int64_t>();
-  report.global_step = object.value("step", std::int64_t{0});
-  report.loss = number_at(object, "loss");
-  report.loss_ins = optional_at(object, "loss_ins");
-  report.loss_inv = optional_at(object, "loss_inv");
-  report.learning_rate = number_at(object, "learning_rate");
-  report.knn_top1 = optional_at(object, "knn_top1");
-  report.knn_top5 = optional_at(object, "knn_top5");
-  report.positive_purity = optional_at(object, "positive_purity");
-  report.hard_positive_purity = optional_at(object, "hard_positive_purity");
-  report.seconds = number_at(object, "seconds");
-  report.images_per_second = number_at(object, "images_per_second");
-  report.data_wait = object.value("data_wait", 0.0);
-  report.peak_memory_bytes = object.value("peak_memory_bytes", std::int64_t{0});
-  report.skipped_images = object.value("skipped_images", std::int64_t{0});
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  EpochReport report{.epoch = object.at("epoch").get<std::int64_t>(),
+                     .loss = kUnknown,
+                     .learning_rate = kUnknown,
+                     .seconds = kUnknown,
+                     .images_per_second = kUnknown};
   for (const auto& [key, value] : object.items()) {
-    const bool fixed = std::ranges::find(kFixedKeys, key) != kFixedKeys.end();
-    if (!fixed && (value.is_number() || value.is_null()))
-      report.measures.push_back({key, number_at(object, key.c_str())});
+    const auto field = std::ranges::find(kFields, std::string_view(key), &Field::key);
+    if (field != kFields.end()) {
+      field->write(report, value);
+    } else if (value.is_number() || value.is_null()) {
+      report.measures.push_back({key, number_of(value)});
+    }
   }
   return report;
 }
@@ -78,23 +75,17 @@ EpochReport parse_line(const std::string& line) {
 
 std::string metrics_line(const EpochReport& report) {
   Json object;
-  object["epoch"] = report.epoch;
-  object["step"] = report.global_step;
-  object["loss"] = number(report.loss);
-  if (report.loss_ins) object["loss_ins"] = number(*report.loss_ins);
-  if (report.loss_inv) object["loss_inv"] = number(*report.loss_inv);
-  object["learning_rate"] = number(report.learning_rate);
-  if (report.knn_top1) object["knn_top1"] = number(*report.knn_top1);
-  if (report.knn_top5) object["knn_top5"] = number(*report.knn_top5);
-  if (report.positive_purity) object["positive_purity"] = number(*report.positive_purity);
-  if (report.hard_positive_purity)
-    object["hard_positive_purity"] = number(*report.hard_positive_purity);
-  object["seconds"] = number(report.seconds);
-  object["images_per_second"] = number(report.images_per_second);
-  object["data_wait"] = number(report.data_wait);
-  object["peak_memory_bytes"] = report.peak_memory_bytes;
-  object["skipped_images"] = report.skipped_images;
-  for (const Measure& measure : report.measures) object[measure.name] = number(measure.value);
+  const auto add_measures = [&](MeasurePlace place) {
+    for (const Measure& measure : report.measures) {
+      if (place_of(measure.name) == place) object[measure.name] = number(measure.value);
+    }
+  };
+  for (const Field& field : kFields) {
+    object[field.key] = field.read(report);
+    if (field.real == &EpochReport::loss) add_measures(MeasurePlace::kAfterLoss);
+    if (field.real == &EpochReport::learning_rate) add_measures(MeasurePlace::kAfterRate);
+  }
+  add_measures(MeasurePlace::kLast);
   return object.dump();
 }
 
@@ -108,7 +99,7 @@ std::vector<EpochReport> read_metrics(const std::filesystem::path& file,
     try {
       epochs.push_back(parse_line(line));
     } catch (const Json::exception&) {
-      if (in.eof()) break;  // the line a crash cut short has no newline
+      if (in.eof()) break;  // no newline: a crash cut this line short
       bad_lines.push_back(row);
     }
   }
@@ -126,15 +117,9 @@ std::vector<EpochReport> read_metrics(const std::filesystem::path& file) {
 MetricsWriter::MetricsWriter(std::filesystem::path file, std::int64_t first_epoch)
     : file_(std::move(file)), epochs_(read_metrics(file_)) {
   std::erase_if(epochs_, [&](const EpochReport& old) { return old.epoch >= first_epoch; });
-  const std::filesystem::path fresh = file_.string() + ".tmp";
-  {
-    std::ofstream out(fresh, std::ios::trunc);
-    for (const EpochReport& epoch : epochs_) out << metrics_line(epoch) << '\n';
-    out.flush();
-    CHECK(out.good(), file_.string(),
-          ": cannot be written (is the disk full, the folder read-only?)");
-  }
-  std::filesystem::rename(fresh, file_);
+  std::string lines;
+  for (const EpochReport& epoch : epochs_) lines += metrics_line(epoch) + '\n';
+  write_file(file_, lines);
 }
 
 void MetricsWriter::write(const EpochReport& report) {

@@ -1,9 +1,8 @@
-// metrics.jsonl: one JSON object a line, one line an epoch, readable while the run goes on. The
-// keys:
-//   epoch, step, loss, loss_ins, loss_inv, learning_rate, knn_top1, knn_top5,
-//   positive_purity, hard_positive_purity, seconds, images_per_second, data_wait,
-//   peak_memory_bytes, skipped_images
-// and behind them the report's measures by their names: of fine-tuning top1, top5, mean_per_class.
+// metrics.jsonl: one JSON object per line, one line per epoch, readable while the run goes on.
+// Every line has
+//   epoch, step, loss, learning_rate, seconds, images_per_second, data_wait, peak_memory_bytes,
+//   skipped_images
+// and each measure of the report under its name (invp/run/measures.h).
 #pragma once
 
 #include <filesystem>
@@ -14,27 +13,26 @@
 
 namespace invp {
 
-/// One line of metrics.jsonl, without the newline. Keys of what there was not, such as kNN's
-/// without an evaluation, are left out; a number that JSON cannot hold (NaN, infinity) is written
-/// as null.
+/// One line of metrics.jsonl, without the newline. NaN and infinity, which JSON cannot hold, are
+/// written as null.
 std::string metrics_line(const EpochReport& report);
 
-/// The epochs of a metrics.jsonl, in file order. A last line cut short by a crash is dropped; any
-/// other bad line throws Error with the file and the line number. A missing file has no epochs.
+/// The epochs of a metrics.jsonl, in file order. Drops a last line that a crash cut short. Throws
+/// Error naming the file and the line for any other bad line. A missing file has no epochs.
 std::vector<EpochReport> read_metrics(const std::filesystem::path& file);
-/// The same without the bad lines, whose numbers are appended.
+/// The same, but skips bad lines and appends their numbers to `bad_lines`.
 std::vector<EpochReport> read_metrics(const std::filesystem::path& file,
                                       std::vector<std::int64_t>& bad_lines);
 
 class MetricsWriter {
  public:
-  /// Keeps the lines of epochs before `first_epoch` (a resumed run repeats none) and appends after
-  /// them. Throws Error naming the file if it cannot be written.
+  /// Keeps the lines of epochs before `first_epoch`, so that a resumed run repeats none. Throws
+  /// Error naming the file if it cannot be written.
   MetricsWriter(std::filesystem::path file, std::int64_t first_epoch);
 
-  /// Appends one line and hands it to the system before returning.
+  /// Appends one line and flushes it.
   void write(const EpochReport& report);
-  /// Everything in the file, kept lines included.
+  /// All epochs of the file, the kept ones included.
   const std::vector<EpochReport>& epochs() const { return epochs_; }
 
  private:

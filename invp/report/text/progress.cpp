@@ -41,7 +41,8 @@ std::string progress_line(const ProgressView& view, int columns, bool fancy) {
   const std::string detail = view.detail.empty() ? "" : "  " + view.detail;
   if (!fancy) return view.label + ' ' + percent + detail + rate + left;
 
-  // What does not fit goes: first the detail, then the rate, then the bar, which may also shrink.
+  // A line that is too long loses first the detail, then the rate, then part of the bar or all of
+  // it.
   std::string tail = ' ' + percent + detail + rate + left;
   const int room = columns - columns_of(view.label) - 1;
   if (room - columns_of(tail) < 8 + 2) tail = ' ' + percent + rate + left;
@@ -52,20 +53,21 @@ std::string progress_line(const ProgressView& view, int columns, bool fancy) {
   return columns_of(line) > columns ? percent : line;
 }
 
-Progress::Progress(std::FILE* stream) : stream_(stream), last_(Clock::now()) {
+ProgressDisplay::ProgressDisplay(std::FILE* stream) : stream_(stream), last_(Clock::now()) {
   const char* term = std::getenv("TERM");
   terminal_ = isatty(fileno(stream)) == 1 && term != nullptr && std::string_view(term) != "dumb";
 }
 
-Progress::~Progress() {
+ProgressDisplay::~ProgressDisplay() {
   clear();
 }
 
-void Progress::show(const ProgressView& view) {
+void ProgressDisplay::show(const ProgressView& view) {
   const Clock::time_point now = Clock::now();
   if (terminal_) {
     if (drawn_ && now - last_ < kRedraw) return;
-    // One write, cursor to the start, text, erase what is left of the old line: nothing flickers.
+    // One write (cursor to the start, text, erase the rest of the old line), so that nothing
+    // flickers.
     put("\r" + progress_line(view, columns() - 1, true) + "\x1b[K");
     drawn_ = true;
   } else {
@@ -75,21 +77,21 @@ void Progress::show(const ProgressView& view) {
   last_ = now;
 }
 
-void Progress::line(const std::string& text) {
+void ProgressDisplay::line(const std::string& text) {
   put((drawn_ ? "\r\x1b[K" : "") + text + "\n"), drawn_ = false;
 }
 
-void Progress::clear() {
+void ProgressDisplay::clear() {
   if (drawn_) put("\r\x1b[K");
   drawn_ = false;
 }
 
-void Progress::put(const std::string& text) const {
+void ProgressDisplay::put(const std::string& text) const {
   std::fwrite(text.data(), 1, text.size(), stream_);
   std::fflush(stream_);
 }
 
-int Progress::columns() const {
+int ProgressDisplay::columns() const {
   winsize size{};
   if (ioctl(fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   return 80;

@@ -1,5 +1,4 @@
-// Progress for people: on a terminal one line that redraws itself, elsewhere a plain line now and
-// then.
+// Progress on stderr: on a terminal one line that is redrawn, elsewhere a plain line every 30 s.
 #pragma once
 
 #include <chrono>
@@ -11,34 +10,34 @@
 
 namespace invp {
 
-/// What one state of the bar looks like, without the terminal.
+/// One state of the bar.
 struct ProgressView {
   std::string label;  ///< "epoch 3/40"
   std::int64_t done = 0;
   std::int64_t total = 0;
-  std::string detail;     ///< "loss 6.12"; dropped first when the line is short of room
+  std::string detail;     ///< "loss 6.12"; dropped first when the line is too long
   double per_second = 0;  ///< 0: not known yet
   const char* unit = "images";
   double seconds_left = -1;  ///< negative: not known yet
 };
-/// The bar's line, at most `columns` wide. Fancy lines use block characters, plain ones have no bar
-/// at all.
+/// The bar's line. `fancy`: at most `columns` wide, with a bar of block characters; otherwise the
+/// text alone, of any width.
 std::string progress_line(const ProgressView& view, int columns, bool fancy);
 
-class Progress {
+class ProgressDisplay {
  public:
-  /// Writes to `stream` (stderr, or a file in tests). Whether it is a terminal, and how wide, is
-  /// asked of the system; TERM=dumb counts as none.
-  explicit Progress(std::FILE* stream = stderr);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  /// Writes to `stream`. The system says whether it is a terminal and how wide; with TERM=dumb it
+  /// counts as none.
+  explicit ProgressDisplay(std::FILE* stream = stderr);
+  ~ProgressDisplay();
+  ProgressDisplay(const ProgressDisplay&) = delete;
+  ProgressDisplay& operator=(const ProgressDisplay&) = delete;
 
-  /// Shows a state: at most ten times a second on a terminal, every 30 s elsewhere.
+  /// Shows a state, at most ten times per second on a terminal and every 30 s elsewhere.
   void show(const ProgressView& view);
-  /// Prints a line that stays, above the bar.
+  /// Prints a line that stays; the bar is redrawn below it.
   void line(const std::string& text);
-  /// Takes the bar away.
+  /// Removes the bar.
   void clear();
   bool on_terminal() const { return terminal_; }
 
@@ -53,7 +52,7 @@ class Progress {
   Clock::time_point last_;
 };
 
-/// Smoothed pace of a counter, and what is left of it: recent seconds weigh more.
+/// Smoothed rate of a counter: recent seconds weigh more.
 class Pace {
  public:
   void update(double done, double seconds);
@@ -66,7 +65,7 @@ class Pace {
   double weight_ = 0;
 };
 
-/// A bar of its own for one piece of work, with its pace. Goes away with the object.
+/// A bar for one piece of work, with its rate. The destructor removes it.
 class ProgressBar {
  public:
   explicit ProgressBar(std::string label, const char* unit = "images")
@@ -80,7 +79,7 @@ class ProgressBar {
  private:
   std::string label_;
   const char* unit_;
-  Progress progress_;
+  ProgressDisplay progress_;
   Pace pace_;
   Stopwatch stopwatch_;
 };

@@ -5,13 +5,15 @@
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/files/atomic_file.h"
 #include "invp/report/svg/curves.h"
+#include "invp/run/measures.h"
 
 namespace invp {
 
 namespace {
 
-// Step curves in TensorBoard: often enough to see a spike, rarely enough to keep 800 epochs small.
+// Steps between points in TensorBoard: few enough to see a spike, many enough for a small file.
 constexpr std::int64_t kStepsBetweenPoints = 10;
 
 std::string time_stamp() {
@@ -31,22 +33,20 @@ std::string right(const std::string& text, std::size_t width) {
 
 std::string epoch_heading(const RunPlan& plan) {
   std::string middle;
-  if (plan.shown.empty()) middle = "     ins     inv   kNN-1   kNN-5";
-  for (const ShownMeasure& measure : plan.shown) middle += right(measure.heading, 8);
+  for (const ShownMeasure& measure : plan.shown) {
+    if (!measure.heading.empty()) middle += right(measure.heading, 8);
+  }
   return "   epoch    loss" + middle + "     rate   img/s  wait     time";
 }
 
 std::string epoch_row(const EpochReport& report, const RunPlan& plan) {
-  const auto cell = [](const char* format, const auto& value) {
-    return value ? formatted(format, *value) : right("-", 8);
-  };
   std::string middle;
-  if (plan.shown.empty()) {
-    middle = cell("%8.4f", report.loss_ins) + cell("%8.4f", report.loss_inv) +
-             cell("%8.2f", report.knn_top1) + cell("%8.2f", report.knn_top5);
+  for (const ShownMeasure& measure : plan.shown) {
+    if (measure.heading.empty()) continue;
+    const double* const value = find_measure(report.measures, measure.name);
+    const char* const format = measure.chart == "Loss" ? "%8.4f" : "%8.2f";
+    middle += value != nullptr ? formatted(format, *value) : right("-", 8);
   }
-  for (const ShownMeasure& measure : plan.shown)
-    middle += cell("%8.2f", find_measure(report.measures, measure.name));
   return right(message(report.epoch, '/', plan.epochs), 8) +
          formatted(report.loss < 100 ? "%8.4f" : "%8.5g", report.loss) + middle +
          formatted("%9.3g", report.learning_rate) +
@@ -54,20 +54,23 @@ std::string epoch_row(const EpochReport& report, const RunPlan& plan) {
          formatted("%5.0f%%", 100 * report.data_wait) + right(format_duration(report.seconds), 9);
 }
 
-RunReporter::RunReporter(std::filesystem::path folder, std::string title,
-                         const std::string& config_toml, std::FILE* terminal)
-    : folder_(std::move(folder)), title_(std::move(title)), progress_(terminal) {
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
-  CHECK(!error, folder_.string(), ": cannot be made: ", error.message());
-  write_whole(folder_ / "config.toml", config_toml);
-  log_.open(folder_ / "log.txt", std::ios::app);
-  CHECK(log_.good(), (folder_ / "log.txt").string(),
-        ": cannot be written (is the disk full, the folder read-only?)");
-}
+RunReporter::RunReporter(std::filesystem::path folder, std::string title, std::string config_toml,
+                         std::FILE* terminal)
+    : folder_(std::move(folder)),
+      title_(std::move(title)),
+      config_toml_(std::move(config_toml)),
+      progress_(terminal) {}
 
 void RunReporter::run_started(const RunPlan& plan) {
   plan_ = plan;
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  CHECK(!error, folder_.string(), ": cannot be made: ", error.message());
+  write_file(folder_ / "config.toml", config_toml_);
+  log_.open(folder_ / "log.txt", std::ios::app);
+  CHECK(log_.good(), (folder_ / "log.txt").string(),
+        ": cannot be written (is the disk full, the folder read-only?)");
+  log_ << early_ << std::flush;
   const std::int64_t first_step = (plan.first_epoch - 1) * plan.steps_per_epoch + plan.first_step;
   metrics_ = std::make_unique<MetricsWriter>(folder_ / "metrics.jsonl", plan.first_epoch);
   events_ = std::make_unique<TensorBoardWriter>(folder_, first_step);
@@ -88,14 +91,26 @@ void RunReporter::step_finished(const StepReport& report) {
                   .per_second = steps_a_second * images_a_step,
                   .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
   if (events_ && report.global_step % kStepsBetweenPoints == 0) {
-    events_->scalar("step/loss", report.loss, report.global_step);
-    if (report.loss_ins) events_->scalar("step/loss_ins", *report.loss_ins, report.global_step);
-    if (report.loss_inv) events_->scalar("step/loss_inv", *report.loss_inv, report.global_step);
-    events_->scalar("step/learning_rate", report.learning_rate, report.global_step);
-    events_->scalar("step/data_wait", report.data_wait, report.global_step);
-    for (const Measure& measure : report.measures)
-      events_->scalar("step/" + measure.name, measure.value, report.global_step);
+    write_events("step/", report,
+                 {{"learning_rate", report.learning_rate}, {"data_wait", report.data_wait}});
   }
+}
+
+template <class Report>
+void RunReporter::write_events(const std::string& prefix, const Report& report,
+                               const std::vector<Measure>& fields) {
+  const auto write = [&](const Measure& measure) {
+    events_->scalar(prefix + measure.name, measure.value, report.global_step);
+  };
+  const auto write_measures = [&](bool last) {
+    for (const Measure& measure : report.measures) {
+      if ((place_of(measure.name) == MeasurePlace::kLast) == last) write(measure);
+    }
+  };
+  write({"loss", report.loss});
+  write_measures(false);
+  for (const Measure& field : fields) write(field);
+  write_measures(true);
 }
 
 void RunReporter::phase_progress(const char* phase, std::int64_t done, std::int64_t total) {
@@ -103,7 +118,7 @@ void RunReporter::phase_progress(const char* phase, std::int64_t done, std::int6
 }
 
 void RunReporter::epoch_finished(const EpochReport& report) {
-  // Evaluation stood between the steps: the pace of training starts afresh.
+  // Evaluation took time between the steps, which the rate of training must not include.
   pace_ = {};
   if (!heading_printed_) progress_.line(epoch_heading(plan_)), log(epoch_heading(plan_));
   heading_printed_ = true;
@@ -112,24 +127,13 @@ void RunReporter::epoch_finished(const EpochReport& report) {
   log(row);
   if (metrics_) {
     metrics_->write(report);
-    write_whole(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
+    write_file(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
   }
   if (events_) {
-    events_->scalar("epoch/loss", report.loss, report.global_step);
-    if (report.loss_ins) events_->scalar("epoch/loss_ins", *report.loss_ins, report.global_step);
-    if (report.loss_inv) events_->scalar("epoch/loss_inv", *report.loss_inv, report.global_step);
-    if (report.knn_top1) events_->scalar("epoch/knn_top1", *report.knn_top1, report.global_step);
-    if (report.knn_top5) events_->scalar("epoch/knn_top5", *report.knn_top5, report.global_step);
-    if (report.positive_purity)
-      events_->scalar("epoch/positive_purity", *report.positive_purity, report.global_step);
-    if (report.hard_positive_purity)
-      events_->scalar("epoch/hard_positive_purity", *report.hard_positive_purity,
-                      report.global_step);
-    events_->scalar("epoch/learning_rate", report.learning_rate, report.global_step);
-    events_->scalar("epoch/images_per_second", report.images_per_second, report.global_step);
-    events_->scalar("epoch/data_wait", report.data_wait, report.global_step);
-    for (const Measure& measure : report.measures)
-      events_->scalar("epoch/" + measure.name, measure.value, report.global_step);
+    write_events("epoch/", report,
+                 {{"learning_rate", report.learning_rate},
+                  {"images_per_second", report.images_per_second},
+                  {"data_wait", report.data_wait}});
     events_->flush();
   }
 }
@@ -149,7 +153,12 @@ std::optional<EpochReport> RunReporter::last_epoch() const {
 }
 
 void RunReporter::log(const std::string& line) {
-  log_ << time_stamp() << "  " << line << '\n' << std::flush;
+  const std::string stamped = time_stamp() + "  " + line + '\n';
+  if (log_.is_open()) {
+    log_ << stamped << std::flush;
+  } else {
+    early_ += stamped;
+  }
 }
 
 }  // namespace invp

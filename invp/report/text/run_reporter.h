@@ -1,5 +1,5 @@
-// Everything a person or a tool sees of a run: progress on stderr, and in the run folder
-// config.toml, log.txt, metrics.jsonl, events.out.tfevents.* and curves.svg.
+// Shows a run: progress on stderr, and in the run folder config.toml, log.txt, metrics.jsonl,
+// events.out.tfevents.* and curves.svg.
 #pragma once
 
 #include <filesystem>
@@ -16,17 +16,17 @@
 
 namespace invp {
 
-/// The table of epochs, of a pretraining run 78 columns wide: its heading and one row.
+/// The table of epochs (78 columns wide for pretraining): its heading and one row.
 std::string epoch_heading(const RunPlan& plan);
 std::string epoch_row(const EpochReport& report, const RunPlan& plan);
 
 class RunReporter : public RunObserver {
  public:
-  /// Makes the folder and writes config.toml. `title` heads the curves. Throws Error if the folder
-  /// cannot be written.
-  RunReporter(std::filesystem::path folder, std::string title, const std::string& config_toml,
+  /// Touches nothing before the run has started. `title` is the title of the curves.
+  RunReporter(std::filesystem::path folder, std::string title, std::string config_toml,
               std::FILE* terminal = stderr);
 
+  /// Makes the folder and writes config.toml. Throws Error if the folder cannot be written.
   void run_started(const RunPlan& plan) override;
   void step_finished(const StepReport& report) override;
   void phase_progress(const char* phase, std::int64_t done, std::int64_t total) override;
@@ -34,15 +34,21 @@ class RunReporter : public RunObserver {
   void checkpoint_written(const std::string& path) override;
   void note(const std::string& line) override;
 
-  /// The last finished epoch of this or, after a resume, of the earlier process.
+  /// The last finished epoch, after a resume that of the earlier process.
   std::optional<EpochReport> last_epoch() const;
 
  private:
   void log(const std::string& line);
+  /// The loss, the fields and the measures of a step or an epoch as points of TensorBoard.
+  template <class Report>
+  void write_events(const std::string& prefix, const Report& report,
+                    const std::vector<Measure>& fields);
 
   std::filesystem::path folder_;
   std::string title_;
-  Progress progress_;
+  std::string config_toml_;
+  std::string early_;  ///< of the log, before the run has started
+  ProgressDisplay progress_;
   std::ofstream log_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<TensorBoardWriter> events_;

@@ -31,7 +31,7 @@ std::string Table::text() const {
       line += "  " + (right_[i] ? pad + cells[i] : cells[i] + pad);
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    if (!line.empty()) text += line + '\n';  // a table without headings begins with its first row
+    if (!line.empty()) text += line + '\n';  // empty: the headings of a table without any
   }
   return text;
 }

@@ -1,4 +1,4 @@
-// Tables for people: columns as wide as their widest cell, numbers to the right, text to the left.
+// Tables as text: columns as wide as their widest cell, numbers to the right, text to the left.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@ namespace invp {
 
 class Table {
  public:
-  /// Headings; one that begins with '>' heads a column aligned to the right.
+  /// One heading per column. A leading '>' aligns the column to the right and is not printed.
   explicit Table(const std::vector<std::string>& headings);
 
   void row(std::vector<std::string> cells);
-  /// Every line indented by two spaces; trailing blanks are left out.
+  /// The lines, each indented by two spaces and without trailing blanks.
   std::string text() const;
 
  private:

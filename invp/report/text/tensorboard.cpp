@@ -23,7 +23,7 @@ constexpr std::array<std::uint32_t, 256> crc32c_table() {
 }
 constexpr auto kCrcTable = crc32c_table();
 
-// TFRecord stores CRCs rotated and offset, so that a CRC of data holding CRCs stays meaningful.
+// TFRecord stores CRCs rotated and offset, because a CRC of data that holds CRCs is weak.
 std::uint32_t masked_crc(std::string_view bytes) {
   return std::rotr(crc32c(bytes), 15) + 0xA282EAD8u;
 }
@@ -87,7 +87,7 @@ TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& folder, std::i
   if (gethostname(host.data(), host.size() - 1) != 0) host = {'h', 'o', 's', 't'};
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  // A run resumed within the same second must not overwrite the file it continues.
+  // A run that is resumed within a second must not overwrite the file of the earlier process.
   for (int attempt = 0; file_.empty() || std::filesystem::exists(file_); ++attempt) {
     file_ = folder / message("events.out.tfevents.", seconds + attempt, ".", host.data());
   }

@@ -1,6 +1,6 @@
-// TensorBoard event files: scalars over steps, written without TensorFlow. A file is a sequence of
-// TFRecords (length, masked CRC32C of the length, an Event message, masked CRC32C of the message),
-// each Event a protocol buffer encoded by hand.
+// TensorBoard event files with scalars over steps, written without TensorFlow. A file is a sequence
+// of TFRecords: length, masked CRC32C of the length, an Event message, masked CRC32C of the
+// message. The Event is a protocol buffer, encoded here.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +19,13 @@ std::string tfrecord(std::string_view payload);
 
 class TensorBoardWriter {
  public:
-  /// Creates folder/events.out.tfevents.<seconds>.<host>. TensorBoard hides points of earlier files
-  /// in the folder at `first_step` and later, so that a resumed run draws one line. Throws Error
-  /// naming the file if it cannot be written.
+  /// Creates folder/events.out.tfevents.<seconds>.<host>. TensorBoard then hides the points of
+  /// earlier files in the folder from `first_step` on, so that a resumed run has one curve. Throws
+  /// Error naming the file if it cannot be written.
   explicit TensorBoardWriter(const std::filesystem::path& folder, std::int64_t first_step = 1);
 
   void scalar(std::string_view tag, double value, std::int64_t step);
-  /// Hands what was written to the system; TensorBoard sees it from then on.
+  /// Flushes the file. TensorBoard sees the points only then.
   void flush();
   const std::filesystem::path& file() const { return file_; }
 

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "data/images/augment.h"
-#include "data/load/loader.h"
+#include "data/load/image_batches.h"
 #include "engine/core/error.h"
 #include "tests/data/golden.h"
 #include "tests/support/devices.h"
@@ -351,26 +351,29 @@ TEST_P(AugmentImagesTest, TheLoaderMakesTheSameBatchesHere) {
   AugmentConfig augment = augment_preset("imagenet");
   augment.image_size = 18;
   const auto run_epochs = [&](AugmentOn augment_on, int workers) {
-    Loader loader(set, augment,
-                  {.batch_size = 10,
-                   .workers = workers,
-                   .seed = 5,
-                   .max_bad_share = 0.5,
-                   .augment_on = augment_on});
+    ImageBatches loader(set, augment,
+                        {.batch_size = 10,
+                         .workers = workers,
+                         .seed = 5,
+                         .max_bad_share = 0.5,
+                         .augment_on = augment_on});
     std::vector<float> pixels;
     std::vector<std::int64_t> indices;
     std::vector<Tensor> held;
     for (const std::int64_t epoch : {0, 1, 2}) {
       loader.start_epoch(epoch);
-      while (const auto batch = loader.next()) {
-        EXPECT_EQ(batch->images.defined(), augment_on == AugmentOn::kWorkers);
-        const Tensor images = images_on(*batch, device());
-        EXPECT_EQ(images.device(), device());
-        EXPECT_EQ(images.dim(0), std::ssize(batch->indices));
-        if (epoch == 1) held.push_back(batch->pixels);  // the buffers are others' now
+      while (const auto made = loader.next()) {
+        const auto& rows = made->batch.indices;
+        EXPECT_EQ(made->batch.images.defined(), augment_on == AugmentOn::kWorkers);
+        const Tensor images =
+            made->batch.images.defined()
+                ? made->batch.images
+                : augment_images(made->pixels.to(device()), made->records, made->output);
+        EXPECT_EQ(images.dim(0), std::ssize(rows));
+        if (epoch == 1) held.push_back(made->pixels);  // the next batches need other buffers
         const Tensor host = images.to(kCpu);
         pixels.insert(pixels.end(), host.span<float>().begin(), host.span<float>().end());
-        indices.insert(indices.end(), batch->indices.begin(), batch->indices.end());
+        indices.insert(indices.end(), rows.begin(), rows.end());
       }
     }
     EXPECT_EQ(loader.bad_images().size(), 4u);

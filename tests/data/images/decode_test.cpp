@@ -200,37 +200,6 @@ TEST(Decode, RefusesMorePixelsThanAllowed) {
   }
 }
 
-TEST(Decode, TurnsUprightOnlyWhenAsked) {
-  const auto bytes = read_file_bytes(golden("images/turned.jpg"));
-  EXPECT_EQ(exif_orientation(bytes), 6);
-  const Image stored = decode_image(bytes, "x");
-  const Image upright = decode_image(bytes, "x", {.apply_orientation = true});
-  ASSERT_EQ(upright.width, stored.height);
-  ASSERT_EQ(upright.height, stored.width);
-  // 6: column 0 of the stored picture, from its bottom up, is the top row.
-  for (int x = 0; x < upright.width; ++x) {
-    EXPECT_EQ(upright.at(x, 0)[0], stored.at(0, stored.height - 1 - x)[0]);
-  }
-  EXPECT_EQ(exif_orientation(encode_png(stored)), 1);
-  EXPECT_EQ(exif_orientation({}), 1);
-}
-
-// The eight orientations are the symmetries of a rectangle; where corner (0, 0) goes names each.
-TEST(Decode, KnowsAllOrientations) {
-  Image image(3, 2);
-  for (std::size_t i = 0; i < 6; ++i) image.pixels[3 * i] = static_cast<std::uint8_t>(i);
-  const std::vector<std::vector<int>> expected = {
-      {0, 1, 2, 3, 4, 5}, {2, 1, 0, 5, 4, 3}, {5, 4, 3, 2, 1, 0}, {3, 4, 5, 0, 1, 2},
-      {0, 3, 1, 4, 2, 5}, {3, 0, 4, 1, 5, 2}, {5, 2, 4, 1, 3, 0}, {2, 5, 1, 4, 0, 3}};
-  for (int orientation = 1; orientation <= 8; ++orientation) {
-    const Image out = oriented(image, orientation);
-    EXPECT_EQ(out.width, orientation >= 5 ? 2 : 3);
-    std::vector<int> reds;
-    for (std::size_t i = 0; i < 6; ++i) reds.push_back(out.pixels[3 * i]);
-    EXPECT_EQ(reds, expected[static_cast<std::size_t>(orientation - 1)]) << orientation;
-  }
-}
-
 TEST(Encode, PngKeepsEveryPixel) {
   const Image image = test::noise(37, 21, 1);
   EXPECT_EQ(decode_image(encode_png(image), "x"), image);

@@ -109,8 +109,8 @@ class DecodeOnDeviceTest : public DeviceTest {
     for (const std::int64_t epoch : {1, 2}) {
       feed.start_epoch(epoch);
       while (const std::optional<Batch> batch = feed.next()) {
-        EXPECT_EQ(batch->pixels.device(), device());
-        const Tensor host = images_on(*batch, device()).to(kCpu);
+        EXPECT_EQ(batch->images.device(), device());
+        const Tensor host = batch->images.to(kCpu);
         all.positions.push_back(batch->position);
         all.indices.insert(all.indices.end(), batch->indices.begin(), batch->indices.end());
         all.labels.insert(all.labels.end(), batch->labels.begin(), batch->labels.end());
@@ -184,7 +184,7 @@ TEST_P(DecodeOnDeviceTest, BatchesThatAreHeldStayAsTheyAre) {
   Epochs found = expected;
   found.pixels.clear();
   for (const Batch& batch : held) {
-    const Tensor host = images_on(batch, device()).to(kCpu);
+    const Tensor host = batch.images.to(kCpu);
     found.pixels.insert(found.pixels.end(), host.span<float>().begin(), host.span<float>().end());
   }
   expect_same(found, expected);
@@ -199,20 +199,21 @@ TEST_P(DecodeOnDeviceTest, IsRefusedWhereThereIsNoDecoder) {
   EXPECT_THAT(error_of(make), ::testing::HasSubstr(jpeg_obstacle(device())));
 }
 
-TEST_P(DecodeOnDeviceTest, TheLoaderRefusesWhatTheDeviceCannotDo) {
+TEST_P(DecodeOnDeviceTest, RefusesWhatTheDeviceCannotDo) {
   const Album album(false);
   AugmentConfig scaled = augmentation();
   scaled.dct_scaling = true;
-  EXPECT_THROW(Loader(album, scaled, options(DecodeOn::kDevice, 5, 0)), Error);
   LoaderOptions in_workers = options(DecodeOn::kDevice, 5, 0);
   in_workers.augment_on = AugmentOn::kWorkers;
-  EXPECT_THROW(Loader(album, augmentation(), in_workers), Error);
-  Loader alone(album, augmentation(), options(DecodeOn::kDevice, 5, 0));
-  alone.start_epoch(1);
-  const std::optional<Batch> batch = alone.next();
-  ASSERT_TRUE(batch);
-  EXPECT_THAT(error_of([&] { images_on(*batch, device()); }),
-              ::testing::HasSubstr("yet to be decoded"));
+  LoaderOptions upright = options(DecodeOn::kDevice, 5, 0);
+  upright.decode.apply_orientation = true;
+  const auto refused = [&](const AugmentConfig& augment, const LoaderOptions& asked) {
+    return error_of([&] { ImageBatches(album, augment, asked); });
+  };
+  const auto says = ::testing::HasSubstr("Decoding on the device needs");
+  EXPECT_THAT(refused(scaled, options(DecodeOn::kDevice, 5, 0)), says);
+  EXPECT_THAT(refused(augmentation(), in_workers), says);
+  EXPECT_THAT(refused(augmentation(), upright), says);
 }
 
 /// Batches of one picture each, decoded one right after the other.

@@ -260,10 +260,27 @@ TEST(OpenDataset, FindsListsBesideEachOther) {
   folder.write("car_test.txt", "1.ppm,0\n1.ppm,1\n");
   EXPECT_EQ(open_dataset({.path = train}, "train")->size(), 1);
   EXPECT_EQ(open_dataset({.path = train}, "val")->size(), 2);
+  EXPECT_THAT(dataset_splits({.path = train}), ElementsAre("train", "val"));
+  folder.write("car_val.txt", "1.ppm,0\n1.ppm,1\n1.ppm,1\n");
+  EXPECT_THAT(dataset_splits({.path = train}), ElementsAre("train", "val", "test"));
+  EXPECT_EQ(open_dataset({.path = train}, "val")->size(), 3);
+  EXPECT_EQ(open_dataset({.path = train}, "test")->size(), 2);
   folder.write("train.txt", "1.ppm 0\n");
   EXPECT_EQ(resolve_format({.path = folder.path()}), "list");
   EXPECT_THAT(error_of([&] { open_dataset({.path = folder.path()}, "val"); }),
               HasSubstr("val.txt"));
+}
+
+TEST(OpenDataset, EveryFormatItNamesCanBeAskedFor) {
+  const TempFolder folder;
+  folder.write("notes", "x");
+  for (const std::string& format : dataset_formats()) {
+    if (format == "auto" || format == "synthetic") continue;
+    const DataSource source{.path = folder.path(), .format = format};
+    EXPECT_EQ(resolve_format(source), format);
+    EXPECT_THAT(error_of([&] { open_dataset(source, "train"); }), HasSubstr(folder.path().string()))
+        << format;
+  }
 }
 
 TEST(OpenDataset, SaysWhatIsWrong) {

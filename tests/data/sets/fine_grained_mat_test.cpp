@@ -6,7 +6,7 @@
 #include "data/sets/fine_grained.h"
 #include "data/sets/open_dataset.h"
 #include "engine/core/error.h"
-#include "tests/support/temp_folder.h"
+#include "tests/data/sets/files.h"
 
 namespace invp::testing {
 namespace {
@@ -15,17 +15,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::vector<std::int64_t> labels_of(const Dataset& set) {
-  std::vector<std::int64_t> labels;
-  for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
-  return labels;
-}
-
-/// Opening a set does not look into its pictures.
-void write_pictures(const TempFolder& folder, const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) folder.write(path, "picture");
-}
 
 using Variable = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
 
@@ -74,6 +63,19 @@ TEST(FineGrained, FlowersFollowTheirIds) {
   EXPECT_EQ(train->classes().size(), 102u);
   EXPECT_EQ(train->classes()[76], "77");
   EXPECT_THAT(labels_of(*open_dataset(source, "test")), ElementsAre(101));
+}
+
+TEST(FineGrained, TheIdentityOfFlowersIsThatOfFilesAndLabels) {
+  const auto identity_of = [](std::uint8_t label, std::string_view picture) {
+    const TempFolder folder;
+    write_flowers(folder, {1, 102, 77, label});
+    folder.write("jpg/image_00004.jpg", picture);
+    return open_flowers102(folder.path(), true)->identity();
+  };
+  const std::string expected = identity_of(5, "picture");
+  EXPECT_EQ(identity_of(5, "picture"), expected);
+  EXPECT_NE(identity_of(6, "picture"), expected);
+  EXPECT_NE(identity_of(5, "larger picture"), expected);
 }
 
 TEST(FineGrained, FlowersNameTheElementThatIsWrong) {

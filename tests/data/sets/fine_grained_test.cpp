@@ -7,7 +7,7 @@
 
 #include "data/sets/open_dataset.h"
 #include "engine/core/error.h"
-#include "tests/support/temp_folder.h"
+#include "tests/data/sets/files.h"
 
 namespace invp::testing {
 namespace {
@@ -15,17 +15,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::vector<std::int64_t> labels_of(const Dataset& set) {
-  std::vector<std::int64_t> labels;
-  for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
-  return labels;
-}
-
-/// Opening a set does not look into its pictures.
-void write_pictures(const TempFolder& folder, const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) folder.write(path, "picture");
-}
 
 TEST(FineGrained, PetsAreListedWithTheirClasses) {
   const TempFolder folder;
@@ -58,7 +47,7 @@ TEST(FineGrained, PetsNameTheLineThatIsWrong) {
   EXPECT_THAT(error_with("a_1 1 1\n"), HasSubstr("line 1 is not"));
   EXPECT_THAT(error_with("a_1 one 1 1\n"), HasSubstr("class \"one\""));
   EXPECT_THAT(error_with("b_2 1 1 1\n"), AllOf(HasSubstr("b_2.jpg"), HasSubstr("no such file")));
-  EXPECT_THAT(error_with("# nothing\n"), HasSubstr("names no picture"));
+  EXPECT_THAT(error_with("# nothing\n"), HasSubstr("names no image"));
   EXPECT_THAT(error_of([&] { open_pets(folder.path(), false); }), HasSubstr("test.txt"));
 }
 

@@ -9,6 +9,7 @@
 #include "data/sets/image_folder.h"
 #include "data/sets/synthetic_dataset.h"
 #include "engine/core/error.h"
+#include "engine/files/atomic_file.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
@@ -70,18 +71,18 @@ TEST_F(Subsets, KeepsPicturesLabelsAndClasses) {
   two->fetch(1, mine);
   set->fetch(0, whole);
   EXPECT_EQ(mine.file, whole.file);
-  EXPECT_THAT(error_of([&] { subset(*set, {303}); }), HasSubstr("picture 303 of a set of 303"));
+  EXPECT_THAT(error_of([&] { subset(*set, {303}); }), HasSubstr("image 303 of a set of 303"));
 }
 
 TEST_F(Subsets, ListsReadBack) {
   const std::vector<std::int64_t> drawn = draw_per_class(*set, 0.2, 5);
-  write_subset_list(folder / "list.txt", *set, drawn);
+  write_file(folder / "list.txt", subset_list(*set, drawn));
   EXPECT_EQ(read_subset_list(folder / "list.txt", *set), drawn);
   EXPECT_THAT(read_all(folder / "list.txt"), HasSubstr("n1/"));
   EXPECT_THAT(read_all(folder / "list.txt"), HasSubstr(",n4\n"));
   // Also of sets whose pictures lie in one file.
   const auto drawn_set = open_synthetic({.classes = 3, .size = 8}, SyntheticSplit::kTrain, 30);
-  write_subset_list(folder / "other.txt", *drawn_set, {7, 20});
+  write_file(folder / "other.txt", subset_list(*drawn_set, {7, 20}));
   EXPECT_THAT(read_subset_list(folder / "other.txt", *drawn_set), ElementsAre(7, 20));
 }
 

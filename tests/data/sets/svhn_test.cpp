@@ -63,6 +63,19 @@ TEST(Svhn, ReadsBothFormsOfTheFile) {
   EXPECT_THAT(error_of([&] { open_dataset(source, "extra"); }), HasSubstr("extra_32x32.mat"));
 }
 
+TEST(Svhn, ItsIdentityIsThatOfImagesLabelsAndFileName) {
+  const TempFolder folder;
+  const auto identity_of = [&](const char* name, std::size_t images, double first_label) {
+    write_svhn(folder / name, images, MAT_COMPRESSION_ZLIB, first_label);
+    return open_svhn(folder / name)->identity();
+  };
+  const std::string expected = identity_of("train_32x32.mat", 3, 9);
+  EXPECT_NE(identity_of("train_32x32.mat", 3, 8), expected);
+  EXPECT_NE(identity_of("train_32x32.mat", 4, 9), expected);
+  EXPECT_NE(identity_of("extra_32x32.mat", 3, 9), expected);
+  EXPECT_EQ(identity_of("train_32x32.mat", 3, 9), expected);
+}
+
 TEST(Svhn, RefusesDamagedFiles) {
   const TempFolder folder;
   const fs::path path = folder / "train_32x32.mat";

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/autograd/join.h"
 #include "tests/support/devices.h"
 
 namespace invp::testing {
@@ -52,74 +51,6 @@ TEST_P(BackwardTest, SumsOverEveryUse) {
   const Tensor y = multiply(x, x);
   backward(sum(multiply(y, x)));  // x^3
   EXPECT_THAT(values_of(x.grad()), ElementsAre(3, 12, 27));
-}
-
-/// What the closures below were given.
-struct Joined {
-  std::vector<Values> gathered;
-};
-
-/// a * factor, whose closure adds what a has gathered itself. The other input, if there is one,
-/// gets a gradient of ones.
-Tensor joining_multiply(const Tensor& a, const Tensor& other, double factor, Joined& joined) {
-  Values product = values_of(a);
-  for (double& value : product) value *= factor;
-  const Tensor y = tensor(product, a.shape(), a.device());
-  return record("joining_multiply", y, {a, other}, [&] {
-    return [factor, shape = a.shape(), &joined](const Tensor& dy, const Needs& needs) {
-      Values gradient = values_of(dy);
-      for (double& value : gradient) value *= factor;
-      if (const Tensor gathered = take_gathered(0); gathered.defined()) {
-        joined.gathered.push_back(values_of(gathered));
-        for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] += values_of(gathered)[i];
-      }
-      Grads grads(2);
-      grads[0] = tensor(gradient, shape, dy.device());
-      if (needs[1]) grads[1] = Tensor::full(shape, 1.0F, dy.device());
-      return grads;
-    };
-  });
-}
-
-TEST_P(BackwardTest, OperationsJoinGathered) {
-  Joined joined;
-  const Tensor x = make_leaf({1, 2});
-  const Tensor two = make({2, 2});
-  const Tensor a = multiply(x, two);
-  const Tensor first = joining_multiply(a, {}, 10, joined);  // runs second: joins
-  const Tensor second = joining_multiply(a, {}, 100, joined);
-  const Tensor third = multiply(a, make({1000, 1000}));  // runs first
-  backward(sum(multiply(multiply(first, second), third)));
-  // d(10 a * 100 a * 1000 a)/dx = 3e6 a^2 * 2, with a = 2 x
-  EXPECT_THAT(values_of(x.grad()), ElementsAre(2.4e7, 9.6e7));
-  EXPECT_THAT(joined.gathered, ElementsAre(ElementsAre(4e6, 1.6e7), ElementsAre(8e6, 3.2e7)));
-}
-
-TEST_P(BackwardTest, OnlyWhatHasGatheredIsJoined) {
-  Joined joined;
-  const Tensor x = make_leaf({1, 2});
-  backward(sum(multiply(x, x)));
-  backward(sum(joining_multiply(x, {}, 3, joined)));  // gradients of leaves stay where they are
-  const Tensor a = multiply(x, make({2, 2}));
-  backward(sum(joining_multiply(a, {}, 3, joined)));
-  EXPECT_TRUE(joined.gathered.empty());
-  EXPECT_THAT(values_of(x.grad()), ElementsAre(2 + 3 + 6, 4 + 3 + 6));
-  EXPECT_THROW(take_gathered(0), Error);
-}
-
-// Both inputs of the operation are one tensor: it goes on once, with everything.
-TEST_P(BackwardTest, JoinsOneInputOfTwoThatAreTheSame) {
-  for (const bool gathers : {false, true}) {
-    Joined joined;
-    const Tensor x = make_leaf({1});
-    const Tensor a = multiply(x, make({2}));
-    Tensor y = joining_multiply(a, a, 3, joined);
-    if (gathers) y = multiply(y, multiply(a, make({1})));
-    backward(sum(y));
-    // 3 + 1 to a; or of 3 a a: 6 a from the right, 6 a times 3 / 3 from the left, and the 1
-    EXPECT_THAT(values_of(x.grad()), ElementsAre(gathers ? 2 * (6 + 6 + 1) : 2 * (3 + 1)));
-    EXPECT_EQ(joined.gathered.size(), gathers ? 1U : 0U);
-  }
 }
 
 TEST_P(BackwardTest, AddsToEarlierGradients) {

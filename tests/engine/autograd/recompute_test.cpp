@@ -100,27 +100,6 @@ class RecomputeTest : public OpTest {
 };
 RUN_ON_ALL_DEVICES(RecomputeTest);
 
-TEST_P(RecomputeTest, OffersOfNormsAreTaken) {
-  const Outcome want = train(plain);
-  const Outcome outcome = train([](const Block& first, const Block& second, const Tensor& x) {
-    const TakeOffers offers(true);
-    return plain(first, second, x);
-  });
-  expect_same(outcome, want);
-  EXPECT_EQ(want.saved - outcome.saved, 2 * image_bytes());
-}
-
-TEST_P(RecomputeTest, OffersAreTakenOnlyWhereAllowed) {
-  const Outcome outcome = train([](const Block& first, const Block& second, const Tensor& x) {
-    {
-      const TakeOffers offers(true);
-      const TakeOffers none(false);
-      return plain(first, second, x);
-    }
-  });
-  EXPECT_EQ(outcome.saved, train(plain).saved);
-}
-
 TEST_P(RecomputeTest, BodiesRunAgainToTheBit) {
   const Outcome want = train(plain);
   const Outcome outcome = train([](const Block& first, const Block& second, const Tensor& x) {
@@ -135,19 +114,13 @@ TEST_P(RecomputeTest, BodiesRunAgainToTheBit) {
 
 TEST_P(RecomputeTest, BodiesNest) {
   const Outcome want = train(plain);
-  for (const bool norms : {false, true}) {
-    const Outcome outcome =
-        train([norms](const Block& first, const Block& second, const Tensor& x) {
-          const auto inner = [&second](const Tensor& in) { return recomputed(second, in); };
-          const auto outer = [&first, inner, norms](const Tensor& in) {
-            const TakeOffers offers(norms);
-            return inner(recomputed(first, in));
-          };
-          return recomputed(outer, x);
-        });
-    expect_same(outcome, want);
-    EXPECT_LT(outcome.saved, image_bytes() + 2048);
-  }
+  const Outcome outcome = train([](const Block& first, const Block& second, const Tensor& x) {
+    const auto inner = [&second](const Tensor& in) { return recomputed(second, in); };
+    const auto outer = [&first, inner](const Tensor& in) { return inner(recomputed(first, in)); };
+    return recomputed(outer, x);
+  });
+  expect_same(outcome, want);
+  EXPECT_LT(outcome.saved, image_bytes() + 2048);
 }
 
 // As a plain graph would: gradients of a second backward pass are added.
@@ -181,7 +154,7 @@ TEST_P(RecomputeTest, WithoutAGradientTheBodyJustRuns) {
     const NoGrad no_grad;
     EXPECT_EQ(recomputed(counting, x).node(), nullptr);
   }
-  // x wants none, but the parameters do.
+  // x needs no gradient, but the parameters do.
   const Tensor y = recomputed(counting, x);
   EXPECT_STREQ(y.node()->name, "batch_norm_add_relu");
   backward(y, x);
@@ -223,21 +196,6 @@ TEST_P(RecomputeTest, ABodyThatThrowsLeavesNothingBehind) {
   EXPECT_EQ(answers, 2);
 }
 
-TEST_P(RecomputeTest, AUsedOfferIsRefused) {
-  const Block block(device(), 1);
-  const TakeOffers offers(true);
-  const Tensor x = constant(random_values(7, kImages.numel()), kImages);
-  const Tensor inner =
-      batch_norm_relu(x, block.gamma[0], block.beta[0], block.mean[0], block.var[0]);
-  const auto convolve = [&] {
-    return conv2d(inner, cast(block.filters[0], dtype()), {}, {.padding = 1});
-  };
-  const Tensor first = convolve();
-  const Tensor second = convolve();
-  backward(first, x);
-  EXPECT_THROW(backward(second, x), Error);
-}
-
 // The norm's input is kept by its caller, the gradient by its own: neither may be overwritten.
 TEST_P(RecomputeTest, GradientsTakeOverOnlyMemoryThatNobodyHolds) {
   const Block block(device(), 1);
@@ -255,8 +213,8 @@ TEST_P(RecomputeTest, GradientsTakeOverOnlyMemoryThatNobodyHolds) {
   expect_identical(y, y_before);
 }
 
-// A chain of norms whose tensors nobody else holds: the backward pass finds room for its gradients
-// in what it uses up.
+// A chain of norms whose tensors nothing else shares: the backward pass finds room for its
+// gradients in what it uses up.
 TEST_P(RecomputeTest, GradientsNeedNoMemoryOfTheirOwn) {
   const Block block(device(), 1);
   const Shape shape{4, 16, 16, kChannels};

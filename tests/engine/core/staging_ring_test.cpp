@@ -24,7 +24,7 @@ TEST(StagingRing, ComesRoundToWhatWasGivenBack) {
   StagingRing ring(1024);
   ring.take(512);
   ring.take(256);
-  EXPECT_EQ(ring.take(512), kFull);  // neither behind the newest nor before the oldest
+  EXPECT_EQ(ring.take(512), kFull);  // neither after the newest nor before the oldest
   ring.give_back_oldest();
   EXPECT_EQ(ring.take(512), 0u);
   EXPECT_EQ(ring.take(1), kFull);  // the 256 bytes at the end wait until the ring comes round

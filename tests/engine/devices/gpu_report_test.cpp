@@ -1,4 +1,4 @@
-// Where somebody who wants a GPU stands, on machines described.
+// What is reported on machines that are described here.
 #include "engine/devices/gpu_report.h"
 
 #include <gmock/gmock.h>

@@ -15,6 +15,7 @@ inline double value_at(const Tensor& tensor, std::int64_t i) {
     case DType::kF32: return tensor.span<float>()[at];
     case DType::kBF16: return static_cast<double>(static_cast<float>(tensor.span<BFloat16>()[at]));
     case DType::kI32: return tensor.span<std::int32_t>()[at];
+    case DType::kF64: return tensor.span<double>()[at];
     case DType::kI64: return static_cast<double>(tensor.span<std::int64_t>()[at]);
     case DType::kU8: return tensor.span<std::uint8_t>()[at];
   }

@@ -85,9 +85,9 @@ TEST_P(KnnTest, EqualsTheSlowOneForSeveralTemperatures) {
   const Problem problem = make_problem(12, 900, queries, 17);
   for (const std::int64_t k : {1, 20, 200, 5000}) {
     const KnnConfig config{.k = k, .taus = {0.07, 0.5}};
-    const std::vector<KnnAccuracy> accuracy =
-        knn_classify(testing::tensor(problem.queries, {queries, 12}), problem.query_labels,
-                     testing::tensor(problem.bank, {900, 12}, device()), problem.labels, config);
+    const std::vector<KnnAccuracy> accuracy = knn_classify(
+        testing::tensor(problem.queries, {queries, 12}), problem.query_labels,
+        MemoryBank(testing::tensor(problem.bank, {900, 12}, device())), problem.labels, config);
     ASSERT_EQ(accuracy.size(), 2u);
     for (std::size_t t = 0; t < 2; ++t) {
       const KnnAccuracy want = slow_knn(problem, k, config.taus[t], 17);
@@ -106,7 +106,7 @@ TEST_P(KnnTest, SeveralKAtOnceEqualOneAfterTheOther) {
   const Problem problem = make_problem(3, 500, queries, 11);
   Values bank = problem.bank;
   std::copy_n(bank.begin(), 300, bank.begin() + 900);  // a hundred rows twice
-  const Tensor rows = testing::tensor(bank, {500, 3}, device());
+  const MemoryBank rows(testing::tensor(bank, {500, 3}, device()));
   const Tensor asked = testing::tensor(problem.queries, {queries, 3});
   const Labels ks{7, 1, 60, 1000};
   KnnConfig config{.taus = {0.07, 0.3}};
@@ -130,7 +130,7 @@ TEST_P(KnnTest, SeveralKAtOnceEqualOneAfterTheOther) {
 }
 
 TEST_P(KnnTest, ScoresAreVotesRelativeToTheNearest) {
-  const Tensor bank = testing::tensor({1, 0.5, 0.25, -1}, {4, 1}, device());
+  const MemoryBank bank(testing::tensor({1, 0.5, 0.25, -1}, {4, 1}, device()));
   const Tensor query = testing::tensor({1}, {1, 1});
   const Labels labels{2, 0, 2, 1};
   const Tensor scores = knn_scores(query, bank, labels, {.k = 3, .taus = {0.5}, .classes = 5});
@@ -140,7 +140,7 @@ TEST_P(KnnTest, ScoresAreVotesRelativeToTheNearest) {
 }
 
 TEST_P(KnnTest, EqualScoresGoToTheLowerClassAndEmptyClassesFillUp) {
-  const Tensor bank = testing::tensor({1, 1, 1}, {3, 1}, device());
+  const MemoryBank bank(testing::tensor({1, 1, 1}, {3, 1}, device()));
   const Tensor query = testing::tensor({1}, {1, 1});
   const Labels labels{5, 3, 7};
   const auto right = [&](std::int64_t label) {
@@ -156,14 +156,14 @@ TEST_P(KnnTest, EqualScoresGoToTheLowerClassAndEmptyClassesFillUp) {
 }
 
 TEST_P(KnnTest, SurvivesAnExtremeTemperature) {
-  const Tensor bank = testing::tensor({1, 0.5}, {2, 1}, device());
+  const MemoryBank bank(testing::tensor({1, 0.5}, {2, 1}, device()));
   const KnnAccuracy accuracy = knn_classify(testing::tensor({1}, {1, 1}), Labels{1}, bank,
                                             Labels{1, 0}, {.k = 2, .taus = {1e-4}})[0];
   EXPECT_EQ(accuracy.top1, 100);
 }
 
 TEST_P(KnnTest, RefusesNaN) {
-  const Tensor bank = testing::tensor({1, std::nan("")}, {2, 1}, device());
+  const MemoryBank bank(testing::tensor({1, std::nan("")}, {2, 1}, device()));
   const auto run = [&] {
     knn_classify(testing::tensor({1}, {1, 1}), Labels{1}, bank, Labels{1, 0}, {.k = 2});
   };
@@ -171,7 +171,7 @@ TEST_P(KnnTest, RefusesNaN) {
 }
 
 TEST_P(KnnTest, RefusesWhatDoesNotFit) {
-  const Tensor bank = Tensor::zeros({2, 1}, DType::kF32, device());
+  const MemoryBank bank(Tensor::zeros({2, 1}, DType::kF32, device()));
   const Tensor query = Tensor::zeros({1, 1});
   const auto run = [&](const Labels& query_labels, const Labels& labels, const KnnConfig& config) {
     knn_classify(query, query_labels, bank, labels, config);

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "engine/core/parallel.h"
-#include "engine/ops/search/bank_rows.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 
@@ -151,28 +150,37 @@ TEST_P(MemoryBankTest, GathersDotsAndSumsAndSkipsWhatIsNotThere) {
       }
     }
     const Tensor rows = Tensor::from(lists, {batch, width}, device());
-    const Tensor stored = constant(bank, {n, dim});
-    testing::expect_close(row_similarities(vectors(queries, {batch, dim}), stored, rows), dots,
-                          dim);
+    const MemoryBank stored(constant(bank, {n, dim}));
+    testing::expect_close(stored.similarities(vectors(queries, {batch, dim}), rows), dots, dim);
     const Tensor total = Tensor::full({batch, dim}, 1, device());
-    add_weighted_rows(total, stored, rows, vectors(weights, {batch, width}));
+    stored.add_weighted(total, rows, vectors(weights, {batch, width}));
     testing::expect_close(total, sums, width);
 
     Values taken(bank.end() - dim, bank.end());
     taken.insert(taken.end(), bank.begin(), bank.begin() + dim);
-    testing::expect_close(take_rows(stored, indices({static_cast<std::int32_t>(n - 1), 0})), taken);
+    testing::expect_close(stored.take(indices({static_cast<std::int32_t>(n - 1), 0})), taken);
   }
 }
 
+TEST_P(MemoryBankTest, FindsTheMostSimilarRowsInOrderOfTheirNumbers) {
+  const MemoryBank stored = bank({1, 0, 0, 1, -1, 0, 0.5, 0.5}, {4, 2});
+  const TopSimilar found = stored.search(vectors({1, 0, -1, 0.5}, {2, 2}), 2);
+  EXPECT_EQ(testing::values_of(found.similarities), (Values{1, 0.5, 0.5, 1}));
+  const Tensor rows = found.rows.to(kCpu);
+  EXPECT_EQ(std::vector(rows.span<std::int32_t>().begin(), rows.span<std::int32_t>().end()),
+            (std::vector<std::int32_t>{0, 3, 1, 2}));
+  EXPECT_EQ(stored.search(vectors({1, 0}, {1, 2}), 9).rows.shape(), (Shape{1, 4}));
+}
+
 TEST_P(MemoryBankTest, AnswersEmptyLists) {
-  const Tensor stored = constant(Values(12, 1.0), {4, 3});
+  MemoryBank stored(constant(Values(12, 1.0), {4, 3}));
   const Tensor none = Tensor::empty({2, 0}, DType::kI32, device());
   const Tensor total = Tensor::full({2, 3}, 1, device());
-  EXPECT_EQ(row_similarities(total, stored, none).shape(), (Shape{2, 0}));
-  add_weighted_rows(total, stored, none, Tensor::empty({2, 0}, DType::kF32, device()));
+  EXPECT_EQ(stored.similarities(total, none).shape(), (Shape{2, 0}));
+  stored.add_weighted(total, none, Tensor::empty({2, 0}, DType::kF32, device()));
   EXPECT_EQ(testing::values_of(total), Values(6, 1.0));
-  EXPECT_EQ(take_rows(stored, indices({})).shape(), (Shape{0, 3}));
-  blend_rows(stored, indices({}), vectors({}, {0, 3}), 0.5F);
+  EXPECT_EQ(stored.take(indices({})).shape(), (Shape{0, 3}));
+  stored.update(indices({}), vectors({}, {0, 3}), 0.5F);
 }
 
 TEST_P(MemoryBankTest, RefusesWhatDoesNotFit) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "data/sets/image_folder.h"
@@ -14,7 +15,6 @@
 #include "data/synthetic/synthetic.h"
 #include "engine/core/numerics.h"
 #include "engine/files/safetensors.h"
-#include "invp/run/checkpoint.h"
 #include "invp/run/data_wait.h"
 #include "invp/run/run_folder.h"
 #include "tests/support/devices.h"
@@ -42,8 +42,14 @@ PretrainConfig small_run(const std::filesystem::path& out, Device device = kCpu)
   config.epochs = 3;
   config.batch_size = 20;
   config.knn_k = 10;
-  config.out = out;
+  config.run.out = out;
   return config;
+}
+
+double measure(const EpochReport& report, const std::string& name) {
+  const double* const value = find_measure(report.measures, name);
+  EXPECT_NE(value, nullptr) << name;
+  return value == nullptr ? std::nan("") : *value;
 }
 
 class PretrainTest : public ::testing::Test {
@@ -63,17 +69,18 @@ RUN_ON_EACH_DEVICE(PretrainOnDevice);
 
 TEST_P(PretrainOnDevice, ResumedAnywhereItEndsInTheSameBits) {
   Recorder whole;
-  const PretrainResult want =
+  const RunResult want =
       pretrain(small_run(folder / "whole", device()), *train, validation.get(), whole);
   EXPECT_TRUE(want.finished);
   ASSERT_EQ(whole.steps.size(), 9u);  // three epochs of 20, 20 and 10 images
   EXPECT_EQ(whole.steps.back().images, 10);
   ASSERT_EQ(whole.epochs.size(), 3u);
-  EXPECT_EQ(whole.epochs[0].loss_inv, 0);  // T = 1: the instance loss alone
-  EXPECT_GT(whole.epochs[2].loss_inv, 0);
-  EXPECT_TRUE(whole.epochs[2].knn_top1.has_value());
-  EXPECT_TRUE(whole.epochs[0].positive_purity.has_value());  // measured before they teach
-  EXPECT_TRUE(whole.epochs[2].hard_positive_purity.has_value());
+  EXPECT_EQ(measure(whole.epochs[0], "loss_inv"), 0);  // T = 1: the instance loss alone
+  EXPECT_GT(measure(whole.epochs[2], "loss_inv"), 0);
+  EXPECT_NE(find_measure(whole.epochs[2].measures, "knn_top1"), nullptr);
+  EXPECT_NE(find_measure(whole.epochs[0].measures, "positive_purity"),
+            nullptr);  // measured before they teach
+  EXPECT_NE(find_measure(whole.epochs[2].measures, "hard_positive_purity"), nullptr);
   const std::string bytes = read_all(want.checkpoint);
   const std::vector<std::int64_t> everywhere{1, 2, 3, 4, 5, 6, 7, 8};
   const std::vector<std::int64_t> somewhere{4};  // an emulated GPU is slow
@@ -85,15 +92,15 @@ TEST_P(PretrainOnDevice, ResumedAnywhereItEndsInTheSameBits) {
     first.stop_at = stop;
     EXPECT_FALSE(pretrain(config, *train, validation.get(), first).finished);
     Recorder second;
-    config.resume = find_checkpoint(config.out, second);
-    ASSERT_TRUE(config.resume.has_value());
-    const PretrainResult result = pretrain(config, *train, validation.get(), second);
+    config.run.resume = "auto";
+    const RunResult result = pretrain(config, *train, validation.get(), second);
     EXPECT_TRUE(result.finished);
     EXPECT_EQ(first.steps.size() + second.steps.size(), 9u);
     ASSERT_FALSE(second.epochs.empty());
     EXPECT_EQ(second.epochs.back().loss, whole.epochs.back().loss);
-    EXPECT_EQ(second.epochs.back().knn_top1, whole.epochs.back().knn_top1);
-    EXPECT_EQ(second.epochs.back().positive_purity, whole.epochs.back().positive_purity);
+    EXPECT_EQ(measure(second.epochs.back(), "knn_top1"), measure(whole.epochs.back(), "knn_top1"));
+    EXPECT_EQ(measure(second.epochs.back(), "positive_purity"),
+              measure(whole.epochs.back(), "positive_purity"));
     // Training time is part of a checkpoint and never the same twice; at the end of an epoch it is
     // zero.
     EXPECT_EQ(read_all(result.checkpoint), bytes);
@@ -120,7 +127,7 @@ TEST_F(PretrainTest, ARunThatWaitsForImagesSaysSoOnce) {
   const SlowSet slow(*train);
   PretrainConfig config = small_run(folder / "run");
   config.knn_every = 0;
-  config.save_steps = 2;
+  config.run.save_steps = 2;
   Recorder recorder;
   pretrain(config, slow, nullptr, recorder);
   const auto told = [](const Recorder& by) {
@@ -148,8 +155,8 @@ TEST_F(PretrainTest, ARunThatWaitsForImagesSaysSoOnce) {
   config.knn_every = 0;
   first.stop_at = 2;
   pretrain(config, slow, nullptr, first);
-  config.resume = find_checkpoint(config.out, second);
-  pretrain(config, *train, nullptr, second);
+  config.run.resume = "auto";
+  pretrain(config, slow, nullptr, second);
   EXPECT_GT(second.epochs[0].data_wait * second.epochs[0].seconds, 0.5);
 }
 
@@ -195,14 +202,14 @@ TEST_P(PretrainOnDevice, GoesOnFromACheckpointOfTheCpu) {
   Recorder whole;
   pretrain(config, *train, validation.get(), whole);
 
-  config.out = folder / "moved";
-  config.stop_after = 3;
+  config.run.out = folder / "moved";
+  config.run.stop_after = 3;
   Recorder first;
   pretrain(config, *train, validation.get(), first);
   config.device = device();
-  config.stop_after = 0;
+  config.run.stop_after = 0;
   Recorder second;
-  config.resume = find_checkpoint(config.out, second);
+  config.run.resume = "auto";
   EXPECT_TRUE(pretrain(config, *train, validation.get(), second).finished);
   ASSERT_EQ(second.steps.size(), 3u);
   for (int i = 0; i < 3; ++i)
@@ -228,12 +235,12 @@ TEST_P(PretrainOnDevice, ReportsTheMemoryOfItsDevice) {
 TEST_F(PretrainTest, AFinishedRunSaysSoAndEvaluatesAgain) {
   Recorder first;
   PretrainConfig config = small_run(folder / "run");
-  const PretrainResult result = pretrain(config, *train, validation.get(), first);
+  const RunResult result = pretrain(config, *train, validation.get(), first);
   Recorder again;
-  config.resume = result.checkpoint;
-  const PretrainResult repeated = pretrain(config, *train, validation.get(), again);
+  config.run.resume = result.checkpoint.string();
+  const RunResult repeated = pretrain(config, *train, validation.get(), again);
   EXPECT_TRUE(again.steps.empty());
-  EXPECT_EQ(repeated.last.knn_top1, result.last.knn_top1);
+  EXPECT_EQ(measure(repeated.last, "knn_top1"), measure(result.last, "knn_top1"));
   EXPECT_EQ(repeated.last.loss, result.last.loss);
   EXPECT_THAT(again.notes, ::testing::Contains(HasSubstr("nothing left to train")));
 }
@@ -246,17 +253,18 @@ TEST_F(PretrainTest, LearnsToTellItsImagesApart) {
   config.knn_every = 0;
   Recorder recorder;
   pretrain(config, *train, nullptr, recorder);
-  EXPECT_LT(*recorder.epochs.back().loss_ins, 0.7 * *recorder.epochs[1].loss_ins);
-  EXPECT_FALSE(recorder.epochs.back().knn_top1.has_value());
+  EXPECT_LT(measure(recorder.epochs.back(), "loss_ins"),
+            0.7 * measure(recorder.epochs[1], "loss_ins"));
+  EXPECT_EQ(find_measure(recorder.epochs.back().measures, "knn_top1"), nullptr);
 }
 
 TEST_P(PretrainOnDevice, BankMayStartFromFeatures) {
   PretrainConfig config = small_run(folder / "run", device());
   config.bank_start = BankStart::kFeatures;
   config.center_head = true;
-  config.stop_after = 1;
+  config.run.stop_after = 1;
   Recorder recorder;
-  const PretrainResult result = pretrain(config, *train, nullptr, recorder);
+  const RunResult result = pretrain(config, *train, nullptr, recorder);
   const TensorFile file = read_safetensors(result.checkpoint);
   const Tensor& bank = *file.find("bank");
   std::vector<double> mean(16, 0.0);
@@ -277,43 +285,38 @@ TEST_P(PretrainOnDevice, BankMayStartFromFeatures) {
 
 TEST_F(PretrainTest, KeepsNumberedAndBestCheckpoints) {
   PretrainConfig config = small_run(folder / "run");
-  config.save_every = 2;
+  config.run.save_every = 2;
   Recorder recorder;
-  const PretrainResult result = pretrain(config, *train, validation.get(), recorder);
+  const RunResult result = pretrain(config, *train, validation.get(), recorder);
   for (const char* name : {"last", "best", "epoch-0002", "epoch-0003"}) {
-    EXPECT_TRUE(
-        std::filesystem::exists(config.out / "checkpoints" / (std::string(name) + ".safetensors")))
+    EXPECT_TRUE(std::filesystem::exists(config.run.out / "checkpoints" /
+                                        (std::string(name) + ".safetensors")))
         << name;
   }
-  EXPECT_FALSE(std::filesystem::exists(config.out / "checkpoints" / "epoch-0001.safetensors"));
-  EXPECT_GE(result.best_knn_top1, *recorder.epochs.back().knn_top1);
+  EXPECT_FALSE(std::filesystem::exists(config.run.out / "checkpoints" / "epoch-0001.safetensors"));
+  EXPECT_GE(result.best.at("knn_top1").value, measure(recorder.epochs.back(), "knn_top1"));
 }
 
 TEST_F(PretrainTest, RefusesACheckpointOfAnotherRun) {
   PretrainConfig config = small_run(folder / "run");
-  config.stop_after = 1;
+  config.run.stop_after = 1;
   Recorder recorder;
-  const PretrainResult result = pretrain(config, *train, validation.get(), recorder);
-  config.resume = result.checkpoint;
-  config.network.width = 8;
-  EXPECT_THAT(
-      error_of([&] { pretrain(config, *train, nullptr, recorder); }),
-      ::testing::AllOf(HasSubstr("last.safetensors"), HasSubstr("width 4, this run has width 8")));
-  config.network.width = 4;
-  config.learning_rate = 0.5;
-  EXPECT_THAT(error_of([&] { pretrain(config, *train, nullptr, recorder); }), HasSubstr("lr 0.03"));
+  config.run.resume = pretrain(config, *train, validation.get(), recorder).checkpoint.string();
+  const auto other = open_synthetic(kSet, SyntheticSplit::kTrain, 49);
+  EXPECT_THAT(error_of([&] { pretrain(config, *other, nullptr, recorder); }),
+              ::testing::AllOf(HasSubstr("last.safetensors"), HasSubstr("training images")));
 }
 
 TEST_F(PretrainTest, PassesOverWhatIsNotWhole) {
   PretrainConfig config = small_run(folder / "run");
   Recorder recorder;
   pretrain(config, *train, validation.get(), recorder);
-  const std::filesystem::path checkpoints = config.out / "checkpoints";
+  const std::filesystem::path checkpoints = config.run.out / "checkpoints";
   std::filesystem::resize_file(checkpoints / "last.safetensors", 5000);
-  EXPECT_EQ(find_checkpoint(config.out, recorder), checkpoints / "best.safetensors");
+  EXPECT_EQ(find_checkpoint(config.run.out, recorder), checkpoints / "best.safetensors");
   EXPECT_THAT(recorder.notes, ::testing::Contains(HasSubstr("last.safetensors")));
   std::filesystem::resize_file(checkpoints / "best.safetensors", 5);
-  EXPECT_THAT(error_of([&] { find_checkpoint(config.out, recorder); }),
+  EXPECT_THAT(error_of([&] { find_checkpoint(config.run.out, recorder); }),
               HasSubstr("none of the 2 checkpoints is whole"));
   EXPECT_FALSE(find_checkpoint(folder / "nowhere", recorder).has_value());
 }
@@ -339,8 +342,8 @@ TEST_F(PretrainTest, SkipsAndListsBrokenImagesUpToAShare) {
   Recorder recorder;
   EXPECT_TRUE(pretrain(config, *images, nullptr, recorder).finished);
   EXPECT_EQ(recorder.epochs.back().skipped_images, 1);
-  EXPECT_THAT(read_all(config.out / "skipped-images.tsv"), HasSubstr("000002.jpg"));
-  config.out = folder / "strict";
+  EXPECT_THAT(read_all(config.run.out / "skipped-images.tsv"), HasSubstr("000002.jpg"));
+  config.run.out = folder / "strict";
   config.max_bad_share = 0.01;
   EXPECT_THAT(error_of([&] { pretrain(config, *images, nullptr, recorder); }),
               HasSubstr("000002.jpg"));

@@ -133,7 +133,7 @@ TEST_P(MatmulTest, LinearReluWithoutBias) {
   expect_close(y, relu_of(product({xs, 3, 1}, {ws, 1, 3}, 2, 3, 4)), 3);
 }
 
-// A network that has diverged must not look healthy behind its head.
+// A network that has diverged must not look healthy after its head.
 TEST_P(MatmulTest, LinearReluKeepsNaN) {
   const Values nan(2 * 3, std::nan(""));
   const Tensor x = constant(nan, {2, 3});

@@ -1,4 +1,4 @@
-// What conv2d_test.cpp does not reach on a GPU: kernels behind the ones it calls.
+// What conv2d_test.cpp does not reach on a GPU: kernels that run where those it calls do not.
 #include <gmock/gmock.h>
 
 #include "engine/autograd/node.h"
@@ -169,109 +169,6 @@ TEST_P(Conv2dCudaTest, ARunPinsItsPlans) {
       .pass = cuda::ConvolutionPass::kForward, .shape = s, .dtype = dtype()};
   ASSERT_TRUE(plans.run(problem, {.images = x.raw(), .filters = w.raw(), .outputs = y.raw()}));
   EXPECT_THAT(read_all(folder / "plans.json"), HasSubstr(name_of(problem)));
-}
-
-class JoinedPassesTest : public DeviceTest {
- protected:
-  void SetUp() override {
-    if (device() == kCpu) GTEST_SKIP() << "of the GPU only";
-    DeviceTest::SetUp();
-    cuda::enter(device(), "conv2d");
-  }
-
-  /// Was it joined? Counts what was called in its stead.
-  bool run() {
-    const Conv2dShape s = conv2d_shape({2, 8, 8, 16}, {24, 3, 3, 16}, {.padding = 1});
-    const Tensor x = tensor(random_values(1, 2 * 8 * 8 * 16), {2, 8, 8, 16}, device(), kType);
-    const Tensor w = tensor(random_values(2, 24 * 9 * 16), {24, 3, 3, 16}, device(), kType);
-    const Tensor y = Tensor::zeros({2, 8, 8, 24}, kType).to(device());
-    const Tensor sums = Tensor::zeros({2, 24}).to(device());
-    apart_ = remainders_ = 0;
-    cuda::ConvolutionPlans plans(cuda::context(device()));
-    const cuda::ConvolutionOperands operands{.images = x.raw(),
-                                             .filters = w.raw(),
-                                             .outputs = y.raw(),
-                                             .sums = sums.raw(),
-                                             .squares = sums.slice(1, 2).raw()};
-    const bool joined = plans.run_joined(
-        problem(s), operands, {.apart = [&] { ++apart_; }, .remainder = [&] { ++remainders_; }});
-    if (joined) expect_close(y, values_of(conv2d(x, w, {}, {.padding = 1})), 9 * 16);
-    return joined;
-  }
-
-  static cuda::ConvolutionProblem problem(const Conv2dShape& s) {
-    return {.pass = cuda::ConvolutionPass::kForward, .shape = s, .dtype = kType, .sums = true};
-  }
-
-  static constexpr DType kType = DType::kBF16;
-  int apart_ = 0;
-  int remainders_ = 0;
-};
-RUN_ON_EACH_DEVICE(JoinedPassesTest);
-
-// Doing nothing is faster, whatever the kernel: it is kept in the file that it was.
-TEST_P(JoinedPassesTest, AreMeasuredAgainstTheirParts) {
-  const TempFolder folder;
-  const Variable file("INVP_PLAN_CACHE", (folder / "plans.json").string());
-  const Variable tuning("INVP_AUTOTUNE", "1");
-  EXPECT_FALSE(run());
-  EXPECT_EQ(apart_ + remainders_, 0);
-  const Variable measuring("INVP_JOIN_PASSES", "measure");
-  EXPECT_FALSE(run());
-  EXPECT_EQ(apart_, 4);  // once to load, three times to measure
-  EXPECT_GE(remainders_, 4);
-  EXPECT_THAT(read_all(folder / "plans.json"), HasSubstr("\"apart\""));
-  EXPECT_FALSE(run());
-  EXPECT_EQ(apart_ + remainders_, 0);
-}
-
-TEST_P(JoinedPassesTest, AreNotTakenUnmeasured) {
-  const Variable unmeasured("INVP_AUTOTUNE", "0");
-  EXPECT_FALSE(run());
-  EXPECT_EQ(apart_ + remainders_, 0);
-}
-
-TEST_P(JoinedPassesTest, AreTakenWhereTheyWereMeasured) {
-  const TempFolder folder;
-  const Variable tuning("INVP_AUTOTUNE", "1");
-  const Variable file("INVP_PLAN_CACHE", (folder / "plans.json").string());
-  {
-    const Variable measuring("INVP_JOIN_PASSES", "measure");
-    EXPECT_FALSE(run());
-  }
-  const TempFolder other;
-  set_run_plan_file(other / "plans.json");
-  {
-    const Variable always("INVP_JOIN_PASSES", "always");
-    EXPECT_TRUE(run());
-  }
-  set_run_plan_file({});
-  EXPECT_FALSE(run());  // what one run was told is not for all
-  // As if that plan had won.
-  std::filesystem::copy_file(other / "plans.json", folder / "plans.json",
-                             std::filesystem::copy_options::overwrite_existing);
-  EXPECT_TRUE(run());
-  EXPECT_EQ(apart_ + remainders_, 0);
-}
-
-TEST_P(JoinedPassesTest, StayWhatTheyWereInARun) {
-  const TempFolder folder;
-  const Variable unmeasured("INVP_AUTOTUNE", "0");
-  set_run_plan_file(folder / "plans.json");
-  {
-    const Variable always("INVP_JOIN_PASSES", "always");
-    EXPECT_TRUE(run());
-  }
-  EXPECT_TRUE(run());
-  {
-    const Variable never("INVP_JOIN_PASSES", "never");
-    EXPECT_FALSE(run());
-  }
-  const Numerics before = numerics();
-  set_numerics({.deterministic = true});
-  EXPECT_FALSE(run());
-  set_numerics(before);
-  set_run_plan_file({});
 }
 
 // A slice may begin where cuDNN cannot read or write.

@@ -164,93 +164,37 @@ TEST_P(Conv2dTest, MatchesReference) {
   }
 }
 
-/// Shapes that a GPU has kernels for which join passes, in bf16; the last has channels for none.
-const std::vector<Case> kJoined = {
-    {{2, 9, 7, 16}, {24, 3, 3, 16}, {.padding = 1}},
-    {{3, 8, 6, 32}, {16, 1, 1, 32}, {}},
-    {{2, 9, 9, 16}, {40, 3, 3, 16}, {.stride = 2, .padding = 1}},
-    {{2, 5, 5, 7}, {9, 3, 3, 7}, {.padding = 1}},
-};
-
-TEST_P(Conv2dTest, SumsComeWithTheOutputs) {
-  const Variable always("INVP_JOIN_PASSES", "always");
-  for (const Case& c : kJoined) {
+// As at the input of a residual block: the gradient of the other branch is there first.
+TEST_P(Conv2dTest, AddsToTheGradientOfOtherUses) {
+  const std::vector<Case> kTwice = {{{2, 9, 7, 16}, {24, 3, 3, 16}, {.padding = 1}},
+                                    {{3, 8, 6, 32}, {16, 1, 1, 32}, {}},
+                                    {{2, 5, 5, 7}, {9, 3, 3, 7}, {.padding = 1}}};
+  for (const Case& c : kTwice) {
     SCOPED_TRACE(message(c.x, " ", c.w));
     const Oracle oracle(c);
-    const Values xs = random_values(1, c.x.numel());
+    const Values xs = random_values(1, c.x.numel(), 0.5, 2);  // relu is there to be no leaf
     const Values ws = random_values(2, c.w.numel());
     const Values dys = random_values(3, oracle.out().numel());
+    const Values others = random_values(4, c.x.numel());
     const Tensor x = make_leaf(xs, c.x);
-    const Tensor w = make_leaf(ws, c.w);
-    const auto [y, sums] = conv2d_with_sums(input(x), input(w), c.params);
-    const Values ys = oracle.forward(xs, ws, Values(1));
-    expect_close(y, ys, oracle.window());
-    backward(y, constant(dys, oracle.out()));
-    expect_close(x.grad(), oracle.dx(dys, ws, xs.size()), oracle.window() * oracle.s.K, dtype());
-    expect_close(w.grad(), oracle.dw(dys, xs, ws.size()), oracle.s.N * oracle.s.P * oracle.s.Q,
-                 dtype());
-
-    const bool joins = device() != kCpu && dtype() == DType::kBF16 && oracle.s.K % 8 == 0;
-    ASSERT_EQ(sums.defined(), joins);
-    if (!joins) continue;
-    const auto filters = static_cast<std::size_t>(oracle.s.K);
-    Values want(2 * filters);
-    double magnitudes = 0;
-    for (std::size_t i = 0; i < ys.size(); ++i) {
-      want[i % filters] += ys[i];
-      want[filters + i % filters] += ys[i] * ys[i];
-      magnitudes += std::abs(ys[i]);
-    }
-    ASSERT_EQ(sums.shape(), (Shape{2, oracle.s.K}));
-    // cuDNN may sum outputs that were rounded: bf16's precision an output, whose errors cancel.
-    const Values got = values_of(sums);
-    for (std::size_t k = 0; k < filters; ++k) {
-      EXPECT_NEAR(got[k], want[k], 2e-3 * magnitudes / static_cast<double>(filters)) << k;
-      EXPECT_NEAR(got[filters + k], want[filters + k], 4e-3 * want[filters + k]) << k;
-    }
-  }
-}
-
-TEST_P(Conv2dTest, WithoutAMeasurementNothingIsJoined) {
-  const Variable unmeasured("INVP_AUTOTUNE", "0");
-  const Tensor x = constant(random_values(1, 6 * 5 * 16), {1, 6, 5, 16});
-  const Tensor w = constant(random_values(2, 24 * 16), {24, 1, 1, 16});
-  const auto [y, sums] = conv2d_with_sums(x, w);
-  EXPECT_FALSE(sums.defined());
-  expect_identical(y, conv2d(x, w));
-}
-
-// As at the input of a residual block: the gradient of the other branch is there first.
-TEST_P(Conv2dTest, TakesInTheGradientOfOtherUses) {
-  for (const char* joins : {"never", "always"}) {
-    const Variable variable("INVP_JOIN_PASSES", joins);
-    for (const Case& c : kJoined) {
-      SCOPED_TRACE(message(c.x, " ", c.w, ", joins ", joins));
-      const Oracle oracle(c);
-      const Values xs = random_values(1, c.x.numel(), 0.5, 2);  // relu is there to be no leaf
-      const Values ws = random_values(2, c.w.numel());
-      const Values dys = random_values(3, oracle.out().numel());
-      const Values others = random_values(4, c.x.numel());
-      const Tensor x = make_leaf(xs, c.x);
-      const Tensor shared = relu(input(x));
-      const Tensor y = conv2d(shared, constant(ws, c.w), {}, c.params);
-      const Tensor other = constant(others, c.x);
-      // The gradient is one that others hold, and must not change.
-      const Tensor branch = record("branch", shared.clone(), {shared}, [&] {
-        return [other](const Tensor&, const Needs&) { return Grads{other}; };
-      });
-      backward(record("both", y.clone(), {y, branch},
-                      [&] {
-                        return [like = branch.detach()](const Tensor& dy, const Needs&) {
-                          return Grads{dy, like};
-                        };
-                      }),
-               constant(dys, oracle.out()));
-      Values want = oracle.dx(dys, ws, xs.size());
-      for (std::size_t i = 0; i < want.size(); ++i) want[i] += others[i];
-      expect_close(x.grad(), want, oracle.window() * oracle.s.K, dtype());
-      expect_close(other, others);
-    }
+    const Tensor shared = relu(input(x));
+    const Tensor y = conv2d(shared, constant(ws, c.w), {}, c.params);
+    const Tensor other = constant(others, c.x);
+    // The gradient is one that others hold, and must not change.
+    const Tensor branch = record("branch", shared.clone(), {shared}, [&] {
+      return [other](const Tensor&, const Needs&) { return Grads{other}; };
+    });
+    backward(record("both", y.clone(), {y, branch},
+                    [&] {
+                      return [like = branch.detach()](const Tensor& dy, const Needs&) {
+                        return Grads{dy, like};
+                      };
+                    }),
+             constant(dys, oracle.out()));
+    Values want = oracle.dx(dys, ws, xs.size());
+    for (std::size_t i = 0; i < want.size(); ++i) want[i] += others[i];
+    expect_close(x.grad(), want, oracle.window() * oracle.s.K, dtype());
+    expect_close(other, others);
   }
 }
 
@@ -275,7 +219,7 @@ TEST_P(Conv2dTest, FusedAddsBiasAndResidualAndRectifies) {
     const Tensor y = conv2d_fused(constant(xs, c.x), constant(ws, c.w),
                                   {.b = bias, .residual = residual, .relu = true}, c.params);
     expect_close(y, want, oracle.window());
-    expect_close(residual, residuals);  // somebody else holds it: left alone
+    expect_close(residual, residuals);  // another handle shares it: left alone
     const Tensor in_place =
         conv2d_fused(constant(xs, c.x), constant(ws, c.w),
                      {.b = bias, .residual = residual.clone(), .relu = true}, c.params);
@@ -313,7 +257,7 @@ TEST(Conv2d, ErrorsNameShapes) {
     return std::string("none");
   };
   EXPECT_THAT(error_of({2, 4, 4, 3}, {8, 3, 3, 4}, {}),
-              HasSubstr("weight expects 4 channels a group, images have 3"));
+              HasSubstr("weight expects 4 channels per group, images have 3"));
   EXPECT_THAT(error_of({2, 4, 3}, {8, 3, 3, 3}, {}), HasSubstr("(2, 4, 3)"));
   EXPECT_THAT(error_of({2, 2, 2, 3}, {8, 3, 3, 3}, {}),
               HasSubstr("larger than images (2, 2, 2, 3)"));

@@ -238,7 +238,7 @@ TEST(Losses, RefuseWhatTheyCannotCompare) {
       ThrowsMessage<Error>("[cross_entropy] label 3 of row 1 is none of 3 classes"));
   EXPECT_THAT(
       [&] { cross_entropy(x, Tensor::zeros({2})); },
-      ThrowsMessage<Error>("[cross_entropy] needs one i64 label a row of (2, 3), got f32 (2)"));
+      ThrowsMessage<Error>("[cross_entropy] needs one i64 label per row of (2, 3), got f32 (2)"));
   EXPECT_THAT([&] { cross_entropy(Tensor::zeros({2}), Tensor::zeros({2}, DType::kI64)); },
               ThrowsMessage<Error>("[cross_entropy] needs logits of (N,C), got (2)"));
   EXPECT_THAT(

@@ -46,7 +46,7 @@ Problem make_problem(const Shape& shape, Fusion fusion, bool training) {
 struct Result {
   Values y, mean, var;  // var divided by the count
   Values dx, dresidual, dgamma, dbeta;
-  double dx_terms = 0;  // of two values a channel, hardly anything of these is left in dx
+  double dx_terms = 0;  // of two values per channel, hardly anything of these is left in dx
 };
 
 Result reference(const Problem& p) {
@@ -101,17 +101,16 @@ struct Inputs {
         running_mean(tensor(p.running_mean, {p.shape[-1]}, device)),
         running_var(tensor(p.running_var, {p.shape[-1]}, device)) {}
 
-  Tensor run(const Problem& p, DType dtype, const Tensor& sums = {}) const {
+  Tensor run(const Problem& p, DType dtype) const {
     const BatchNormParams params{.training = p.training, .eps = static_cast<float>(p.eps)};
     const Tensor in = cast(x, dtype);
     switch (p.fusion) {
-      case Fusion::kNone:
-        return batch_norm(in, gamma, beta, running_mean, running_var, params, sums);
+      case Fusion::kNone: return batch_norm(in, gamma, beta, running_mean, running_var, params);
       case Fusion::kRelu:
-        return batch_norm_relu(in, gamma, beta, running_mean, running_var, params, sums);
+        return batch_norm_relu(in, gamma, beta, running_mean, running_var, params);
       case Fusion::kAddRelu:
         return batch_norm_add_relu(in, cast(residual, dtype), gamma, beta, running_mean,
-                                   running_var, params, sums);
+                                   running_var, params);
     }
     return {};
   }
@@ -237,7 +236,7 @@ TEST_P(BatchNormTest, TakesUnalignedTensors) {
   expect_close(in.beta.grad(), r.dbeta, rows);
 }
 
-// Each gradient alone: the kernels skip what nobody asked for.
+// Each gradient alone: the kernels skip what is not needed.
 TEST_P(BatchNormTest, EachGradientAlone) {
   for (const bool training : {true, false}) {
     const Problem p = make_problem({6, 5, 2, 20}, Fusion::kAddRelu, training);
@@ -301,68 +300,70 @@ TEST_P(BatchNormTest, LargeMeanSmallDeviation) {
   }
 }
 
-/// What a convolution would have summed on its way out.
-Tensor sums_of(const Problem& p) {
-  Values sums(2 * p.channels());
-  for (std::size_t i = 0; i < p.x.size(); ++i) {
-    sums[i % p.channels()] += p.x[i];
-    sums[p.channels() + i % p.channels()] += p.x[i] * p.x[i];
-  }
-  return tensor(sums, {2, p.shape[-1]});
-}
-
-TEST_P(BatchNormTest, TakesSumsInPlaceOfStatistics) {
-  for (const Shape& shape :
-       {Shape{3, 3}, Shape{1, 9, 5, 19}, Shape{130, 33}, Shape{37, 3, 5, 24}}) {
-    SCOPED_TRACE(message(shape));
-    const Problem p = make_problem(shape, Fusion::kAddRelu, true);
-    const Result r = reference(p);
-    const std::int64_t rows = shape.numel() / shape[-1];
-    const Inputs in(p, device());
-    const Tensor y = in.run(p, dtype(), sums_of(p).to(device()));
-    expect_close(y, r.y, rows);
-    backward(y, constant(p.dy, shape));
-    expect_close(in.x.grad(), r.dx, rows, dtype(), r.dx_terms);
-    const Inputs plain(p, device());
-    plain.run(p, dtype());
-    expect_close(in.running_mean, values_of(plain.running_mean), rows);
-    expect_close(in.running_var, values_of(plain.running_var), rows);
-  }
-}
-
-// Means of 0 to 4000 deviations. Left to the sums, a variance would be off by 194 times what they
-// are off by, and no more; from eight deviations on it is that of x itself.
-TEST_P(BatchNormTest, SumsOfLargeMeansAreNotTrusted) {
-  const Shape shape{16, 9, 9, 24};
-  Problem p = make_problem(shape, Fusion::kNone, true);
-  Random random(8, Purpose::kSynthetic);
-  for (std::size_t i = 0; i < p.x.size(); ++i) {
-    const auto channel = static_cast<double>(i % p.channels());
-    const auto drawn = static_cast<float>(channel * channel * channel / 3 + random.normal());
-    p.x[i] = dtype() == DType::kF32 ? drawn : static_cast<float>(BFloat16(drawn));
-  }
+// As ranks that share a batch will do it: each reduces its part, the numbers are merged here, and
+// each goes on with the merged ones.
+TEST_P(BatchNormTest, PartsOfABatchMergeBetweenTheKernels) {
+  const Shape shape{9, 4, 3, 24};
+  const Problem p = make_problem(shape, Fusion::kRelu, true);
   const Result r = reference(p);
+  const auto rows = static_cast<std::int64_t>(p.rows());
   const Inputs in(p, device());
-  in.run(p, dtype(), sums_of(p).to(device()));
-  const Values var = values_of(in.running_var);
-  const auto rows = static_cast<double>(p.rows());
-  for (std::size_t c = 0; c < p.channels(); ++c) {
-    const double unbiased = r.var[c] * rows / (rows - 1);
-    EXPECT_NEAR(var[c], 0.9 * p.running_var[c] + 0.1 * unbiased, 3e-5 * unbiased + 1e-6) << c;
-  }
-}
+  const std::int64_t channels = shape[-1];
+  const Tensor x = cast(in.x.detach(), dtype());
+  const Tensor dy = constant(p.dy, shape);
+  const std::vector<std::pair<std::int64_t, std::int64_t>> parts = {{0, 2}, {2, 9}};
 
-// All elements of a channel are the same: in f32 the sums leave a variance below zero, or above.
-TEST_P(BatchNormTest, SumsOfConstantChannelsLeaveNoVariance) {
-  Problem p = make_problem({7, 5, 3, 16}, Fusion::kNone, true);
-  for (std::size_t i = 0; i < p.x.size(); ++i) p.x[i] = p.x[i % p.channels()];
-  const Inputs in(p, device());
-  const Values y = values_of(in.run(p, dtype(), sums_of(p).to(device())));
-  const Values var = values_of(in.running_var);
-  for (std::size_t c = 0; c < p.channels(); ++c) {
-    EXPECT_NEAR(y[c], p.beta[c], 0.01) << c;
-    EXPECT_NEAR(var[c], 0.9 * p.running_var[c], 1e-6) << c;
+  const auto f64 = [&](std::int64_t numbers) {
+    return Tensor::zeros({numbers, channels}, DType::kF64, kCpu);
+  };
+  const Tensor moments = f64(3);
+  const BatchNormMoments whole(moments.data<double>(), channels);
+  for (const auto& [begin, end] : parts) {
+    const Tensor part = f64(3).to(device());
+    DISPATCH(device(), batch_norm_moments, x.slice(begin, end), part);
+    const Tensor host = part.to(kCpu);
+    const BatchNormMoments of_part(host.data<double>(), channels);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const double count = whole.count[c] + of_part.count[c];
+      const double away = of_part.mean[c] - whole.mean[c];
+      whole.squares[c] +=
+          of_part.squares[c] + away * away * whole.count[c] * of_part.count[c] / count;
+      whole.mean[c] += away * of_part.count[c] / count;
+      whole.count[c] = count;
+    }
   }
+  const BatchNormScaling scaling{.mean = Tensor::empty_like(in.gamma),
+                                 .inverse_std = Tensor::empty_like(in.gamma),
+                                 .gamma = in.gamma.detach(),
+                                 .beta = in.beta.detach()};
+  DISPATCH(device(), batch_norm_finish, moments.to(device()), BatchNormParams(), scaling.mean,
+           scaling.inverse_std, in.running_mean, in.running_var);
+  const Inputs plain(p, device());
+  plain.run(p, dtype());
+  expect_close(in.running_mean, values_of(plain.running_mean), rows);
+  expect_close(in.running_var, values_of(plain.running_var), rows);
+
+  const Tensor total = f64(2);
+  for (const auto& [begin, end] : parts) {
+    const Tensor sums = f64(2).to(device());
+    DISPATCH(device(), batch_norm_gradient_sums, p.fusion, x.slice(begin, end), scaling, Tensor(),
+             dy.slice(begin, end), (BatchNormReduced{.sums = sums}));
+    const Tensor host = sums.to(kCpu);
+    for (std::int64_t i = 0; i < 2 * channels; ++i) {
+      total.data<double>()[i] += host.data<double>()[i];
+    }
+  }
+  const Tensor sums = total.to(device());
+  const Tensor y = Tensor::empty_like(x);
+  const Tensor dx = Tensor::empty_like(x);
+  for (const auto& [begin, end] : parts) {
+    DISPATCH(device(), batch_norm_forward, p.fusion, x.slice(begin, end), scaling, Tensor(),
+             y.slice(begin, end));
+    DISPATCH(device(), batch_norm_dx, p.fusion, x.slice(begin, end), scaling, Tensor(),
+             dy.slice(begin, end), sums, static_cast<double>(rows), dx.slice(begin, end));
+  }
+  expect_close(y, r.y, rows);
+  expect_close(dx, r.dx, rows, dtype(), r.dx_terms);
 }
 
 TEST_P(BatchNormTest, DoesNotDependOnThreads) {
@@ -401,24 +402,19 @@ TEST(BatchNorm, RefusesWhatItCannotNormalise) {
         batch_norm(Tensor::zeros({1, 1, 1, 3}), three, three, three, three);
       },
       ThrowsMessage<Error>(
-          "[batch_norm] training needs more than one value a channel, got x (1, 1, 1, 3)"));
+          "[batch_norm] training needs more than one value per channel, got x (1, 1, 1, 3)"));
   EXPECT_THAT(
       [&] {
         batch_norm(Tensor::zeros({0, 3}), three, three, three, three);
       },
       ThrowsMessage<Error>(
-          "[batch_norm] training needs more than one value a channel, got x (0, 3)"));
+          "[batch_norm] training needs more than one value per channel, got x (0, 3)"));
   EXPECT_THAT(
       [&] {
         batch_norm_relu(Tensor::zeros({4, 4}), three, three, three, three);
       },
       ThrowsMessage<Error>(
           "[batch_norm_relu] gamma must be f32 of shape (4) for x (4, 4), got f32 (3)"));
-  EXPECT_THAT(
-      [&] {
-        batch_norm(Tensor::zeros({4, 3}), three, three, three, three, {}, Tensor::zeros({3, 2}));
-      },
-      ThrowsMessage<Error>("[batch_norm] the sums must be f32 of shape (2, 3), got f32 (3, 2)"));
   EXPECT_THAT(
       [&] {
         batch_norm(Tensor::zeros({4, 2, 3}), three, three, three, three);

@@ -116,7 +116,7 @@ TEST_P(SgdStepTest, SlicesMatchReference) {
   }
   const Tensor last = all.weight.slice(begin, n).clone();
   expect_step(parts);
-  expect_identical(all.weight.slice(begin, n), last);  // nobody's
+  expect_identical(all.weight.slice(begin, n), last);  // of no parameter
 }
 
 TEST_P(SgdStepTest, DoesNotDependOnThreads) {

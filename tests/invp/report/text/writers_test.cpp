@@ -13,6 +13,7 @@
 #include "invp/report/text/metrics_writer.h"
 #include "invp/report/text/run_reporter.h"
 #include "invp/report/text/tensorboard.h"
+#include "invp/run/measures.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp {
@@ -28,15 +29,24 @@ EpochReport epoch_report(std::int64_t epoch, double loss) {
   return {.epoch = epoch,
           .global_step = 10 * epoch,
           .loss = loss,
-          .loss_ins = loss - 1,
-          .loss_inv = 0.5,
           .learning_rate = 0.03,
-          .knn_top1 = 40 + static_cast<double>(epoch),
-          .knn_top5 = 80,
           .seconds = 12.5,
           .images_per_second = 800,
           .data_wait = 0.125,
-          .peak_memory_bytes = 1 << 20};
+          .peak_memory_bytes = 1 << 20,
+          .measures = {{"loss_ins", loss - 1},
+                       {"loss_inv", 0.5},
+                       {"knn_top1", 40 + static_cast<double>(epoch)},
+                       {"knn_top5", 80}}};
+}
+
+/// What pretraining shows.
+RunPlan plan_of(std::int64_t epochs) {
+  return {.epochs = epochs,
+          .steps_per_epoch = 10,
+          .images_per_epoch = 100,
+          .shown = known_measures({"loss_ins", "loss_inv", "knn_top1", "knn_top5",
+                                   "positive_purity", "hard_positive_purity"})};
 }
 
 TEST(Metrics, OneObjectALineWithTheNamedKeys) {
@@ -56,6 +66,48 @@ TEST(Metrics, OneObjectALineWithTheNamedKeys) {
   ASSERT_TRUE(std::getline(lines, line));
   EXPECT_TRUE(nlohmann::json::parse(line).at("loss").is_null());
   EXPECT_FALSE(std::getline(lines, line));
+}
+
+// Scripts read the keys, and people read them in this order.
+TEST(Metrics, MeasuresStandWhereTheTableSays) {
+  EpochReport report = epoch_report(1, 6);
+  report.measures.insert(report.measures.begin(), {{"top1", 50}, {"loss_tap3", std::nan("")}});
+  const std::string line =
+      R"({"epoch":1,"step":10,"loss":6.0,"loss_ins":5.0,"loss_inv":0.5,"learning_rate":0.03,)"
+      R"("knn_top1":41.0,"knn_top5":80.0,"seconds":12.5,"images_per_second":800.0,)"
+      R"("data_wait":0.125,"peak_memory_bytes":1048576,"skipped_images":0,"top1":50.0,)"
+      R"("loss_tap3":null})";
+  EXPECT_EQ(metrics_line(report), line);
+  const TempFolder folder;
+  EXPECT_EQ(metrics_line(read_metrics(folder.write("metrics.jsonl", line + "\n")).front()), line);
+}
+
+TEST(Metrics, ALineMayLackFields) {
+  const TempFolder folder;
+  const EpochReport report =
+      read_metrics(folder.write("metrics.jsonl", "{\"epoch\": 3, \"text\": \"x\"}\n")).front();
+  EXPECT_EQ(report.epoch, 3);
+  EXPECT_TRUE(std::isnan(report.loss) && std::isnan(report.learning_rate));
+  EXPECT_TRUE(std::isnan(report.seconds) && std::isnan(report.images_per_second));
+  EXPECT_EQ(report.data_wait, 0);
+  EXPECT_EQ(report.peak_memory_bytes, 0);
+  EXPECT_TRUE(report.measures.empty());
+}
+
+TEST(Measures, EachNameStandsOnceWithAHeadingThatFits) {
+  std::map<std::string, int> names;
+  for (const ShownMeasure& known : known_measures()) {
+    EXPECT_EQ(++names[known.name], 1) << known.name;
+    EXPECT_LE(known.heading.size(), 7u) << known.name;
+    EXPECT_FALSE(known.title.empty()) << known.name;
+    EXPECT_TRUE(std::ranges::any_of(measure_charts(), [&](const MeasureChart& chart) {
+      return chart.title == known.chart;
+    })) << known.name;
+  }
+  EXPECT_THAT(testing::error_of([] {
+                known_measures({"top1", "knn_top9"});
+              }),
+              HasSubstr("no measure is called 'knn_top9'"));
 }
 
 TEST(Metrics, AResumedRunRepeatsNoEpochAndDropsACutLine) {
@@ -196,11 +248,11 @@ TEST(RunReporter, WaitAndPurityGoToTensorBoardAndMetrics) {
   std::FILE* terminal = std::tmpfile();
   {
     RunReporter reporter(folder.path(), "title", "", terminal);
-    reporter.run_started({.epochs = 1, .steps_per_epoch = 10, .images_per_epoch = 100});
+    reporter.run_started(plan_of(1));
     reporter.step_finished({.epoch = 1, .step = 10, .global_step = 10, .data_wait = 0.5});
     EpochReport report = epoch_report(1, 6.5);
-    report.positive_purity = 62.5;
-    report.hard_positive_purity = 31.25;
+    report.measures.push_back({"positive_purity", 62.5});
+    report.measures.push_back({"hard_positive_purity", 31.25});
     reporter.epoch_finished(report);
   }
   std::fclose(terminal);
@@ -219,9 +271,9 @@ TEST(RunReporter, WaitAndPurityGoToTensorBoardAndMetrics) {
   EXPECT_EQ(points.at("epoch/positive_purity"), 62.5F);
   EXPECT_EQ(points.at("epoch/hard_positive_purity"), 31.25F);
   const EpochReport read = read_metrics(folder / "metrics.jsonl").front();
-  EXPECT_EQ(read.positive_purity, 62.5);
-  EXPECT_EQ(read.hard_positive_purity, 31.25);
-  EXPECT_TRUE(read.measures.empty());
+  EXPECT_EQ(measure_or_nan(read.measures, "positive_purity"), 62.5);
+  EXPECT_EQ(measure_or_nan(read.measures, "hard_positive_purity"), 31.25);
+  EXPECT_EQ(read.measures.size(), 6u);
   EXPECT_THAT(read_all(folder / "curves.svg"), HasSubstr("Purity of positives"));
 }
 
@@ -230,7 +282,7 @@ TEST(RunReporter, LeavesTheWholeRunFolder) {
   std::FILE* terminal = std::tmpfile();
   {
     RunReporter reporter(folder / "run", "title", "lr = 0.03\n", terminal);
-    reporter.run_started({.epochs = 2, .steps_per_epoch = 10, .images_per_epoch = 100});
+    reporter.run_started(plan_of(2));
     for (int step = 1; step <= 10; ++step)
       reporter.step_finished(
           {.epoch = 1, .step = step, .global_step = step, .images = 10, .loss = 5});
@@ -241,7 +293,7 @@ TEST(RunReporter, LeavesTheWholeRunFolder) {
   EXPECT_THAT(read_all(folder / "run/log.txt"),
               HasSubstr("1/2  6.5000  5.5000  0.5000   41.00   80.00"));
   EXPECT_THAT(read_all(folder / "run/log.txt"), HasSubstr("800   12%     13 s"));
-  const RunPlan plan{.epochs = 2, .shown = {}};
+  const RunPlan plan = plan_of(2);
   EXPECT_EQ(epoch_heading(plan).size(), epoch_row(epoch_report(1, 6.5), plan).size());
   EXPECT_LE(epoch_heading(plan).size(), 80u);
   EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 1u);
@@ -250,7 +302,7 @@ TEST(RunReporter, LeavesTheWholeRunFolder) {
   std::rewind(terminal);
   char text[1024] = {};
   ASSERT_GT(std::fread(text, 1, sizeof text - 1, terminal), 0u);
-  EXPECT_THAT(std::string(text), HasSubstr(epoch_heading({}) + "\n"));
+  EXPECT_THAT(std::string(text), HasSubstr(epoch_heading(plan) + "\n"));
   EXPECT_THAT(std::string(text), Not(HasSubstr("\x1b")));
   EXPECT_THAT(std::string(text), Not(HasSubstr("\r")));
   std::fclose(terminal);

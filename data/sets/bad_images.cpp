@@ -1,0 +1,30 @@
+#include "data/sets/bad_images.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/core/error.h"
+
+namespace invp {
+
+BadImages::BadImages(std::string who, double max_share, std::int64_t images)
+    : who_(std::move(who)), max_share_(max_share), images_(images) {
+  CHECK(max_share >= 0 && max_share <= 1, who_, " the share of bad images is between 0 and 1, got ",
+        max_share);
+}
+
+void BadImages::add(std::int64_t index, BadImage image) {
+  if (indices_.insert(index).second) all_.push_back(std::move(image));
+}
+
+void BadImages::check() const {
+  if (static_cast<double>(all_.size()) <= max_share_ * static_cast<double>(images_)) return;
+  constexpr std::size_t kShown = 3;
+  std::string shown;
+  for (std::size_t i = 0; i < std::min(all_.size(), kShown); ++i) shown += "\n  " + all_[i].reason;
+  fail(who_, ' ', all_.size(), " of ", images_, " images are bad, more than the share of ",
+       max_share_, " allowed; repair or remove them (invp data check lists all), or raise ",
+       "--max-bad-share where the command has it:", shown);
+}
+
+}  // namespace invp

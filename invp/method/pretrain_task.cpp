@@ -1,0 +1,109 @@
+#include "invp/method/pretrain_task.h"
+
+#include <algorithm>
+
+#include "invp/method/embed.h"
+#include "invp/method/knn.h"
+#include "invp/method/purity.h"
+
+namespace invp {
+
+namespace {
+
+Schedule make_schedule(const PretrainConfig& config) {
+  const auto warmed = [&](Schedule base) -> Schedule {
+    if (config.warmup_steps > 0)
+      return WarmupBySteps{.warmup = config.warmup_steps, .base = std::move(base)};
+    if (config.warmup_epochs > 0)
+      return WarmupSchedule{.warmup = config.warmup_epochs, .base = std::move(base)};
+    return base;
+  };
+  switch (config.schedule) {
+    case ScheduleKind::kCosine: return warmed(CosineSchedule{.epochs = config.epochs});
+    case ScheduleKind::kCosineByStep: return warmed(CosineByStepSchedule{.epochs = config.epochs});
+    case ScheduleKind::kStep:
+      return warmed(StepSchedule{.milestones = config.milestones, .decay = config.lr_decay});
+    case ScheduleKind::kConstant: break;
+  }
+  return warmed(ConstantSchedule{});
+}
+
+std::vector<std::int64_t> labels_of(const Dataset& dataset) {
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
+  return labels;
+}
+
+TrainerConfig trainer_config(const PretrainConfig& config) {
+  return {.network = config.network,
+          .objective = config.objective,
+          .learning_rate = config.learning_rate,
+          .momentum = config.momentum,
+          .weight_decay = config.weight_decay,
+          .compute_type = config.compute_type,
+          .seed = config.seed,
+          .device = config.device};
+}
+
+}  // namespace
+
+PretrainTask::PretrainTask(const PretrainConfig& config, const Dataset& train,
+                           const Dataset* validation)
+    : config_(config),
+      train_(train),
+      validation_(validation),
+      schedule_(make_schedule(config)),
+      trainer_(trainer_config(config), train.size()) {}
+
+// Epoch 0's augmentations, which no training epoch uses.
+void PretrainTask::prepare(BatchSource& batches, const PhaseProgress& progress) {
+  if (config_.bank_start == BankStart::kRandom && !config_.center_head) return;
+  batches.start_epoch(0, 0);
+  std::int64_t done = 0;
+  while (const std::optional<Batch> batch = batches.next()) {
+    const Tensor& images = batch->images;
+    if (config_.center_head && done == 0) trainer_.center_head(images);
+    if (config_.bank_start == BankStart::kRandom) return;
+    trainer_.fill_bank(images, batch->indices);
+    done += std::ssize(batch->indices);
+    progress("bank", done, train_.size());
+  }
+}
+
+void PretrainTask::step(const Batch& batch, const Progress& progress) {
+  trainer_.enqueue(batch.images, batch.indices, progress.epoch, schedule_(progress));
+}
+
+std::vector<Measure> PretrainTask::evaluate(const PhaseProgress& progress) {
+  if (validation_ == nullptr) return {};
+  const Features queries =
+      embed(trainer_.network(), *validation_,
+            {.pipeline = config_.evaluation,
+             .batch_size = config_.batch_size,
+             .workers = config_.workers,
+             .augment_on = config_.augment_on},
+            [&](std::int64_t done, std::int64_t total) { progress("kNN", done, total); });
+  const KnnAccuracy accuracy =
+      knn_classify(queries.features, queries.labels, trainer_.bank(), labels_of(train_),
+                   {.k = std::min<std::int64_t>(config_.knn_k, train_.size()),
+                    .taus = {config_.knn_tau},
+                    .classes = std::ssize(train_.classes())})
+          .front();
+  return {{"knn_top1", accuracy.top1}, {"knn_top5", accuracy.top5}};
+}
+
+std::vector<Measure> PretrainTask::after_epoch() {
+  const std::optional<Purity> purity =
+      positive_purity(trainer_.bank(), trainer_.graph(), config_.objective, labels_of(train_));
+  if (!purity) return {};
+  std::vector<Measure> measures = {{"positive_purity", purity->positives}};
+  measures.push_back({"hard_positive_purity", purity->hard_positives});
+  return measures;
+}
+
+std::string PretrainTask::advice() const {
+  const std::string reason = trainer_.why_not_captured();
+  return reason.empty() ? "" : "CUDA graphs are off (slower, same results): " + reason;
+}
+
+}  // namespace invp

@@ -1,0 +1,144 @@
+#include "invp/protocols/finetune/finetune_task.h"
+
+#include <algorithm>
+
+#include "engine/autograd/node.h"
+#include "engine/ops/basic/elementwise.h"
+#include "engine/ops/basic/scale.h"
+#include "engine/ops/loss/cross_entropy.h"
+#include "invp/protocols/scores/accuracy.h"
+#include "layers/exchange.h"
+
+namespace invp {
+
+namespace {
+
+constexpr std::string_view kHead = "fc.";
+constexpr std::string_view kModel = "model.";
+
+Sgd make_optimizer(const FinetuneConfig& config, const ResNet& network) {
+  Sgd::Group backbone;
+  Sgd::Group fc;
+  backbone.hyper = {
+      .lr = config.learning_rate, .momentum = config.momentum, .weight_decay = config.weight_decay};
+  fc.hyper = backbone.hyper;
+  fc.hyper.lr = config.fc_learning_rate;
+  for (const NamedTensor& item : network.parameters()) {
+    Sgd::Group& group = item.name.starts_with(kHead) ? fc : backbone;
+    group.parameters.push_back({item.name, item.tensor});
+  }
+  return Sgd({std::move(backbone), std::move(fc)});
+}
+
+/// What a batch norm remembers from a batch.
+std::vector<Tensor> copies(const std::vector<NamedTensor>& tensors) {
+  std::vector<Tensor> all;
+  for (const NamedTensor& item : tensors) all.push_back(item.tensor.clone());
+  return all;
+}
+
+}  // namespace
+
+std::vector<Schedule> finetune_rates(const FinetuneConfig& config) {
+  const StepSchedule falling{.milestones = config.milestones, .decay = config.lr_decay};
+  const auto backbone = [rate = config.learning_rate, falling](const Progress& progress) {
+    return rate * falling(progress);
+  };
+  const auto fc = [rate = config.fc_learning_rate, first = config.fc_first_rate,
+                   constant = config.fc_constant, falling](const Progress& progress) {
+    if (progress.epoch == 1 && first > 0) return first;
+    return constant ? rate : rate * falling(progress);
+  };
+  return {backbone, fc};
+}
+
+FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const Dataset& validation)
+    : config_(config),
+      network_(network),
+      validation_(validation),
+      optimizer_(make_optimizer(config, network)),
+      rates_(finetune_rates(config)) {
+  network_.train(true);
+}
+
+Tensor FinetuneTask::logits(const Tensor& images) {
+  if (!config_.fc_only) return network_.forward(images);
+  Tensor features;
+  {
+    const NoGrad no_grad;
+    features = network_.features(images);
+  }
+  return network_.head().forward(features);
+}
+
+void FinetuneTask::step(const Batch& batch, const Progress& progress) {
+  queue_.begin();
+  for (std::size_t group = 0; group < rates_.size(); ++group)
+    optimizer_.set_learning_rate(group, rates_[group](progress));
+  optimizer_.zero_grad();
+  queue_.log(forward_and_backward(batch).view({1}), {});
+  optimizer_.step({.halted = queue_.halted()});
+  optimizer_.zero_grad();  // the memory is wanted by the next forward pass
+  queue_.end();
+}
+
+// The batch's mean loss.
+Tensor FinetuneTask::forward_and_backward(const Batch& batch) {
+  const Device on = device();
+  const Tensor& images = batch.images;
+  const auto count = std::ssize(batch.labels);
+  const Tensor labels = Tensor::from(batch.labels, {count}).to(on);
+  // As torch.chunk parts it: equal parts but for the last.
+  const std::int64_t part = (count + config_.bn_groups - 1) / config_.bn_groups;
+  const std::vector<NamedTensor> statistics = network_.buffers();
+  const std::int64_t batches = network_.batches_tracked();
+  std::vector<Tensor> of_first;
+  Tensor loss;
+  for (std::int64_t begin = 0; begin < count; begin += part) {
+    const std::int64_t end = std::min(begin + part, count);
+    const Tensor share =
+        Tensor::full({}, static_cast<float>(end - begin) / static_cast<float>(count), on);
+    const Tensor mean = cross_entropy(logits(images.slice(begin, end)), labels.slice(begin, end));
+    const Tensor weighted = scale(mean.detach(), share);
+    backward(mean, share);
+    loss = loss.defined() ? add(loss, weighted) : weighted;
+    if (begin == 0 && end < count) of_first = copies(statistics);
+  }
+  for (std::size_t i = 0; i < of_first.size(); ++i) statistics[i].tensor.copy_from(of_first[i]);
+  network_.set_batches_tracked(batches + 1);
+  return loss;
+}
+
+std::vector<Measure> FinetuneTask::evaluate(const PhaseProgress& progress) {
+  const NoGrad no_grad;
+  network_.train(false);
+  BatchFeed feed(validation_, config_.evaluation,
+                 {.batch_size = config_.batch_size,
+                  .workers = config_.workers,
+                  .shuffle = false,
+                  .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
+                 device());
+  feed.start_epoch(0);
+  Accuracy accuracy(network_.config().dim);
+  while (const std::optional<Batch> batch = feed.next()) {
+    accuracy.add(network_.forward(batch->images), batch->labels);
+    progress("evaluation", accuracy.images(), validation_.size());
+  }
+  network_.train(true);
+  return {{"top1", accuracy.top1()},
+          {"top5", accuracy.top5()},
+          {"mean_per_class", accuracy.mean_per_class()}};
+}
+
+TensorFile FinetuneTask::state() const {
+  TensorFile file;
+  for (auto& [name, tensor] : pytorch_state(network_).tensors)
+    file.tensors.emplace_back(std::string(kModel) + name, tensor);
+  return file;
+}
+
+void FinetuneTask::load_state(const TensorFile& state, const std::string& origin) {
+  load_pytorch_state(network_, with_prefix(state, kModel), origin);
+}
+
+}  // namespace invp

@@ -1,0 +1,311 @@
+#include "invp/run/run.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "engine/core/error.h"
+#include "engine/core/memory.h"
+#include "engine/core/stopwatch.h"
+#include "engine/files/atomic_file.h"
+#include "engine/plans/plan_file.h"
+#include "invp/run/checkpoint.h"
+#include "invp/run/data_wait.h"
+#include "invp/run/run_folder.h"
+
+namespace invp {
+
+namespace {
+
+class Run {
+ public:
+  Run(const RunConfig& config, BatchSource& batches, Task& task, RunObserver& observer)
+      : config_(config),
+        batches_(batches),
+        task_(task),
+        observer_(observer),
+        folder_(config.out),
+        losses_(task.loss_names()) {
+    position_.progress.steps_per_epoch = batches.batches_per_epoch();
+    position_.loss_sums.resize(losses_.size());
+    position_.last_losses.resize(losses_.size());
+  }
+  RunResult run();
+
+ private:
+  void start();
+  void resume();
+  bool train_epoch();
+  void train_step(const Batch& batch);
+  bool reports_are_due() const;
+  bool save_is_due() const;
+  void report_steps();
+  void report_step(StepReport& report, const StepLosses& outcome);
+  EpochReport finish_epoch();
+  EpochReport report_of_epoch() const;
+  EpochReport report_again();
+  std::vector<Measure> evaluate();
+  bool note_best(const std::vector<Measure>& measures);
+  void save(const std::string& name);
+  void advise(const EpochReport& report);
+
+  bool over() const {
+    return position_.progress.epoch > config_.epochs ||
+           (config_.steps > 0 && position_.progress.step >= config_.steps);
+  }
+  bool stop_requested() const {
+    return observer_.stop_requested() ||
+           (config_.stop_after > 0 && position_.progress.step >= config_.stop_after);
+  }
+  void count_time() { position_.seconds += clock_.lap(); }
+  double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
+  Task::PhaseProgress told() {
+    return [this](const char* phase, std::int64_t done, std::int64_t total) {
+      observer_.phase_progress(phase, done, total);
+    };
+  }
+
+  const RunConfig& config_;
+  BatchSource& batches_;
+  Task& task_;
+  RunObserver& observer_;
+  const RunFolder folder_;
+  const std::vector<std::string> losses_;
+  std::optional<FolderLock> lock_;
+  Position position_;
+  Stopwatch clock_;                 ///< runs on from what position_ has of the epoch's seconds
+  std::vector<StepReport> queued_;  ///< steps whose losses are yet to be read
+  Stopwatch since_report_;
+  Stopwatch since_save_;
+  DataWaitAdvice data_wait_advice_;
+  bool advised_ = false;
+};
+
+RunResult Run::run() {
+  start();
+  RunResult result{.checkpoint = folder_.checkpoint("last")};
+  if (over()) result.last = report_again();
+  while (!over()) {
+    if (!train_epoch()) {
+      save("last");
+      folder_.write_skipped_images(batches_.bad_images());
+      break;
+    }
+    result.last = finish_epoch();
+  }
+  result.finished = over();
+  result.epoch = position_.progress.epoch - 1;
+  result.steps = position_.progress.step;
+  result.best = position_.best;
+  return result;
+}
+
+// All checks come before the first byte that is written.
+void Run::start() {
+  if (std::filesystem::exists(config_.out)) lock_.emplace(config_.out);
+  resume();
+  folder_.create();
+  if (!lock_) lock_.emplace(config_.out);
+  // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
+  if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
+  const Progress& at = position_.progress;
+  observer_.run_started({.epochs = config_.epochs,
+                         .first_epoch = at.epoch,
+                         .first_step = at.epoch_step + 1,
+                         .steps_per_epoch = at.steps_per_epoch,
+                         .images_per_epoch = batches_.images_per_epoch(),
+                         .shown = config_.shown});
+  for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
+  if (at.step == 0) task_.prepare(batches_, told());
+}
+
+void Run::resume() {
+  const auto checkpoint = folder_.to_resume(config_.resume, observer_);
+  if (!checkpoint) return;
+  position_ = load_checkpoint(*checkpoint, config_.command, task_,
+                              position_.progress.steps_per_epoch, config_.identity);
+  observer_.note(message("resumed from ", checkpoint->string(), " at epoch ",
+                         position_.progress.epoch, ", step ", position_.progress.epoch_step));
+}
+
+// Trains to the end of the epoch under way. False if the run is to stop before it.
+bool Run::train_epoch() {
+  batches_.start_epoch(position_.progress.epoch, position_.progress.epoch_step);
+  while (true) {
+    if (stop_requested()) {
+      report_steps();
+      return false;
+    }
+    if (over()) return true;
+    clock_.restart();
+    const double waited = batches_.wait_seconds();
+    const std::optional<Batch> batch = batches_.next();
+    if (!batch) return true;
+    position_.wait_seconds += batches_.wait_seconds() - waited;
+    train_step(*batch);
+    count_time();
+    if (save_is_due()) {
+      report_steps();
+      save("last");
+    }
+  }
+}
+
+void Run::train_step(const Batch& batch) {
+  Progress& at = position_.progress;
+  const double rate = task_.learning_rate(at);
+  task_.step(batch, at);
+  const auto images = static_cast<std::int64_t>(batch.indices.size());
+  at.epoch_step = batch.position + 1;
+  ++at.step;
+  position_.images += images;
+  queued_.push_back({.epoch = at.epoch,
+                     .step = at.epoch_step,
+                     .global_step = at.step,
+                     .images = images,
+                     .learning_rate = rate});
+  if (reports_are_due()) report_steps();
+}
+
+// Reading losses waits for the device, so there it is done twice a second.
+bool Run::reports_are_due() const {
+  constexpr double kSeconds = 0.5;
+  return task_.device() == kCpu || std::ssize(queued_) == StepQueue::kMost ||
+         since_report_.seconds() > kSeconds;
+}
+
+bool Run::save_is_due() const {
+  return config_.save_steps > 0 ? position_.progress.epoch_step % config_.save_steps == 0
+                                : since_save_.seconds() > 60 * config_.save_minutes;
+}
+
+void Run::report_steps() {
+  if (queued_.empty()) return;
+  const std::vector<StepLosses> outcomes = task_.finish();
+  CHECK(outcomes.size() == queued_.size(), "[run] ", outcomes.size(), " outcomes of ",
+        queued_.size(), " steps");
+  count_time();
+  for (std::size_t i = 0; i < outcomes.size(); ++i) report_step(queued_[i], outcomes[i]);
+  queued_.clear();
+  since_report_.restart();
+}
+
+void Run::report_step(StepReport& report, const StepLosses& outcome) {
+  if (const std::string trouble = outcome.trouble(); !trouble.empty()) {
+    fail(trouble, " at epoch ", report.epoch, ", step ", report.step,
+         ": training stops before the weights change. ", config_.on_divergence,
+         "; checkpoints of before are in ", folder_.checkpoints().string());
+  }
+  for (std::size_t i = 0; i < losses_.size(); ++i) {
+    position_.loss_sums[i] += outcome.losses[i] * static_cast<double>(report.images);
+    if (i > 0) report.measures.push_back({losses_[i], outcome.losses[i]});
+  }
+  report.loss = outcome.losses.front();
+  report.data_wait = data_wait();
+  observer_.step_finished(report);
+}
+
+// What the epoch under way came to, before it is evaluated.
+EpochReport Run::report_of_epoch() const {
+  const auto images = static_cast<double>(std::max<std::int64_t>(position_.images, 1));
+  EpochReport report{.epoch = position_.progress.epoch,
+                     .global_step = position_.progress.step,
+                     .loss = position_.loss_sums.front() / images,
+                     .seconds = position_.seconds,
+                     .images_per_second = images / std::max(position_.seconds, 1e-9),
+                     .data_wait = data_wait()};
+  // The rate of the epoch's last step.
+  Progress last = position_.progress;
+  --last.step, --last.epoch_step;
+  report.learning_rate = task_.learning_rate(last);
+  for (std::size_t i = 1; i < losses_.size(); ++i)
+    report.measures.push_back({losses_[i], position_.loss_sums[i] / images});
+  return report;
+}
+
+// Evaluation, report and checkpoints; moves the position to the start of the next epoch.
+EpochReport Run::finish_epoch() {
+  report_steps();
+  EpochReport report = report_of_epoch();
+  const int epoch = position_.progress.epoch;
+  const bool last = epoch == config_.epochs || over();
+  bool best = false;
+  if (config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0)) {
+    const std::vector<Measure> judged = evaluate();
+    best = note_best(judged);
+    report.measures.insert(report.measures.end(), judged.begin(), judged.end());
+  }
+  for (Measure& measure : task_.after_epoch()) report.measures.push_back(std::move(measure));
+  report.peak_memory_bytes = peak_memory_bytes(task_.device());
+  report.skipped_images = std::ssize(batches_.bad_images());
+
+  Position next{.progress = position_.progress, .best = position_.best};
+  ++next.progress.epoch, next.progress.epoch_step = 0;
+  next.loss_sums.resize(losses_.size());
+  const auto images = static_cast<double>(std::max<std::int64_t>(position_.images, 1));
+  for (const double sum : position_.loss_sums) next.last_losses.push_back(sum / images);
+  position_ = std::move(next);
+  observer_.epoch_finished(report);
+  advise(report);
+  folder_.write_skipped_images(batches_.bad_images());
+  save("last");
+  if (best) save("best");
+  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
+    save(epoch_checkpoint_name(epoch));
+  return report;
+}
+
+// Of a run that is asked again when nothing is left to do.
+EpochReport Run::report_again() {
+  observer_.note("nothing left to train: the run is finished");
+  EpochReport report{.epoch = position_.progress.epoch - 1,
+                     .global_step = position_.progress.step,
+                     .loss = position_.last_losses.front()};
+  for (std::size_t i = 1; i < losses_.size(); ++i)
+    report.measures.push_back({losses_[i], position_.last_losses[i]});
+  for (Measure& measure : evaluate()) report.measures.push_back(std::move(measure));
+  return report;
+}
+
+std::vector<Measure> Run::evaluate() {
+  return task_.evaluate(told());
+}
+
+// True if the measure that decides is better than ever.
+bool Run::note_best(const std::vector<Measure>& measures) {
+  bool best = false;
+  for (const ShownMeasure& shown : config_.shown) {
+    const double* const value = find_measure(measures, shown.name);
+    if (value == nullptr) continue;
+    const auto known = position_.best.find(shown.name);
+    if (known != position_.best.end() && !(*value > known->second.value)) continue;
+    position_.best[shown.name] = {.value = *value, .epoch = position_.progress.epoch};
+    best = best || shown.name == config_.best_by;
+  }
+  return best;
+}
+
+void Run::save(const std::string& name) {
+  const std::filesystem::path path = folder_.checkpoint(name);
+  save_checkpoint(path, config_.command, task_, position_, config_.identity);
+  since_save_.restart();
+  observer_.checkpoint_written(path.string());
+}
+
+void Run::advise(const EpochReport& report) {
+  DataWait wait = batches_.reading();
+  wait.share = report.data_wait;
+  data_wait_advice_.note(wait, batches_.wait_seconds(), observer_);
+  const std::string advice = advised_ ? "" : task_.advice();
+  if (!advice.empty()) observer_.note(advice);
+  advised_ = advised_ || !advice.empty();
+}
+
+}  // namespace
+
+RunResult run_task(const RunConfig& config, BatchSource& batches, Task& task,
+                   RunObserver& observer) {
+  CHECK(config.epochs > 0, "[", config.command, "] epochs: ", config.epochs);
+  return Run(config, batches, task, observer).run();
+}
+
+}  // namespace invp

@@ -1,0 +1,204 @@
+// The option tables: which options decide the weights of a run, and the text that stands for a
+// value.
+#include "tools/options/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "engine/core/error.h"
+#include "tools/options/augment_options.h"
+#include "tools/options/settings.h"
+#include "tools/options/training_tables.h"
+
+namespace invp::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+using ::testing::Pair;
+
+std::set<std::string> names(const std::vector<std::pair<std::string, std::string>>& deciding) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : deciding) names.insert(name);
+  return names;
+}
+
+TEST(Deciding, EveryOptionOfEveryCommandThatTrainsSaysWhetherItDecides) {
+  std::set<std::string> commands;
+  for (const TrainingTable& table : training_tables()) {
+    commands.insert(table.command);
+    EXPECT_GT(table.options.specs().size(), 40u) << table.command;
+    for (const Options::Spec& spec : table.options.specs())
+      EXPECT_TRUE(spec.decides) << table.command << " --" << spec.name;
+  }
+  EXPECT_EQ(commands, (std::set<std::string>{"pretrain", "linear", "finetune"}));
+}
+
+TEST(Deciding, WhatOnlyMovesOrWatchesARunDoesNotDecide) {
+  const std::set<std::string> never = {
+      "data",       "format",        "workers",    "augment-on", "recompute",  "device",
+      "threads",    "out",           "resume",     "save-every", "save-steps", "save-minutes",
+      "stop-after", "max-bad-share", "eval-every", "knn-k",      "knn-tau",    "knn-every",
+      "checkpoint", "config",        "preset",     "json",       "help",       "synthetic-val",
+      "views",      "test-flip-prob"};
+  for (const TrainingTable& table : training_tables()) {
+    for (const std::string& name : names(table.options.deciding()))
+      EXPECT_FALSE(never.contains(name)) << table.command << " --" << name;
+  }
+}
+
+TEST(Deciding, WhatEarlierIdentitiesHadOrMissedDecides) {
+  const std::map<std::string, std::vector<std::string>> deciding = {
+      {"pretrain",
+       {"arch",
+        "width",
+        "head",
+        "dim",
+        "objective",
+        "tau",
+        "bank-momentum",
+        "neighbors",
+        "steps",
+        "hard-positives",
+        "background",
+        "lambda",
+        "positives",
+        "no-invariance",
+        "warm-epochs",
+        "ramp",
+        "epochs",
+        "batch-size",
+        "lr",
+        "schedule",
+        "milestones",
+        "lr-decay",
+        "warmup-epochs",
+        "momentum",
+        "weight-decay",
+        "bank-start",
+        "center-head",
+        "augment",
+        "image-size",
+        "framing",
+        "crop-scale",
+        "crop-ratio",
+        "jitter",
+        "jitter-prob",
+        "gray-prob",
+        "gray-before-jitter",
+        "blur-prob",
+        "blur-sigma",
+        "flip-prob",
+        "normalize-mean",
+        "normalize-std",
+        "resize-shorter",
+        "dct-scaling",
+        "decode-on",
+        "precision",
+        "seed",
+        "deterministic",
+        "synthetic-seed"}},
+      {"linear", {"protocol",      "taps",      "pooling",    "head-init",      "head-norm",
+                  "train-network", "augment",   "image-size", "cache-features", "epochs",
+                  "batch-size",    "lr",        "milestones", "lr-decay",       "momentum",
+                  "weight-decay",  "precision", "seed",       "deterministic",  "voc-train"}},
+      {"finetune", {"protocol",   "from-scratch", "arch",       "width",          "epochs",
+                    "batch-size", "lr",           "fc-lr",      "fc-first-lr",    "fc-constant",
+                    "fc-only",    "milestones",   "lr-decay",   "momentum",       "weight-decay",
+                    "bn-groups",  "augment",      "image-size", "normalize-mean", "precision",
+                    "seed",       "deterministic"}}};
+  for (const TrainingTable& table : training_tables())
+    EXPECT_THAT(names(table.options.deciding()), IsSupersetOf(deciding.at(table.command)))
+        << table.command;
+}
+
+TEST(Deciding, AnOptionWithoutAMarkIsNamed) {
+  Options options;
+  bool decided = false;
+  bool forgotten = false;
+  options.group("Marked", Decides::kWeights);
+  options.flag("decided", decided, "");
+  EXPECT_EQ(options.deciding().size(), 1u);
+  options.group("Unmarked");
+  options.flag("forgotten", forgotten, "");
+  try {
+    options.deciding();
+    FAIL() << "not named";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("--forgotten"));
+    EXPECT_THAT(error.what(), Not(HasSubstr("--decided")));
+  }
+  options.does_not_decide();
+  EXPECT_EQ(options.deciding().size(), 1u);
+}
+
+TEST(Deciding, ValuesAreTextsThatReadBackTheSame) {
+  Options options;
+  bool flag = false;
+  float third = 1.0F / 3;
+  double tiny = 1e-300;
+  double tenth = 0.1;
+  double huge = 1.5e300;
+  std::int64_t seed = 9'000'000'000'000'000'001;
+  std::string choice = "b";
+  std::string path = "a \"b\"";
+  std::string unset;
+  std::vector<std::int64_t> milestones = {120, 160};
+  std::vector<double> scale = {0.2, 1};
+  std::vector<double> none;
+  options.group("All", Decides::kWeights);
+  options.flag("flag", flag, "");
+  options.number("third", third, {}, "");
+  options.number("tiny", tiny, {}, "");
+  options.number("tenth", tenth, {}, "");
+  options.number("huge", huge, {}, "");
+  options.integer("seed", seed, {}, "");
+  options.choice("choice", choice, {"a", "b"}, "");
+  options.text("path", path, "FILE", "");
+  options.text("unset", unset, "FILE", "");
+  options.integers("milestones", milestones, {}, "");
+  options.numbers("scale", scale, 2, {}, "");
+  options.numbers("none", none, 2, {}, "");
+  bool elsewhere = true;
+  options.flag("elsewhere", elsewhere, "").does_not_decide();
+  EXPECT_THAT(options.deciding(),
+              ElementsAre(Pair("flag", "false"), Pair("third", "0.33333334"),
+                          Pair("tiny", "1e-300"), Pair("tenth", "0.1"), Pair("huge", "1.5e+300"),
+                          Pair("seed", "9000000000000000001"), Pair("choice", "b"),
+                          Pair("path", "a \"b\""), Pair("unset", ""), Pair("milestones", "120,160"),
+                          Pair("scale", "0.2,1"), Pair("none", "")));
+  // Neighboring floats have texts of their own; what is equal has one.
+  third = std::nextafter(third, 1.0F);
+  EXPECT_THAT(options.deciding()[1], Pair("third", "0.33333337"));
+  tenth = 0.30000000000000004;
+  EXPECT_THAT(options.deciding()[3], Pair("tenth", "0.30000000000000004"));
+  tenth = -0.0;
+  EXPECT_THAT(options.deciding()[3], Pair("tenth", "0"));
+}
+
+// Every setting of a pipeline is an option: the options alone, without the name of the settings,
+// give it again.
+TEST(Deciding, NothingOfAnAugmentationIsLeftToItsName) {
+  for (const std::string_view name : augment_presets()) {
+    AugmentOptions named;
+    Options options;
+    named.declare(options);
+    const AugmentConfig config = named.resolve(options, augment_preset(name));
+    std::vector<Setting> settings = parse_settings(options.to_toml(), "resolved");
+    std::erase_if(settings, [](const Setting& setting) { return setting.name == "augment"; });
+    AugmentOptions other("none");
+    Options alone;
+    other.declare(alone);
+    alone.apply(settings, {});
+    EXPECT_EQ(other.resolve(alone), config) << name << '\n' << options.to_toml();
+  }
+}
+
+}  // namespace
+}  // namespace invp::cli

@@ -1,0 +1,70 @@
+#include "tools/commands/training.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/error.h"
+#include "engine/core/memory.h"
+#include "engine/core/text.h"
+#include "tools/options/stop_signal.h"
+
+namespace invp::cli {
+
+namespace {
+
+Results number_or_null(double value) {
+  return std::isfinite(value) ? Results(value) : Results(nullptr);
+}
+
+std::int64_t peak_of(const RunResult& result, Device device) {
+  return std::max(result.last.peak_memory_bytes, memory_stats(device).peak);
+}
+
+}  // namespace
+
+void StoppableReporter::step_finished(const StepReport& report) {
+  last_step_ = report;
+  RunReporter::step_finished(report);
+}
+
+bool StoppableReporter::stop_requested() const {
+  return StopSignal::received() != 0;
+}
+
+std::string run_line(const RunConfig& config) {
+  const std::string from = config.resume.empty()     ? ""
+                           : config.resume == "auto" ? ", to go on if there is a checkpoint"
+                                                     : ", to go on from " + config.resume;
+  return message("run      ", config.out.string(), from);
+}
+
+void tell_end(StoppableReporter& reporter, const RunResult& result, Device device) {
+  if (result.finished) {
+    reporter.note(message("finished after ", result.epoch, " epochs, peak memory ",
+                          format_bytes(peak_of(result, device))));
+    return;
+  }
+  reporter.note(message("stopped at step ", result.steps, "; --resume auto goes on from ",
+                        result.checkpoint.string()));
+  if (const int signal = StopSignal::received(); signal != 0) throw Stopped{signal};
+}
+
+void add_run_results(Results& results, const RunResult& result, const StoppableReporter& reporter,
+                     Device device) {
+  results["epoch"] = result.epoch;
+  results["loss"] = number_or_null(result.epoch > 0 ? result.last.loss : reporter.last_step().loss);
+  results["images_per_second"] = number_or_null(result.last.images_per_second);
+  results["peak_memory_bytes"] = peak_of(result, device);
+  results["checkpoint"] = result.checkpoint.string();
+}
+
+Results figure_of(const RunResult& result, const StoppableReporter& reporter,
+                  const std::string& measure) {
+  const double* value = find_measure(result.last.measures, measure);
+  if (value == nullptr && result.epoch == 0)
+    value = find_measure(reporter.last_step().measures, measure);
+  return value == nullptr ? Results(nullptr) : number_or_null(*value);
+}
+
+}  // namespace invp::cli

@@ -1,0 +1,42 @@
+// What the commands that train share: who listens for signals, and what is said at the end.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "invp/report/text/run_reporter.h"
+#include "invp/run/run.h"
+#include "tools/options/command.h"
+#include "tools/options/device_options.h"
+
+namespace invp::cli {
+
+/// The usual reporter, which also listens for signals (a StopSignal must live) and remembers the
+/// last step.
+class StoppableReporter : public RunReporter {
+ public:
+  using RunReporter::RunReporter;
+  void step_finished(const StepReport& report) override;
+  bool stop_requested() const override;
+  const StepReport& last_step() const { return last_step_; }
+
+ private:
+  StepReport last_step_;
+};
+
+/// "run      runs/a, resumed from last.safetensors"
+std::string run_line(const RunConfig& config);
+
+/// Says how the run ended. Throws Stopped after a signal that stopped it.
+void tell_end(StoppableReporter& reporter, const RunResult& result, Device device);
+
+/// Adds what --json says of every run: "epoch", "loss", "images_per_second", "peak_memory_bytes",
+/// "checkpoint".
+void add_run_results(Results& results, const RunResult& result, const StoppableReporter& reporter,
+                     Device device);
+
+/// A measure of the last epoch or, within the first, of the last step; null if there is none.
+Results figure_of(const RunResult& result, const StoppableReporter& reporter,
+                  const std::string& measure);
+
+}  // namespace invp::cli
