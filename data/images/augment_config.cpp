@@ -16,60 +16,55 @@ struct Preset {
 
 constexpr double kHalf = 0.5;  // probability
 
-const std::array<Preset, 13>& presets() {
-  static const std::array<Preset, 13> all{{
-      {"imagenet",
-       {.framing = Framing::kRandomResizedCrop,
-        .jitter = {0.4, 0.4, 0.4, 0.1},
-        .jitter_prob = 0.8,
-        .gray_prob = 0.2,
-        .blur_prob = kHalf,
-        .flip_prob = kHalf}},
-      // As the released code does without --blur.
-      {"imagenet-noblur",
-       {.framing = Framing::kRandomResizedCrop,
-        .jitter = {0.4, 0.4, 0.4, 0.4},
-        .jitter_prob = 1,
-        .gray_prob = 0.2,
-        .gray_before_jitter = true,
-        .flip_prob = kHalf}},
-      // CIFAR-10, CIFAR-100, SVHN: no mirroring.
-      {"cifar",
-       {.image_size = 32,
-        .framing = Framing::kRandomResizedCrop,
-        .jitter = {0.4, 0.4, 0.4, 0.4},
-        .jitter_prob = 1,
-        .gray_prob = 0.2,
-        .normalization = kCifarNormalization}},
-      {"none", {}},
-      {"eval-224", {.resize_shorter = 256}},
-      {"eval-cifar", {.image_size = 32, .normalization = kCifarNormalization}},
-      {"train-224",
-       {.framing = Framing::kRandomResizedCrop, .crop_scale = {0.08, 1.0}, .flip_prob = kHalf}},
-      // The released code's second script for linear classifiers.
-      {"linear-cj",
-       {.framing = Framing::kRandomResizedCrop,
-        .crop_scale = {0.08, 1.0},
-        .jitter = {0.4, 0.4, 0.4, 0.4},
-        .jitter_prob = 1,
-        .gray_prob = 0.2,
-        .gray_before_jitter = true,
-        .flip_prob = kHalf}},
-      {"linear-cifar",
-       {.image_size = 32, .flip_prob = kHalf, .normalization = kCifarNormalization}},
-      {"linear-svhn",
-       {.image_size = 32,
-        .jitter = {0.4, 0.4, 0.4, 0.4},
-        .jitter_prob = 1,
-        .gray_prob = 0.2,
-        .normalization = kCifarNormalization}},
-      {"voc-train", {.framing = Framing::kRandomResizedCrop, .flip_prob = kHalf}},
-      {"finetune-224",
-       {.framing = Framing::kRandomCrop, .resize_shorter = 256, .flip_prob = kHalf}},
-      {"finetune-cars", {.framing = Framing::kRandomResizedCrop, .flip_prob = kHalf}},
-  }};
-  return all;
-}
+const std::array<Preset, 13> kPresets{{
+    {"imagenet",
+     {.framing = Framing::kRandomResizedCrop,
+      .jitter = {0.4, 0.4, 0.4, 0.1},
+      .jitter_prob = 0.8,
+      .gray_prob = 0.2,
+      .blur_prob = kHalf,
+      .flip_prob = kHalf}},
+    // As the released code does without --blur.
+    {"imagenet-noblur",
+     {.framing = Framing::kRandomResizedCrop,
+      .jitter = {0.4, 0.4, 0.4, 0.4},
+      .jitter_prob = 1,
+      .gray_prob = 0.2,
+      .gray_before_jitter = true,
+      .flip_prob = kHalf}},
+    // CIFAR-10, CIFAR-100, SVHN: no mirroring.
+    {"cifar",
+     {.image_size = 32,
+      .framing = Framing::kRandomResizedCrop,
+      .jitter = {0.4, 0.4, 0.4, 0.4},
+      .jitter_prob = 1,
+      .gray_prob = 0.2,
+      .normalization = kCifarNormalization}},
+    {"none", {}},
+    {"eval-224", {.resize_shorter = 256}},
+    {"eval-cifar", {.image_size = 32, .normalization = kCifarNormalization}},
+    {"train-224",
+     {.framing = Framing::kRandomResizedCrop, .crop_scale = {0.08, 1.0}, .flip_prob = kHalf}},
+    // The released code's second script for linear classifiers.
+    {"linear-cj",
+     {.framing = Framing::kRandomResizedCrop,
+      .crop_scale = {0.08, 1.0},
+      .jitter = {0.4, 0.4, 0.4, 0.4},
+      .jitter_prob = 1,
+      .gray_prob = 0.2,
+      .gray_before_jitter = true,
+      .flip_prob = kHalf}},
+    {"linear-cifar", {.image_size = 32, .flip_prob = kHalf, .normalization = kCifarNormalization}},
+    {"linear-svhn",
+     {.image_size = 32,
+      .jitter = {0.4, 0.4, 0.4, 0.4},
+      .jitter_prob = 1,
+      .gray_prob = 0.2,
+      .normalization = kCifarNormalization}},
+    {"voc-train", {.framing = Framing::kRandomResizedCrop, .flip_prob = kHalf}},
+    {"finetune-224", {.framing = Framing::kRandomCrop, .resize_shorter = 256, .flip_prob = kHalf}},
+    {"finetune-cars", {.framing = Framing::kRandomResizedCrop, .flip_prob = kHalf}},
+}};
 
 void check_range(const char* name, const Range& range, double low, double high, bool open) {
   const bool inside = (open ? range.low > low : range.low >= low) && range.high <= high;
@@ -81,15 +76,15 @@ void check_range(const char* name, const Range& range, double low, double high, 
 
 std::span<const std::string_view> augment_presets() {
   static const auto names = [] {
-    std::array<std::string_view, std::tuple_size_v<std::decay_t<decltype(presets())>>> all;
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = presets()[i].name;
+    std::array<std::string_view, std::tuple_size_v<std::decay_t<decltype(kPresets)>>> all;
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = kPresets[i].name;
     return all;
   }();
   return names;
 }
 
 AugmentConfig augment_preset(std::string_view name) {
-  for (const Preset& preset : presets()) {
+  for (const Preset& preset : kPresets) {
     if (preset.name == name) return preset.config;
   }
   const std::vector<std::string> names(augment_presets().begin(), augment_presets().end());

@@ -140,6 +140,7 @@ class Unpickler {
 
   // --- opcodes
   void step(Opcode opcode);
+  bool make_scalar(Opcode opcode);
   void make_text(Kind kind, std::uint64_t count) { make(kind).text = text(count); }
   void make_int(std::int64_t value) { make(Kind::kInt).integer = value; }
   void make_long();
@@ -165,37 +166,45 @@ class Unpickler {
   std::unordered_map<std::uint64_t, PickleValue*> memo_;
 };
 
-void Unpickler::step(Opcode opcode) {
+// Numbers and texts, and what says how to read them. False if it is something else.
+bool Unpickler::make_scalar(Opcode opcode) {
   switch (opcode) {
     case Opcode::kProto: {
       const unsigned protocol = number<std::uint8_t>();
       if (protocol < 2 || protocol > 5) broken("is of protocol ", protocol, "; 2 to 5 are read");
-      return;
+      return true;
     }
-    case Opcode::kFrame: take(8); return;  // a hint for buffering
-    case Opcode::kNone: make(Kind::kNone); return;
-    case Opcode::kNewTrue: make(Kind::kBool).integer = 1; return;
-    case Opcode::kNewFalse: make(Kind::kBool).integer = 0; return;
-    case Opcode::kBinInt: make_int(number<std::int32_t>()); return;
-    case Opcode::kBinInt1: make_int(number<std::uint8_t>()); return;
-    case Opcode::kBinInt2: make_int(number<std::uint16_t>()); return;
-    case Opcode::kLong1: make_long(); return;
+    case Opcode::kFrame: take(8); return true;  // a hint for buffering
+    case Opcode::kNone: make(Kind::kNone); return true;
+    case Opcode::kNewTrue: make(Kind::kBool).integer = 1; return true;
+    case Opcode::kNewFalse: make(Kind::kBool).integer = 0; return true;
+    case Opcode::kBinInt: make_int(number<std::int32_t>()); return true;
+    case Opcode::kBinInt1: make_int(number<std::uint8_t>()); return true;
+    case Opcode::kBinInt2: make_int(number<std::uint16_t>()); return true;
+    case Opcode::kLong1: make_long(); return true;
     case Opcode::kBinFloat: {
       std::array<std::byte, 8> big{};
       std::ranges::reverse_copy(take(8), big.begin());
       make(Kind::kFloat).real = std::bit_cast<double>(little_endian<std::uint64_t>(big.data()));
-      return;
+      return true;
     }
-    case Opcode::kShortBinUnicode: make_text(Kind::kText, number<std::uint8_t>()); return;
-    case Opcode::kBinUnicode: make_text(Kind::kText, number<std::uint32_t>()); return;
+    case Opcode::kShortBinUnicode: make_text(Kind::kText, number<std::uint8_t>()); return true;
+    case Opcode::kBinUnicode: make_text(Kind::kText, number<std::uint32_t>()); return true;
     case Opcode::kShortBinString:
-    case Opcode::kShortBinBytes: make_text(Kind::kBytes, number<std::uint8_t>()); return;
+    case Opcode::kShortBinBytes: make_text(Kind::kBytes, number<std::uint8_t>()); return true;
     case Opcode::kBinString:  // its length is signed: a negative one becomes huge, and past the end
                               // of the file
       make_text(Kind::kBytes, static_cast<std::uint64_t>(std::int64_t{number<std::int32_t>()}));
-      return;
-    case Opcode::kBinBytes: make_text(Kind::kBytes, number<std::uint32_t>()); return;
-    case Opcode::kBinBytes8: make_text(Kind::kBytes, number<std::uint64_t>()); return;
+      return true;
+    case Opcode::kBinBytes: make_text(Kind::kBytes, number<std::uint32_t>()); return true;
+    case Opcode::kBinBytes8: make_text(Kind::kBytes, number<std::uint64_t>()); return true;
+    default: return false;
+  }
+}
+
+void Unpickler::step(Opcode opcode) {
+  if (make_scalar(opcode)) return;
+  switch (opcode) {
     case Opcode::kEmptyList: make(Kind::kList); return;
     case Opcode::kEmptyDict: make(Kind::kDict); return;
     case Opcode::kEmptyTuple: make(Kind::kTuple); return;
@@ -246,6 +255,7 @@ void Unpickler::step(Opcode opcode) {
     }
     case Opcode::kPop: pop(); return;
     case Opcode::kStop: done_ = true; return;
+    default: break;
   }
   broken("uses ", describe_opcode(static_cast<std::uint8_t>(opcode)),
          ", which plain data does not need; refused, nothing was run");

@@ -41,6 +41,24 @@ void take_others(std::int64_t i, std::int64_t k, const std::int32_t* found, std:
   }
 }
 
+/// The transpose: the rows that have i among their neighbors stand at sources[begin[i]] to
+/// sources[begin[i + 1]], ascending, as positions in nearest.rows.
+struct Transpose {
+  std::vector<std::int64_t> begin, sources;
+
+  explicit Transpose(const NearestRows& nearest)
+      : begin(nearest.rows.size() / static_cast<std::size_t>(nearest.k) + 1),
+        sources(nearest.rows.size()) {
+    for (const std::int32_t row : nearest.rows) ++begin[static_cast<std::size_t>(row + 1)];
+    for (std::size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
+    std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
+    for (std::int64_t at = 0; at < std::ssize(nearest.rows); ++at) {
+      const auto row = static_cast<std::size_t>(nearest.rows[static_cast<std::size_t>(at)]);
+      sources[static_cast<std::size_t>(next[row]++)] = at;
+    }
+  }
+};
+
 }  // namespace
 
 std::optional<NearestRows> nearest_rows(
@@ -121,27 +139,19 @@ Affinities joint_affinities(const NearestRows& nearest, double perplexity) {
     }
   });
 
-  // The transpose: the rows that have i among their neighbors, ascending.
-  std::vector<std::int64_t> incoming(static_cast<std::size_t>(n + 1));
-  for (const std::int32_t row : nearest.rows) ++incoming[static_cast<std::size_t>(row + 1)];
-  for (std::size_t i = 1; i < incoming.size(); ++i) incoming[i] += incoming[i - 1];
-  std::vector<std::int64_t> sources(nearest.rows.size());  // positions in nearest.rows
-  std::vector<std::int64_t> next(incoming.begin(), incoming.end() - 1);
-  for (std::int64_t at = 0; at < std::ssize(nearest.rows); ++at) {
-    const auto row = static_cast<std::size_t>(nearest.rows[static_cast<std::size_t>(at)]);
-    sources[static_cast<std::size_t>(next[row]++)] = at;
-  }
+  const Transpose transpose(nearest);
 
   // Merges each row of the matrix with the row of its transpose.
   const auto merge = [&](std::int64_t i, auto&& take) {
     std::int64_t own = i * k;
-    std::int64_t other = incoming[static_cast<std::size_t>(i)];
+    std::int64_t other = transpose.begin[static_cast<std::size_t>(i)];
     const std::int64_t own_end = own + k;
-    const std::int64_t other_end = incoming[static_cast<std::size_t>(i + 1)];
+    const std::int64_t other_end = transpose.begin[static_cast<std::size_t>(i + 1)];
     constexpr std::int32_t kNone = std::numeric_limits<std::int32_t>::max();
     while (own < own_end || other < other_end) {
       const std::int32_t a = own < own_end ? nearest.rows[static_cast<std::size_t>(own)] : kNone;
-      const std::int64_t source = other < other_end ? sources[static_cast<std::size_t>(other)] : 0;
+      const std::int64_t source =
+          other < other_end ? transpose.sources[static_cast<std::size_t>(other)] : 0;
       const std::int32_t b = other < other_end ? static_cast<std::int32_t>(source / k) : kNone;
       double value = 0;
       if (a <= b) value += conditional[static_cast<std::size_t>(own++)];

@@ -74,6 +74,16 @@ struct Axes {
   MatrixXd vectors;        ///< the eigenvector of values[c] is column c
 };
 
+/// Whether these are eigenvectors of unit length at right angles. Lanczos' method calls itself
+/// successful on matrices of low rank too, where what it returns depends on rounding.
+bool are_axes_of(const MatrixXd& matrix, const Axes& axes) {
+  constexpr double kTolerance = 1e-7;
+  const MatrixXd& v = axes.vectors;
+  const double residual = (matrix * v - v * axes.values.asDiagonal()).norm();
+  const double skew = (v.transpose() * v - MatrixXd::Identity(v.cols(), v.cols())).norm();
+  return residual <= kTolerance * matrix.trace() && skew <= kTolerance;
+}
+
 /// Lanczos' method: much sooner than a full decomposition where a few axes of a large matrix are
 /// wanted. Nothing if it fails, which it may where the rank is lower than `count`.
 std::optional<Axes> lanczos_axes(const MatrixXd& matrix, Index count, Index subspace) {
@@ -88,7 +98,9 @@ std::optional<Axes> lanczos_axes(const MatrixXd& matrix, Index count, Index subs
     return std::nullopt;
   }
   if (solver.info() != Spectra::CompInfo::Successful) return std::nullopt;
-  return Axes{solver.eigenvalues(), solver.eigenvectors()};
+  Axes axes{solver.eigenvalues(), solver.eigenvectors()};
+  if (!are_axes_of(matrix, axes)) return std::nullopt;
+  return axes;
 }
 
 /// The `count` largest eigenvalues of a symmetric matrix.

@@ -152,6 +152,28 @@ Tensor tensor_of(const Points& points) {
   return tensor;
 }
 
+/// One step of gradient descent on every point, none longer than config.longest_step.
+/// gradient(i): along x and along y.
+template <class Gradient>
+void descend(Axis& x, Axis& y, const TsneConfig& config, double rate, double momentum,
+             const Gradient& gradient, std::int64_t n) {
+  parallel_for(0, n, 4096, [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      const auto [along_x, along_y] = gradient(i);
+      x.propose(i, along_x, momentum, rate);
+      y.propose(i, along_y, momentum, rate);
+      if (config.longest_step > 0) {
+        const double length = std::hypot(x.update(i), y.update(i));
+        const double scale = std::min(1.0, config.longest_step / std::max(length, 1e-300));
+        x.update(i) *= scale;
+        y.update(i) *= scale;
+      }
+      x.move(i);
+      y.move(i);
+    }
+  });
+}
+
 }  // namespace
 
 void attract(const Affinities& affinities, const Points& points, Points& forces) {
@@ -235,20 +257,13 @@ TsneResult tsne(const Tensor& features, const TsneConfig& config, const TsneObse
     normaliser = repulsion->sum(points, push);
     double kl = std::numeric_limits<double>::quiet_NaN();
     if (result.iterations % kKlEvery == 0) kl = kl_divergence(affinities, points, normaliser);
-    parallel_for(0, n, 4096, [&](std::int64_t begin, std::int64_t end) {
-      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-        x.propose(i, exaggeration * pull.x[i] - push.x[i] / normaliser, momentum, rate);
-        y.propose(i, exaggeration * pull.y[i] - push.y[i] / normaliser, momentum, rate);
-        if (config.longest_step > 0) {
-          const double length = std::hypot(x.update(i), y.update(i));
-          const double scale = std::min(1.0, config.longest_step / std::max(length, 1e-300));
-          x.update(i) *= scale;
-          y.update(i) *= scale;
-        }
-        x.move(i);
-        y.move(i);
-      }
-    });
+    descend(
+        x, y, config, rate, momentum,
+        [&](std::size_t i) {
+          return std::pair(exaggeration * pull.x[i] - push.x[i] / normaliser,
+                           exaggeration * pull.y[i] - push.y[i] / normaliser);
+        },
+        n);
     x.centre(points.x);
     y.centre(points.y);
     ++result.iterations;

@@ -309,7 +309,7 @@ __global__ void wait_apart() {
 TEST(EmulatorDeathTest, ADivergentBarrierIsReported) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(start({2}, {32}, 0, wait_apart),
-               "block \\(0, 0, 0\\) is stuck: of 32 threads 0 have ended, 16 wait at "
+               "block \\(0, 0, 0\\) is stuck: of 32 threads 0 have exited and 16 wait at "
                "__syncthreads");
 }
 

@@ -128,7 +128,7 @@ TEST_F(Linear, SaysWhatIsMissingOrDoesNotFit) {
     EXPECT_EQ(outcome.code, code) << more;
     return outcome.err;
   };
-  EXPECT_THAT(complaint("--taps 10", 2), HasSubstr("has taps 1, the first convolution, to 9"));
+  EXPECT_THAT(complaint("--taps 10", 2), HasSubstr("has taps 1, the stem, to 9"));
   EXPECT_THAT(complaint("--train-network", 2), HasSubstr("--taps last --pooling global"));
   EXPECT_THAT(complaint("--views ten-random", 2), HasSubstr("voc07"));
   ASSERT_EQ(train("used", "--stop-after 1").code, 0);

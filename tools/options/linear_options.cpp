@@ -163,7 +163,7 @@ std::vector<int> LinearOptions::parsed_taps(const ResNet& network) const {
     }
     if (tap < 1 || tap > network.tap_count()) {
       throw UsageError(message("--taps ", tap, ": a ", name_of(network.config().arch),
-                               " has taps 1, the first convolution, to ", network.tap_count()));
+                               " has taps 1, the stem, to ", network.tap_count()));
     }
     taps.push_back(static_cast<int>(tap));
   }

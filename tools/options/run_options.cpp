@@ -7,7 +7,7 @@ void declare_run(Options& options, RunOptions& run) {
   options.text("out", run.out, "DIR", "the run folder").common();
   options
       .text("resume", run.resume, "auto|FILE",
-            "continue from the newest checkpoint of the run folder, or from FILE")
+            "continue from the checkpoint of the run folder that is furthest on, or from FILE")
       .not_a_setting()
       .common();
   options.integer("save-every", run.save_every, {0, 1e6},

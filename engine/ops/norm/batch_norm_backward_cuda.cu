@@ -183,7 +183,7 @@ void batch_norm_gradient_sums(Fusion fusion, const Tensor& x, const BatchNormSca
     return;
   }
   const Context& gpu = context(x.device());
-  dispatch_kernels(fusion, x, {y, dy, reduced.dresidual}, scaling,
+  dispatch_kernels(fusion, x, {y, dy, reduced.dresidual},
                    [&]<class T>(auto constant, T, auto lanes) {
                      const ChannelTiles tiles(x, lanes);
                      const Tensor partials = make_partials<Sums>(tiles, x.device());

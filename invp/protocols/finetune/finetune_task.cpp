@@ -53,11 +53,10 @@ std::vector<Schedule> finetune_rates(const FinetuneConfig& config) {
 }
 
 FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const Dataset& validation)
-    : config_(config),
+    : SgdTask(make_optimizer(config, network), finetune_rates(config), 1, network.device()),
+      config_(config),
       network_(network),
-      validation_(validation),
-      optimizer_(make_optimizer(config, network)),
-      rates_(finetune_rates(config)) {
+      validation_(validation) {
   network_.train(true);
 }
 
@@ -71,19 +70,7 @@ Tensor FinetuneTask::logits(const Tensor& images) {
   return network_.head().forward(features);
 }
 
-void FinetuneTask::step(const Batch& batch, const Progress& progress) {
-  queue_.begin();
-  for (std::size_t group = 0; group < rates_.size(); ++group)
-    optimizer_.set_learning_rate(group, rates_[group](progress));
-  optimizer_.zero_grad();
-  queue_.log(forward_and_backward(batch).view({1}), {});
-  optimizer_.step({.halted = queue_.halted()});
-  optimizer_.zero_grad();  // the memory is wanted by the next forward pass
-  queue_.end();
-}
-
-// The batch's mean loss.
-Tensor FinetuneTask::forward_and_backward(const Batch& batch) {
+Tensor FinetuneTask::losses_with_gradients(const Batch& batch) {
   const Device on = device();
   const Tensor& images = batch.images;
   const auto count = std::ssize(batch.labels);
@@ -106,7 +93,7 @@ Tensor FinetuneTask::forward_and_backward(const Batch& batch) {
   }
   for (std::size_t i = 0; i < of_first.size(); ++i) statistics[i].tensor.copy_from(of_first[i]);
   network_.set_batches_tracked(batches + 1);
-  return loss;
+  return loss.view({1});
 }
 
 std::vector<Measure> FinetuneTask::evaluate(const PhaseProgress& progress) {

@@ -44,6 +44,12 @@ std::vector<Schedule> rates_of(const LinearConfig& config, std::size_t heads) {
   return {[rate = config.learning_rate](const Progress&) { return rate; }, falling};
 }
 
+/// The mean over the classifiers, then, of several, each of them.
+int losses_of(const LinearHeads& heads) {
+  const auto taps = static_cast<int>(heads.layers().size());
+  return taps == 1 ? 1 : 1 + taps;
+}
+
 float target_of(Presence presence) {
   switch (presence) {
     case Presence::kPresent: return 1;
@@ -84,14 +90,13 @@ Tensor TapLoss::backward(const Tensor& logits) const {
 
 LinearTask::LinearTask(ResNet& network, LinearHeads& heads, const LinearConfig& config,
                        const Dataset& train, const Dataset& validation)
-    : network_(network),
+    : SgdTask(make_optimizer(network, heads, config), rates_of(config, heads.layers().size()),
+              losses_of(heads), network.device()),
+      network_(network),
       heads_(heads),
       config_(config),
       train_(train),
-      validation_(validation),
-      optimizer_(make_optimizer(network, heads, config)),
-      rates_(rates_of(config, heads.layers().size())),
-      queue_(static_cast<int>(loss_names().size()), network.device()) {}
+      validation_(validation) {}
 
 void LinearTask::use_cache(const CachedFeatures* train, CachedFeatures* validation) {
   train_cache_ = train;
@@ -118,25 +123,18 @@ void LinearTask::each_tap(const Batch& batch, const CachedFeatures* cache, const
 
 // A tap's classifier is trained as soon as the network has come to it, so that the memory of its
 // features is free again before the next block is computed.
-void LinearTask::step(const Batch& batch, const Progress& progress) {
-  queue_.begin();
-  for (std::size_t group = 0; group < rates_.size(); ++group)
-    optimizer_.set_learning_rate(group, rates_[group](progress));
+Tensor LinearTask::losses_with_gradients(const Batch& batch) {
   const TapLoss loss(train_, batch, device());
   const auto taps = std::ssize(heads_.layers());
   const std::int64_t first = taps == 1 ? 0 : 1;
   const Tensor losses = Tensor::empty({first + taps}, DType::kF32, device());
-  optimizer_.zero_grad();
   each_tap(batch, train_cache_, [&](std::size_t k, const Tensor& features) {
     const GradMode record(true);
     const std::int64_t row = first + static_cast<std::int64_t>(k);
     losses.slice(row, row + 1).copy_from(loss.backward(heads_.head(k).forward(features)).view({1}));
   });
   if (first == 1) losses.slice(0, 1).copy_from(mean(losses.slice(1, 1 + taps)).view({1}));
-  queue_.log(losses, {});
-  optimizer_.step({.halted = queue_.halted()});
-  optimizer_.zero_grad();
-  queue_.end();
+  return losses;
 }
 
 std::vector<Measure> LinearTask::evaluate(const PhaseProgress& progress) {

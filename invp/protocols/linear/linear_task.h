@@ -8,8 +8,7 @@
 
 #include "invp/protocols/linear/cached_features.h"
 #include "invp/protocols/linear/linear.h"
-#include "invp/run/task.h"
-#include "optim/schedule.h"
+#include "invp/run/sgd_task.h"
 
 namespace invp {
 
@@ -30,7 +29,7 @@ class TapLoss {
   Tensor classes_;  ///< one f32: their number
 };
 
-class LinearTask final : public Task {
+class LinearTask final : public SgdTask {
  public:
   /// All that is given lives longer; the caches may be null. What trains and what is judged come
   /// without images then.
@@ -41,20 +40,16 @@ class LinearTask final : public Task {
   /// Of the last evaluation.
   const std::vector<TapScore>& scores() const { return scores_; }
 
-  Device device() const override { return network_.device(); }
   /// "loss", the mean over the taps, then, of several, "loss_tap1" and so on.
   std::vector<std::string> loss_names() const override;
-  double learning_rate(const Progress& progress) const override { return rates_.front()(progress); }
-  void step(const Batch& batch, const Progress& progress) override;
-  std::vector<StepLosses> finish() override { return queue_.finish(); }
   /// Of the best tap "top1" and "top5", or "map", "map_envelope" and "map_11point"; then of each
   /// tap, "top1_tap1" and so on.
   std::vector<Measure> evaluate(const PhaseProgress& progress) override;
-  Sgd& optimizer() override { return optimizer_; }
   TensorFile state() const override;
   void load_state(const TensorFile& state, const std::string& origin) override;
 
  private:
+  Tensor losses_with_gradients(const Batch& batch) override;
   using Visit = std::function<void(std::size_t k, const Tensor& features)>;
   void each_tap(const Batch& batch, const CachedFeatures* cache, const Visit& visit);
   void judge(std::vector<TapJudge>& judges, const PhaseProgress& progress);
@@ -64,9 +59,6 @@ class LinearTask final : public Task {
   const LinearConfig& config_;
   const Dataset& train_;
   const Dataset& validation_;
-  Sgd optimizer_;
-  const std::vector<Schedule> rates_;  ///< one per group of parameters
-  StepQueue queue_;
   const CachedFeatures* train_cache_ = nullptr;
   CachedFeatures* validation_cache_ = nullptr;
   std::vector<TapScore> scores_;
