@@ -123,7 +123,7 @@ void BM_BatchNormBackward(benchmark::State& state) {
   const Tensor dy = noise(shape_of(state), dtype);
   const Norm n(x.dim(-1));
   const BatchNormScaling scaling{n.running_mean, n.running_var, n.gamma, n.beta};
-  const auto count = static_cast<double>(x.numel() / x.dim(-1));
+  const auto count = static_cast<double>(x.numel()) / static_cast<double>(x.dim(-1));
   time(state, [&] {
     const BatchNormReduced reduced{.sums = Tensor::empty({2, x.dim(-1)}, DType::kF64),
                                    .dgamma = Tensor::empty_like(n.gamma),

@@ -109,7 +109,8 @@ void Trainer::compute(const Step& step) {
 // The objective's means are L_ins, L_inv and the loss.
 std::vector<StepLosses> Trainer::finish() {
   std::vector<StepLosses> steps = queue_.finish();
-  for (StepLosses& step : steps) std::ranges::rotate(step.losses, step.losses.end() - 1);
+  for (StepLosses& step : steps)
+    std::rotate(step.losses.begin(), step.losses.end() - 1, step.losses.end());
   return steps;
 }
 

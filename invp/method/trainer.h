@@ -96,7 +96,7 @@ class Trainer {
   void center_head(const Tensor& images);
 
  private:
-  /// What a step of one shape reads, at addresses that stay, and its recording.
+  /// What a step of one shape reads, at addresses that stay, and its captured work.
   struct Step {
     Tensor images;
     Tensor indices;

@@ -1,4 +1,5 @@
-// The folder of a run: its checkpoints, which of them a run goes on from, and who is writing there.
+// The folder of a run: its checkpoints, which of them a run goes on from, and which process writes
+// there.
 #pragma once
 
 #include <filesystem>

@@ -19,7 +19,7 @@ class StepQueue {
   /// Called before a step is queued: holds the host back so that it is never more than kAhead steps
   /// before the device. Throws Error if kMost are queued.
   void begin();
-  /// Writes down a step's losses, (n) f32 on the device, and the sum over its outputs, which may be
+  /// Logs a step's losses, (n) f32 on the device, and the sum over its outputs, which may be
   /// undefined. From then on halted() is 1 if any of them is not finite.
   void log(const Tensor& losses, const Tensor& outputs) const { log_step(losses, outputs, log_); }
   /// One i32 on the device, for SgdControl: unless it is 0, the step may change nothing.

@@ -28,7 +28,7 @@ void check_perplexity(double perplexity, std::int64_t n) {
   CHECK(most > 1, "[tsne] too few points: it takes at least 5, got ", n);
   // A whole number where there is one; rounded down, so that it is accepted.
   const double shown = most >= 2 ? std::floor(most) : std::floor(most * 100) / 100;
-  fail("[tsne] perplexity ", perplexity, " wants at least ",
+  fail("[tsne] perplexity ", perplexity, " needs at least ",
        static_cast<std::int64_t>(std::ceil(3 * perplexity)) + 1, " points, got ", n,
        "; choose at most ", shown);
 }

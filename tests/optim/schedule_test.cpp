@@ -18,8 +18,9 @@ Progress at(std::int64_t step, std::int64_t steps_per_epoch = 4) {
 TEST(Schedule, CosineByEpochIsConstantWithinOne) {
   const CosineSchedule cosine{.epochs = 5};
   for (std::int64_t step = 0; step < 20; ++step) {
-    const auto epoch = static_cast<double>(1 + step / 4);
-    EXPECT_DOUBLE_EQ(cosine(at(step)), 0.5 * (1 + std::cos(std::numbers::pi * epoch / 5)));
+    const std::int64_t epoch = 1 + step / 4;
+    EXPECT_DOUBLE_EQ(cosine(at(step)),
+                     0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(epoch) / 5)));
   }
   EXPECT_NEAR(cosine(at(19)), 0, 1e-15);
   // The released code's first and middle epoch.

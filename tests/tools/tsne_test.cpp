@@ -108,7 +108,7 @@ TEST(TsneCommand, SaysWhatIsMissing) {
       "tsne --features " + (scratch / "features.safetensors") + " --out " + (scratch / "map") + " ";
   const Outcome few = run_invp(features + "--perplexity 50");
   EXPECT_EQ(few.code, 1);
-  EXPECT_THAT(few.err, HasSubstr("perplexity 50 wants at least 151 points, got 120"));
+  EXPECT_THAT(few.err, HasSubstr("perplexity 50 needs at least 151 points, got 120"));
   EXPECT_EQ(run_invp(features + "--lr fast").code, 2);
   EXPECT_EQ(run_invp(features + "--thumbnails 3").code, 2);
 }

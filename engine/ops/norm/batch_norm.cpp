@@ -102,7 +102,9 @@ struct Kept {
  private:
   void write_dx(const Tensor& dy, const BatchNormReduced& reduced, const Tensor& dx) const {
     const std::int64_t channels = x.dim(-1);
-    const double count = training && channels > 0 ? static_cast<double>(x.numel() / channels) : 0.0;
+    const double count = training && channels > 0
+                             ? static_cast<double>(x.numel()) / static_cast<double>(channels)
+                             : 0.0;
     const bool has_g = reduced.dresidual.defined();
     DISPATCH(x.device(), batch_norm_dx, has_g ? BatchNormFusion::kNone : fusion, x, scaling,
              has_g ? Tensor() : y, has_g ? reduced.dresidual : dy, reduced.sums, count, dx);

@@ -183,19 +183,21 @@ void batch_norm_gradient_sums(Fusion fusion, const Tensor& x, const BatchNormSca
     return;
   }
   const Context& gpu = context(x.device());
-  dispatch_kernels(fusion, x, {y, dy, reduced.dresidual},
-                   [&]<class T>(auto constant, T, auto lanes) {
-                     const ChannelTiles tiles(x, lanes);
-                     const Tensor partials = make_partials<Sums>(tiles, x.device());
-                     auto* const sums = static_cast<Sums*>(partials.raw());
-                     launch(gpu, tiles.grid(), sum_gradients<constant, T, lanes>, tiles,
-                            Scaling(scaling), x.data<T>(), data_or_null<T>(y), dy.data<T>(),
-                            data_or_null<T>(reduced.dresidual), sums);
-                     launch(gpu, warp_per_channel(tiles.channels), join_sums, tiles,
-                            scaling.inverse_std.data<float>(), sums,
-                            data_or_null<float>(reduced.dgamma), data_or_null<float>(reduced.dbeta),
-                            BatchNormSums(reduced.sums.data<double>(), tiles.channels));
-                   });
+  dispatch_kernels(
+      fusion, x,
+      {x, y, dy, reduced.dresidual, scaling.mean, scaling.inverse_std, scaling.gamma, scaling.beta},
+      [&]<class T>(auto constant, T, auto lanes) {
+        const ChannelTiles tiles(x, lanes);
+        const Tensor partials = make_partials<Sums>(tiles, x.device());
+        auto* const sums = static_cast<Sums*>(partials.raw());
+        launch(gpu, tiles.grid(), sum_gradients<constant, T, lanes>, tiles, Scaling(scaling),
+               x.data<T>(), data_or_null<T>(y), dy.data<T>(), data_or_null<T>(reduced.dresidual),
+               sums);
+        launch(gpu, warp_per_channel(tiles.channels), join_sums, tiles,
+               scaling.inverse_std.data<float>(), sums, data_or_null<float>(reduced.dgamma),
+               data_or_null<float>(reduced.dbeta),
+               BatchNormSums(reduced.sums.data<double>(), tiles.channels));
+      });
 }
 
 void batch_norm_dx(Fusion fusion, const Tensor& x, const BatchNormScaling& scaling, const Tensor& y,

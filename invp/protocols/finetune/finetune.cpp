@@ -15,7 +15,7 @@ namespace {
 
 /// PyTorch's default for linear layers, whatever the initialisation of the backbone.
 void initialise_fc(const Linear& fc, std::uint64_t seed) {
-  constexpr std::uint64_t kNumber = 1 << 20;  // behind the tensors of every network (layers/init.h)
+  constexpr std::uint64_t kNumber = 1 << 20;  // after those of every network (layers/init.h)
   const double bound = 1 / std::sqrt(static_cast<double>(fc.weight().dim(1)));
   std::uint64_t number = kNumber;
   for (const Tensor& tensor : {fc.weight(), fc.bias()}) {

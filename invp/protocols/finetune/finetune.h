@@ -31,8 +31,8 @@ struct FinetuneConfig {
   double momentum = 0.9;
   double weight_decay = 1e-6;  ///< of everything, biases and batch norms too
   bool fc_only = false;        ///< the backbone stays but for its running statistics
-  /// Batch norms see the batch in so many parts, and keep the first part's running statistics: what
-  /// the released code's GPUs did.
+  /// Batch norms see the batch in so many parts and keep the running statistics of the first part,
+  /// as the released code's GPUs did.
   int bn_groups = 1;
 
   Device device;
@@ -49,13 +49,14 @@ struct FinetuneConfig {
 /// The paper's epochs, rates, milestones and weight decay.
 FinetuneConfig finetune_defaults(FinetuneProtocol protocol);
 
-/// What a set's own protocol measures by comes first: of Oxford Pets, Caltech-101 and Flowers-102
-/// the mean over classes, else top-1 (Kornblith et al. 2019).
+/// First the measure of the data set's own protocol: the mean over classes for Oxford Pets,
+/// Caltech-101 and Flowers-102, else top-1 (Kornblith et al. 2019).
 std::vector<ShownMeasure> shown_measures(FinetuneProtocol protocol, const std::string& kind);
 
-/// A network with one output a class. The new layer is PyTorch's: weights and biases uniform in
-/// +-1/sqrt(n_in), a function of the seed. Its backbone is that of `weights`, or with none
-/// initialised from the seed. Throws Error naming `origin` when the weights do not fit.
+/// A network with one output per class. Its new layer starts as PyTorch's does: weights and biases
+/// uniform in +-1/sqrt(n_in), a function of the seed. Its backbone is that of `weights`, or where
+/// there are none it starts from the seed. Throws Error naming `origin` when the weights do not
+/// fit.
 std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t classes,
                                         const TensorFile* weights, const std::string& origin);
 

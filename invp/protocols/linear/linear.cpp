@@ -66,12 +66,12 @@ void check(const LinearConfig& config, const Dataset& train, const Dataset& vali
   CHECK(train.presences(0).empty() == validation.presences(0).empty() &&
             train.classes().size() == validation.classes().size(),
         "the training split has ", train.classes().size(), " classes, the validation split ",
-        validation.classes().size(), ", or only one of them several labels a picture");
+        validation.classes().size(), ", or only one of them has several labels per picture");
   if (!config.train_network) return;
   CHECK(layers.size() == 1 && layers[0].tap == network.tap_count() && layers[0].grid == 1 &&
             !config.cache_features,
-        "a network that is trained too wants a classifier on the global average of its last tap "
-        "alone, and no cached features");
+        "training the network needs one classifier, on the global average of its last tap, and no "
+        "cached features");
 }
 
 /// The caches that config asks for, of what can be cached.

@@ -139,7 +139,7 @@ Tensor LinearTask::losses_with_gradients(const Batch& batch) {
 
 std::vector<Measure> LinearTask::evaluate(const PhaseProgress& progress) {
   const NoGrad no_grad;
-  network_.train(false);  // what was folded from earlier weights is made anew
+  network_.train(false);  // folds the weights of now, not those of before
   std::vector<TapJudge> judges;
   for (std::size_t k = 0; k < heads_.layers().size(); ++k)
     judges.emplace_back(validation_, config_.views);

@@ -36,7 +36,7 @@ class TapJudge {
   TapJudge(const Dataset& dataset, TestViews views);
 
   /// logits (n, classes) f32, on any device. indices: positions in `dataset`, or, of ten crops, in
-  /// TenCrops of it, where the crops of a picture come one behind the other.
+  /// TenCrops of it, where the crops of a picture come one after the other.
   void add(const Tensor& logits, std::span<const std::int64_t> indices);
 
   /// Of all pictures added.

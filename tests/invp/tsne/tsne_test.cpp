@@ -281,10 +281,10 @@ TEST(Tsne, RefusesWhatItCannotMap) {
   const Tensor features = clusters(60, 3, 2);
   EXPECT_THAT(
       [&] { tsne(features, {.perplexity = 20}); },
-      ThrowsMessage<Error>(HasSubstr("wants at least 61 points, got 60; choose at most 19")));
+      ThrowsMessage<Error>(HasSubstr("needs at least 61 points, got 60; choose at most 19")));
   EXPECT_THAT(
       [&] { tsne(clusters(5, 3, 2), {.perplexity = 1.4}); },
-      ThrowsMessage<Error>(HasSubstr("wants at least 6 points, got 5; choose at most 1.33")));
+      ThrowsMessage<Error>(HasSubstr("needs at least 6 points, got 5; choose at most 1.33")));
   EXPECT_NO_THROW(tsne(clusters(5, 3, 2), {.perplexity = 1.33, .iterations = 3}));
   EXPECT_THAT([&] { tsne(clusters(4, 3, 2), {.perplexity = 1.01}); },
               ThrowsMessage<Error>(HasSubstr("too few points")));
