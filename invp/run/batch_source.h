@@ -1,5 +1,5 @@
-// Where a supervised run's batches come from: images through the loader, or whatever else can be
-// walked through again in the same order.
+// Where a run's batches come from: images through the loader, or anything else that can be walked
+// through again in the same order.
 #pragma once
 
 #include <optional>

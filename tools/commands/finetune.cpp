@@ -75,8 +75,8 @@ class FinetuneCommand : public Command {
                    settings_.from_scratch() ? ", from scratch" : "");
   }
 
-  /// Of semi, what the list file says or the seed draws. A run that goes on reads what it drew from
-  /// its folder.
+  /// Of semi, what the list file says or the seed draws: a function of labels, share and seed, so a
+  /// run that goes on draws the same.
   std::vector<std::int64_t> images_with_labels(const Dataset& all) {
     if (!semi()) {
       std::vector<std::int64_t> every(static_cast<std::size_t>(all.size()));
