@@ -44,7 +44,7 @@ class PretrainTask final : public Task {
   const Dataset& train_;
   const Dataset* validation_;
   const Schedule schedule_;
-  mutable Trainer trainer_;
+  Trainer trainer_;
 };
 
 }  // namespace invp

@@ -162,7 +162,7 @@ std::uint64_t Trainer::addresses() const {
   return hash.value();
 }
 
-TensorFile Trainer::state() {
+TensorFile Trainer::state() const {
   TensorFile file;
   for (auto& [name, tensor] : pytorch_state(network_).tensors)
     file.tensors.emplace_back(kModel + name, tensor);

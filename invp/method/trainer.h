@@ -85,7 +85,7 @@ class Trainer {
   NeighborGraph& graph() { return graph_; }
 
   /// "model.NAME", "bank" (n, d) f32, "neighbors" (n, k) i32, -1 where unset: all but the momentum.
-  TensorFile state();
+  TensorFile state() const;
   /// Throws Error naming `origin` when it does not fit; nothing has changed then.
   void load_state(const TensorFile& state, const std::string& origin);
 

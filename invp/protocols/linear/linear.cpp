@@ -15,24 +15,15 @@ namespace invp {
 
 namespace {
 
-/// FNV-1a over the elements of the network, which decide what the classifiers see.
-std::string fingerprint(const ResNet& network) {
-  Hash hash;
-  for (const NamedTensor& item : network.state()) {
-    const Tensor host = item.tensor.to(kCpu);
-    hash.add_bytes(host.raw(), host.nbytes());
-  }
-  return hash.hex();
-}
-
-/// The same as version 1 had it: each batch norm then counted its batches in a buffer of its own.
-std::string version_1_fingerprint(const ResNet& network) {
+/// Over the elements of the network, which decide what the classifiers see. `version_1`: as it was
+/// when each batch norm counted its batches in a buffer of its own.
+std::string fingerprint(const ResNet& network, bool version_1) {
   Hash hash;
   const std::int64_t batches = network.batches_tracked();
   for (const NamedTensor& item : network.state()) {
     const Tensor host = item.tensor.to(kCpu);
     hash.add_bytes(host.raw(), host.nbytes());
-    if (item.name.ends_with("running_var")) hash.add_bytes(&batches, sizeof batches);
+    if (version_1 && item.name.ends_with("running_var")) hash.add_bytes(&batches, sizeof batches);
   }
   return hash.hex();
 }
@@ -127,10 +118,10 @@ LinearResult run_linear(ResNet& network, const LinearConfig& config, const Datas
   run.best_by = run.shown.front().name;
   // What the classifiers see is decided by the network's weights.
   run.identity.entries.push_back(
-      {.name = "network", .value = fingerprint(network), .option = false});
+      {.name = "network", .value = fingerprint(network, false), .option = false});
   run.identity.entries.push_back(training_images(train));
   run.identity.version_1 = version_1(layers, config, train);
-  run.identity.version_1["network"] = version_1_fingerprint(network);
+  run.identity.version_1["network"] = fingerprint(network, true);
 
   const Caches caches(network, layers, config, train, validation, observer);
   task.use_cache(caches.train.get(), caches.validation.get());
