@@ -1,4 +1,4 @@
-// What the commands that train share: the reporter that listens for signals, and what is said at the end.
+// What the commands that train share: the reporter that listens for signals, and what is said last.
 #pragma once
 
 #include <cstdint>
