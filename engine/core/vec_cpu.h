@@ -30,8 +30,9 @@ inline void store(float* to, Vec value) {
   std::memcpy(to, &value, sizeof value);
 }
 
+/// max(value, 0). NaN stays NaN.
 inline Vec positive_part(Vec value) {
-  return value > 0 ? value : Vec{};
+  return value < 0 ? Vec{} : value;
 }
 
 /// The pair (a, b) of rows Step apart, with each 2 x 2 block of Step x Step lanes transposed.

@@ -43,7 +43,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b = {},
               const Conv2dParams& params = {});
 
 /// What inference does right after a convolution, while the result is still in cache: y =
-/// relu?(conv + b + residual?).
+/// relu?(conv + b + residual?). NaN stays NaN; of -inf the relu may make NaN.
 struct Conv2dEpilogue {
   Tensor b;
   Tensor residual;  ///< (N,P,Q,K), or undefined; overwritten if this is the only handle to it

@@ -76,9 +76,20 @@ dnnl::primitive_attr attributes(Conv2dFusion fusion = {}) {
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops ops;
   if (fusion.add) ops.append_sum(1.0F);
-  if (fusion.relu) ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+  // oneDNN's relu makes NaN 0. Its prelu of slope 0 keeps NaN, at the same speed; -inf becomes NaN.
+  if (fusion.relu) ops.append_prelu(0);
   attr.set_post_ops(ops);
   return attr;
+}
+
+/// Where the slope of the relu stands among a primitive's arguments: its place among the post-ops.
+int relu_slope(Conv2dFusion fusion) {
+  return DNNL_ARG_ATTR_MULTIPLE_POST_OP(fusion.add ? 1 : 0) | DNNL_ARG_WEIGHTS;
+}
+
+memory zero_slope() {
+  static const Tensor zero = Tensor::zeros({1});
+  return onednn::memory(zero, {{1, 1, 1, 1}, memory::data_type::f32, memory::format_tag::nchw});
 }
 
 dnnl::convolution_forward::primitive_desc forward_desc(const Problem& p, Conv2dFusion fusion) {
@@ -136,6 +147,7 @@ void direct_forward(const Conv2dShape& s, const Tensor& x, const Tensor& w, cons
             {DNNL_ARG_WEIGHTS, packed_weights(*conv, w, p.w, packed)},
             {DNNL_ARG_DST, onednn::memory(y, p.y)}};
         if (b.defined()) arguments[DNNL_ARG_BIAS] = onednn::memory(b, p.b);
+        if (fusion.relu) arguments[relu_slope(fusion)] = zero_slope();
         execute(*conv, std::move(arguments));
       },
       "[conv2d] images ", x.shape(), ", weight ", w.shape());

@@ -86,6 +86,11 @@ struct BatchNormMoments {
 /// (2, C), f64.
 struct BatchNormSums {
   HOST_DEVICE BatchNormSums(double* sums, std::int64_t channels) : g(sums), gx(sums + channels) {}
+  /// A sum as a mean over the batch. `share` is 1 / count, or 0 in evaluation, where the means do
+  /// not count: 0 then, even for a sum that is NaN.
+  HOST_DEVICE static double average(double sum, double share) {
+    return share > 0 ? sum * share : 0;
+  }
   double* g;
   double* gx;
 };

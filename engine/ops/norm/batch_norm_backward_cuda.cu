@@ -117,9 +117,9 @@ struct Slopes {
     for (int l = 0; l < Lanes; ++l) {
       const std::int64_t c = channel + l;
       const double inverse = scaling.inverse_std[c];
-      g_mean[l] = static_cast<float>(sums.g[c] * share);
-      slope[l] =
-          static_cast<float>(sums.gx[c] * share * inverse * inverse * (scaling.gamma[c] * inverse));
+      g_mean[l] = static_cast<float>(BatchNormSums::average(sums.g[c], share));
+      slope[l] = static_cast<float>(BatchNormSums::average(sums.gx[c], share) * inverse * inverse *
+                                    (scaling.gamma[c] * inverse));
     }
   }
   float g_mean[Lanes];

@@ -219,10 +219,10 @@ void batch_norm_dx(Fusion fusion, const Tensor& x, const BatchNormScaling& scali
   float* const g_mean = scratch.data<float>();
   float* const slope = g_mean + tiles.width();
   const double share = count > 0 ? 1 / count : 0;
-  tiles.expand(g_mean, [&](std::int64_t c) { return total.g[c] * share; });
+  tiles.expand(g_mean, [&](std::int64_t c) { return BatchNormSums::average(total.g[c], share); });
   tiles.expand(slope, [&](std::int64_t c) {
     const double inverse = inverse_std[c];
-    return total.gx[c] * share * inverse * inverse * f.scale[c];
+    return BatchNormSums::average(total.gx[c], share) * inverse * inverse * f.scale[c];
   });
   dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(T) {
     dispatch_fusion(fusion, [&](auto constant) {

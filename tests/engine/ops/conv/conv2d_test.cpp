@@ -227,6 +227,32 @@ TEST_P(Conv2dTest, FusedAddsBiasAndResidualAndRectifies) {
   }
 }
 
+// A network that has diverged must not look healthy after its relu, whichever algorithm convolves.
+TEST_P(Conv2dTest, FusedReluKeepsNaN) {
+  const NoGrad no_grad;
+  for (const Case& c : cases()) {
+    if (c.cpu_only && device() != kCpu) continue;
+    const auto shape = conv2d_shape(c.x, c.w, c.params);
+    const Shape out = {shape.N, shape.P, shape.Q, shape.K};
+    SCOPED_TRACE(message(c.x, " ", c.w));
+    const std::int64_t filters = c.w[0];
+    Values biases = random_values(3, filters);
+    biases[0] = std::nan("");
+    const Tensor x = constant(random_values(1, c.x.numel()), c.x);
+    const Tensor w = constant(random_values(2, c.w.numel()), c.w);
+    const Tensor bias = tensor(biases, {filters}, device());
+    for (const Tensor& residual : {Tensor(), constant(random_values(4, out.numel()), out)}) {
+      const Tensor y =
+          conv2d_fused(x, w, {.b = bias, .residual = residual, .relu = true}, c.params);
+      const Values got = values_of(y);
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        const bool poisoned = i % static_cast<std::size_t>(filters) == 0;
+        ASSERT_EQ(std::isnan(got[i]), poisoned) << "output " << i;
+      }
+    }
+  }
+}
+
 TEST_P(Conv2dTest, IsDeterministic) {
   for (const std::int64_t filters : {24, 32, 320}) {
     const Tensor x = constant(random_values(1, 4 * 9 * 9 * 16), {4, 9, 9, 16});

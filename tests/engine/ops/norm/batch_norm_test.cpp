@@ -110,6 +110,39 @@ TEST_P(BatchNormTest, LargeTensorsMatchReference) {
   }
 }
 
+// A NaN among the inputs makes its channel NaN, the relu notwithstanding, and the gradient with it;
+// the other channels stay as they are.
+TEST_P(BatchNormTest, NaNStaysNaN) {
+  for (const Shape& shape : kShapes) {
+    for (const Fusion fusion : kFusions) {
+      for (const bool training : {true, false}) {
+        SCOPED_TRACE(message(shape, " fusion ", static_cast<int>(fusion), " training ", training));
+        Problem p = make_problem(shape, fusion, training);
+        p.x.back() = std::nan("");
+        const Inputs in(p, device());
+        const Tensor y = in.run(p, dtype());
+        backward(y, constant(p.dy, shape));
+        const auto channels = static_cast<std::size_t>(shape[-1]);
+        const Values ys = values_of(y);
+        const Values dx = values_of(in.x.grad());
+        const Values dgamma = values_of(in.gamma.grad());
+        for (std::size_t i = 0; i < ys.size(); ++i) {
+          const bool last_channel = i % channels == channels - 1;
+          const bool poisoned = training ? last_channel : i == ys.size() - 1;
+          ASSERT_EQ(std::isnan(ys[i]), poisoned) << "y " << i;
+          // In evaluation no gradient but that of the NaN itself may become NaN.
+          if (training || i < ys.size() - 1) {
+            ASSERT_EQ(std::isnan(dx[i]), poisoned) << "dx " << i;
+          }
+        }
+        for (std::size_t c = 0; c < channels; ++c) {
+          ASSERT_EQ(std::isnan(dgamma[c]), c == channels - 1) << "dgamma " << c;
+        }
+      }
+    }
+  }
+}
+
 // Tensors that begin in the middle of somewhere: no wide access is aligned.
 TEST_P(BatchNormTest, TakesUnalignedTensors) {
   const Problem p = make_problem({6, 5, 3, 32}, Fusion::kAddRelu, true);
