@@ -11,6 +11,7 @@
 #include "tools/options/command.h"
 #include "tools/options/common_options.h"
 #include "tools/options/settings.h"
+#include "tools/options/spinning.h"
 
 #ifndef INVP_VERSION
 #error "INVP_VERSION comes from tools/CMakeLists.txt"
@@ -191,5 +192,6 @@ int run_program(std::vector<std::string> arguments) {
 }  // namespace invp::cli
 
 int main(int count, char** values) {
+  invp::cli::limit_spinning(values);
   return invp::cli::run_program(std::vector<std::string>(values + 1, values + count));
 }

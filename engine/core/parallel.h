@@ -10,10 +10,8 @@
 
 namespace invp {
 
-/// Cores that this process may run on.
-int usable_cores();
-
-/// Threads used by parallel_for and by oneDNN. 0 asks for every core the process may use.
+/// Threads used by parallel_for and by oneDNN. 0 asks for OMP_NUM_THREADS, and without it for
+/// every usable core. Never more than OMP_THREAD_LIMIT allows.
 void set_num_threads(int threads);
 int num_threads();
 

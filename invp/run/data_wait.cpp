@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "engine/core/cpu_share.h"
 #include "engine/core/error.h"
-#include "engine/core/parallel.h"
 
 namespace invp {
 

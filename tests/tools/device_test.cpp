@@ -155,6 +155,35 @@ TEST(Device, TheFirstLineSaysWhereAndWhy) {
   EXPECT_THAT(first_line(tf32.err), HasSubstr("cpu, fp32, as tf32 is on a CPU"));
 }
 
+/// `invp ARGUMENTS` where the environment has `variables`, NAME=VALUE.
+Outcome run_with(const std::string& variables, const std::string& arguments) {
+  const Scratch scratch;
+  const std::string command = "env " + variables + " timeout 60 " + program() + " " + arguments +
+                              " >" + (scratch / "out") + " 2>" + (scratch / "err");
+  const int status = std::system(command.c_str());
+  return {exit_code(status), read_all(scratch / "out"), read_all(scratch / "err")};
+}
+
+// oneDNN's kernels wait for threads that OpenMP was told not to start.
+TEST(Threads, ThoseThatOpenMPWillNotStartAreNotWaitedFor) {
+  const std::string step =
+      "bench step --arch resnet18-cifar --width 16 --batch-size 8 --image-size 16 --bank 64 "
+      "--background 16 --hard-positives 4 --repeats 1 --threads 4 --device cpu";
+  for (const char* limit : {"OMP_THREAD_LIMIT=1", "OMP_THREAD_LIMIT=2", "OMP_DYNAMIC=true",
+                            "OMP_MAX_ACTIVE_LEVELS=0"}) {
+    const Outcome outcome = run_with(limit, step);
+    EXPECT_EQ(outcome.code, 0) << limit << ": " << outcome.err;
+  }
+  EXPECT_THAT(run_with("OMP_THREAD_LIMIT=1", step).err, HasSubstr("1 thread (OMP_THREAD_LIMIT)"));
+}
+
+TEST(Threads, AreThoseOfTheEnvironmentUnlessToldOtherwise) {
+  EXPECT_THAT(run_with("OMP_NUM_THREADS=3", "doctor --json").last_line(),
+              HasSubstr("\"threads\":3,"));
+  EXPECT_THAT(run_with("OMP_NUM_THREADS=3,2", "doctor --json --threads 5").last_line(),
+              HasSubstr("\"threads\":5,"));
+}
+
 TEST(Device, OneThatIsNotThereEndsTheRunWithTheWayOut) {
   const Outcome outcome = run_invp(kTrain + "--out /nowhere --device cuda:7");
   EXPECT_EQ(outcome.code, 1);

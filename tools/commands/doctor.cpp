@@ -1,6 +1,5 @@
 // invp doctor: what this build and this machine have, what is missing and how to get it.
 #include <png.h>
-#include <sched.h>
 #include <toml++/toml.h>
 #include <zlib.h>
 
@@ -17,6 +16,7 @@
 
 #include <cstdio>
 
+#include "engine/core/cpu_share.h"
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
 #include "engine/core/numerics.h"
@@ -51,11 +51,6 @@ std::string first_value(const char* file, const std::string& key) {
 std::int64_t memory_kilobytes(const char* key) {
   const std::string text = first_value("/proc/meminfo", key);
   return text.empty() ? 0 : std::strtoll(text.c_str(), nullptr, 10) * 1024;
-}
-
-int cores_allowed() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 /// The instruction sets that matter here, of those the processor reports.
@@ -180,7 +175,7 @@ class DoctorCommand : public Command {
     Table table(std::vector<std::string>(2));
     table.row({"processor", model.empty() ? "unknown" : model});
     table.row(
-        {"cores", message(cores_allowed(), " allowed, of ", std::thread::hardware_concurrency())});
+        {"cores", message(usable_cores(), " allowed, of ", std::thread::hardware_concurrency())});
     table.row({"threads", message(num_threads(), " used")});
     table.row({"instructions", instruction_sets()});
     table.row({"memory", message(format_bytes(total), ", ", format_bytes(free), " available")});
@@ -190,7 +185,7 @@ class DoctorCommand : public Command {
     std::cout << table.text();
 
     results["processor"] = model;
-    results["cores"] = cores_allowed();
+    results["cores"] = usable_cores();
     results["threads"] = num_threads();
     results["instructions"] = instruction_sets();
     results["memory_bytes"] = total;

@@ -19,7 +19,8 @@ std::string precision_text(const DeviceOptions& device, bool on_cpu) {
 }  // namespace
 
 void declare_threads(Options& options, int& threads) {
-  options.integer("threads", threads, {0, 1024}, "CPU threads; 0: every core allowed");
+  options.integer("threads", threads, {0, 1024},
+                  "CPU threads; 0: OMP_NUM_THREADS, or every core allowed");
 }
 
 void declare_device(Options& options, DeviceOptions& device) {
@@ -56,7 +57,8 @@ Compute start_compute(const DeviceOptions& device) {
           .type = bf16 ? DType::kBF16 : DType::kF32,
           .seed = static_cast<std::uint64_t>(device.seed),
           .text = message(choice.device, ", ", precision_text(device, choice.device == kCpu), ", ",
-                          num_threads(), num_threads() == 1 ? " thread" : " threads"),
+                          num_threads(), num_threads() == 1 ? " thread" : " threads",
+                          num_threads() < device.threads ? " (OMP_THREAD_LIMIT)" : ""),
           .reason = choice.reason};
 }
 
