@@ -170,6 +170,11 @@ const std::vector<BadImage>& BatchFeed::bad_images() {
   return host_.bad_images();
 }
 
+const std::vector<std::int64_t>& BatchFeed::bad_indices() {
+  settle();
+  return host_.bad_indices();
+}
+
 const LoaderStats& BatchFeed::stats() const {
   return ahead() ? stats_ : host_.stats();
 }

@@ -69,6 +69,14 @@ void ImageBatches::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   workers_.start(first_batch, batches);
 }
 
+void ImageBatches::remember_bad(const std::vector<std::int64_t>& indices) {
+  for (const std::int64_t index : indices) {
+    CHECK(index >= 0 && index < dataset_.size(), "[loader] image ", index, " was bad, of ",
+          dataset_.size(), " images");
+  }
+  bad_.remember(indices, [this](std::int64_t index) { return dataset_.name(index); });
+}
+
 std::int64_t ImageBatches::begin_batch(std::int64_t batch, std::size_t slot) {
   const std::int64_t first = batch * options_.batch_size;
   const std::int64_t count = std::min(options_.batch_size, dataset_.size() - first);

@@ -14,7 +14,21 @@ BadImages::BadImages(std::string who, double max_share, std::int64_t images)
 }
 
 void BadImages::add(std::int64_t index, BadImage image) {
-  if (indices_.insert(index).second) all_.push_back(std::move(image));
+  const auto [known, is_new] = places_.try_emplace(index, all_.size());
+  if (is_new) {
+    indices_.push_back(index);
+    all_.push_back(std::move(image));
+  } else {
+    all_[known->second] = std::move(image);
+  }
+}
+
+void BadImages::remember(const std::vector<std::int64_t>& indices,
+                         const std::function<std::string(std::int64_t)>& name_of) {
+  for (const std::int64_t index : indices) {
+    const std::string name = name_of(index);
+    add(index, {name, name + ": could not be read before the run was resumed"});
+  }
 }
 
 void BadImages::check() const {
@@ -24,7 +38,14 @@ void BadImages::check() const {
   for (std::size_t i = 0; i < std::min(all_.size(), kShown); ++i) shown += "\n  " + all_[i].reason;
   fail(who_, ' ', all_.size(), " of ", images_, " images are bad, more than the share of ",
        max_share_, " allowed; repair or remove them (invp data check lists all), or raise ",
-       "--max-bad-share where the command has it:", shown);
+       "--max-bad-share:", shown);
+}
+
+std::string left_out_line(const std::vector<BadImage>& bad, std::int64_t images,
+                          const std::string& what) {
+  return message(bad.size(), " of ", images, ' ', what, " could not be read and ",
+                 bad.size() == 1 ? "is left out: " : "are left out, the first: ",
+                 bad.front().reason);
 }
 
 }  // namespace invp

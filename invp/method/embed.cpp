@@ -48,6 +48,7 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
                    {.batch_size = config.batch_size,
                     .workers = config.workers,
                     .shuffle = false,
+                    .max_bad_share = config.max_bad_share,
                     .augment_on = config.augment_on.value_or(best_augment_on(device))},
                    device);
   loader.start_epoch(0);
@@ -63,6 +64,7 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
     progress(std::ssize(result.indices), dataset.size());
   }
   network.train(was_training);
+  result.bad = loader.bad_images();
   CHECK(!result.indices.empty(), "no image of ", dataset.kind(), " could be read");
   result.features = Tensor::from(values, {std::ssize(result.indices), dim});
   return result;

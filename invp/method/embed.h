@@ -29,6 +29,7 @@ struct Features {
   Tensor features;                    ///< (n, d) f32, in the order of `indices`
   std::vector<std::int64_t> labels;   ///< -1 where unknown
   std::vector<std::int64_t> indices;  ///< positions in the data set, without unreadable images
+  std::vector<BadImage> bad = {};     ///< those
 };
 
 struct EmbedConfig {
@@ -36,11 +37,13 @@ struct EmbedConfig {
   FeatureLayer layer;
   int batch_size = 128;
   int workers = 1;
+  double max_bad_share = 0.01;  ///< of the data set that may be unreadable
   std::optional<AugmentOn> augment_on;  ///< unset: the default of the network's device
 };
 
 /// Runs the network in evaluation mode over the whole data set, on the network's device, and
-/// restores its mode. The features are on the host. Throws Error if no image can be read.
+/// restores its mode. The features are on the host. Throws Error if no image can be read, or fewer
+/// than max_bad_share leaves.
 Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& config,
                const std::function<void(std::int64_t done, std::int64_t total)>& progress);
 

@@ -74,13 +74,14 @@ void PretrainTask::step(const Batch& batch, const Progress& progress) {
   trainer_.enqueue(batch.images, batch.indices, progress.epoch, schedule_(progress));
 }
 
-std::vector<Measure> PretrainTask::evaluate(const PhaseProgress& progress) {
+Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {
   if (validation_ == nullptr) return {};
-  const Features queries =
+  Features queries =
       embed(trainer_.network(), *validation_,
             {.pipeline = config_.evaluation,
              .batch_size = config_.batch_size,
              .workers = config_.workers,
+             .max_bad_share = config_.max_bad_share,
              .augment_on = config_.augment_on},
             [&](std::int64_t done, std::int64_t total) { progress("kNN", done, total); });
   const KnnAccuracy accuracy =
@@ -89,7 +90,9 @@ std::vector<Measure> PretrainTask::evaluate(const PhaseProgress& progress) {
                     .taus = {config_.knn_tau},
                     .classes = std::ssize(train_.classes())})
           .front();
-  return {{"knn_top1", accuracy.top1}, {"knn_top5", accuracy.top5}};
+  return {.measures = {{"knn_top1", accuracy.top1}, {"knn_top5", accuracy.top5}},
+          .images = validation_->size(),
+          .bad = std::move(queries.bad)};
 }
 
 std::vector<Measure> PretrainTask::after_epoch() {

@@ -28,7 +28,7 @@ class PretrainTask final : public Task {
   void step(const Batch& batch, const Progress& progress) override;
   std::vector<StepLosses> finish() override { return trainer_.finish(); }
   /// "knn_top1", "knn_top5".
-  std::vector<Measure> evaluate(const PhaseProgress& progress) override;
+  Evaluation evaluate(const PhaseProgress& progress) override;
   /// "positive_purity", "hard_positive_purity", where the training set has labels.
   std::vector<Measure> after_epoch() override;
   std::string advice() const override;

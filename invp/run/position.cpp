@@ -1,10 +1,18 @@
 #include "invp/run/position.h"
 
+#include <optional>
+#include <sstream>
+
+#include "engine/core/error.h"
+#include "engine/core/text.h"
+#include "invp/run/identity.h"
+
 namespace invp {
 
 namespace {
 
 constexpr const char* kPosition = "position.";
+constexpr const char* kBadImages = "position.bad_images";
 constexpr const char* kBest = "position.best.";
 constexpr const char* kBestEpoch = "position.best_epoch.";
 
@@ -17,6 +25,27 @@ void read_earlier(const MetadataReader& read, const std::vector<std::string>& lo
   }
   if (const int epoch = static_cast<int>(read.integer("best_epoch")); epoch > 0)
     position.best["knn_top1"] = {.value = read.real("best_knn_top1"), .epoch = epoch};
+}
+
+/// Whole numbers between commas.
+std::string joined(const std::vector<std::int64_t>& numbers) {
+  std::string text;
+  for (const std::int64_t number : numbers)
+    text += (text.empty() ? "" : ",") + std::to_string(number);
+  return text;
+}
+
+std::vector<std::int64_t> bad_images_in(const Metadata& metadata, const std::string& origin) {
+  std::vector<std::int64_t> numbers;
+  const auto found = metadata.find(kBadImages);
+  if (found == metadata.end()) return numbers;
+  std::istringstream words(found->second);
+  for (std::string word; std::getline(words, word, ',');) {
+    const std::optional<double> number = number_in(word);
+    CHECK(number, origin, ": '", kBadImages, "' holds '", printable(word), "', not a number");
+    numbers.push_back(static_cast<std::int64_t>(*number));
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -36,6 +65,7 @@ void write_position(const Position& position, const std::vector<std::string>& lo
     put("sum." + losses[i], exact_text(position.loss_sums[i]));
     put("last." + losses[i], exact_text(position.last_losses[i]));
   }
+  if (!position.bad_images.empty()) metadata[kBadImages] = joined(position.bad_images);
   for (const auto& [name, best] : position.best) {
     metadata[kBest + name] = exact_text(best.value);
     metadata[kBestEpoch + name] = std::to_string(best.epoch);
@@ -54,7 +84,8 @@ Position read_position(const Metadata& metadata, const std::vector<std::string>&
                     .seconds = read.real("seconds"),
                     .wait_seconds = read.real_or_zero("wait_seconds"),
                     .last_losses = {},
-                    .best = {}};
+                    .best = {},
+                    .bad_images = bad_images_in(metadata, origin)};
   if (read.has(losses.front() + "_sum")) {
     read_earlier(read, losses, position);
     return position;

@@ -27,6 +27,7 @@ struct Position {
   double wait_seconds = 0;                ///< of which nothing was done but wait for images
   std::vector<double> last_losses;        ///< means of the last finished epoch, in the same order
   std::map<std::string, BestEpoch> best;  ///< by measure
+  std::vector<std::int64_t> bad_images;   ///< positions in the set of those that were unreadable
 };
 
 void write_position(const Position& position, const std::vector<std::string>& losses,

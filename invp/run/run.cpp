@@ -44,13 +44,19 @@ class Run {
   EpochReport report_of_epoch() const;
   EpochReport report_again();
   std::vector<Measure> evaluate();
+  void note_bad_images();
+  void write_skipped_images();
   bool note_best(const std::vector<Measure>& measures);
   void save(const std::string& name);
   void advise(const EpochReport& report);
 
+  bool all_steps_done() const {
+    return config_.steps > 0 && position_.progress.step >= config_.steps;
+  }
+  /// Trained to the end, and the last epoch evaluated: the position is at the start of the next.
   bool over() const {
     return position_.progress.epoch > config_.epochs ||
-           (config_.steps > 0 && position_.progress.step >= config_.steps);
+           (all_steps_done() && position_.progress.epoch_step == 0);
   }
   bool stop_requested() const {
     return observer_.stop_requested() ||
@@ -78,6 +84,8 @@ class Run {
   Stopwatch since_save_;
   DataWaitAdvice data_wait_advice_;
   bool advised_ = false;
+  std::vector<BadImage> bad_validation_;
+  std::int64_t bad_told_ = 0;  ///< training images of which the person knows
 };
 
 RunResult Run::run() {
@@ -87,7 +95,7 @@ RunResult Run::run() {
   while (!over()) {
     if (!train_epoch()) {
       save("last");
-      folder_.write_skipped_images(batches_.bad_images());
+      write_skipped_images();
       break;
     }
     result.last = finish_epoch();
@@ -114,6 +122,7 @@ void Run::start() {
                          .steps_per_epoch = at.steps_per_epoch,
                          .images_per_epoch = batches_.images_per_epoch(),
                          .shown = config_.shown});
+  batches_.remember_bad(position_.bad_images);
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
   if (at.step == 0) task_.prepare(batches_, told());
 }
@@ -135,7 +144,7 @@ bool Run::train_epoch() {
       report_steps();
       return false;
     }
-    if (over()) return true;
+    if (all_steps_done()) return true;
     clock_.restart();
     const double waited = batches_.wait_seconds();
     const std::optional<Batch> batch = batches_.next();
@@ -227,9 +236,11 @@ EpochReport Run::finish_epoch() {
   report_steps();
   EpochReport report = report_of_epoch();
   const int epoch = position_.progress.epoch;
-  const bool last = epoch == config_.epochs || over();
+  const bool last = epoch == config_.epochs || all_steps_done();
   bool best = false;
   if (config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0)) {
+    // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
+    save("last");
     const std::vector<Measure> judged = evaluate();
     best = note_best(judged);
     report.measures.insert(report.measures.end(), judged.begin(), judged.end());
@@ -245,8 +256,9 @@ EpochReport Run::finish_epoch() {
   for (const double sum : position_.loss_sums) next.last_losses.push_back(sum / images);
   position_ = std::move(next);
   observer_.epoch_finished(report);
+  note_bad_images();
   advise(report);
-  folder_.write_skipped_images(batches_.bad_images());
+  write_skipped_images();
   save("last");
   if (best) save("best");
   if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
@@ -267,7 +279,24 @@ EpochReport Run::report_again() {
 }
 
 std::vector<Measure> Run::evaluate() {
-  return task_.evaluate(told());
+  Evaluation judged = task_.evaluate(told());
+  if (judged.bad.size() > bad_validation_.size())
+    observer_.note(left_out_line(judged.bad, judged.images, "validation images"));
+  bad_validation_ = std::move(judged.bad);
+  return judged.measures;
+}
+
+void Run::note_bad_images() {
+  const std::vector<BadImage> bad = batches_.bad_images();
+  if (std::ssize(bad) > bad_told_)
+    observer_.note(left_out_line(bad, batches_.images_per_epoch(), "training images"));
+  bad_told_ = std::ssize(bad);
+}
+
+void Run::write_skipped_images() {
+  std::vector<BadImage> all = batches_.bad_images();
+  all.insert(all.end(), bad_validation_.begin(), bad_validation_.end());
+  folder_.write_skipped_images(all);
 }
 
 // True if the measure that decides is better than ever.
@@ -286,6 +315,7 @@ bool Run::note_best(const std::vector<Measure>& measures) {
 
 void Run::save(const std::string& name) {
   const std::filesystem::path path = folder_.checkpoint(name);
+  position_.bad_images = batches_.bad_indices();
   save_checkpoint(path, config_.command, task_, position_, config_.identity);
   since_save_.restart();
   observer_.checkpoint_written(path.string());

@@ -16,6 +16,13 @@
 
 namespace invp {
 
+/// What the validation data say of a task.
+struct Evaluation {
+  std::vector<Measure> measures;  ///< in the order in which they are to be shown
+  std::int64_t images = 0;        ///< of the validation data, unreadable ones included
+  std::vector<BadImage> bad;      ///< those, which the measures leave out
+};
+
 class Task {
  public:
   using PhaseProgress =
@@ -37,9 +44,8 @@ class Task {
   /// them are queued.
   virtual std::vector<StepLosses> finish() = 0;
 
-  /// Figures of the validation data, in the order in which they are to be shown. Leaves the task
-  /// ready to train on.
-  virtual std::vector<Measure> evaluate(const PhaseProgress& progress) = 0;
+  /// Leaves the task ready to train on. Without validation data there are no measures.
+  virtual Evaluation evaluate(const PhaseProgress& progress) = 0;
   /// Figures of the training itself, after every epoch.
   virtual std::vector<Measure> after_epoch() { return {}; }
   /// Something the person should know of the speed, after the first epoch; empty: nothing.

@@ -8,6 +8,7 @@ a share of 2^-11 of the change), and figures of random logits by scikit-learn.
 """
 
 import pathlib
+import warnings
 
 import numpy as np
 import sklearn.metrics
@@ -101,9 +102,11 @@ def accuracy() -> dict[str, np.ndarray]:
     logits = uniform(5000, count * classes).reshape(count, classes)
     truth = np.array([[0, 1, 2, 3, 4, 5, 7, 8, 0, 1, 1][(3 * i + i // 7) % 11] for i in range(count)])
     logits[np.arange(count), truth] += 0.5
-    recalls = sklearn.metrics.recall_score(truth, logits.argmax(1), labels=range(classes), average=None, zero_division=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a class is never seen is what this is about
+        mean_per_class = sklearn.metrics.balanced_accuracy_score(truth, logits.argmax(1))
     top = lambda k: 100 * sklearn.metrics.top_k_accuracy_score(truth, logits, k=k, labels=range(classes))
-    return {"figures": np.array([top(1), top(5), 100 * recalls.mean()])}
+    return {"figures": np.array([top(1), top(5), 100 * mean_per_class])}
 
 
 def main() -> None:

@@ -96,13 +96,14 @@ Tensor FinetuneTask::losses_with_gradients(const Batch& batch) {
   return loss.view({1});
 }
 
-std::vector<Measure> FinetuneTask::evaluate(const PhaseProgress& progress) {
+Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
   const NoGrad no_grad;
   network_.train(false);
   BatchFeed feed(validation_, config_.evaluation,
                  {.batch_size = config_.batch_size,
                   .workers = config_.workers,
                   .shuffle = false,
+                  .max_bad_share = config_.max_bad_share,
                   .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
                  device());
   feed.start_epoch(0);
@@ -112,9 +113,12 @@ std::vector<Measure> FinetuneTask::evaluate(const PhaseProgress& progress) {
     progress("evaluation", accuracy.images(), validation_.size());
   }
   network_.train(true);
-  return {{"top1", accuracy.top1()},
-          {"top5", accuracy.top5()},
-          {"mean_per_class", accuracy.mean_per_class()}};
+  CHECK(accuracy.images() > 0, "no image of ", validation_.kind(), " could be read to evaluate on");
+  return {.measures = {{"top1", accuracy.top1()},
+                       {"top5", accuracy.top5()},
+                       {"mean_per_class", accuracy.mean_per_class()}},
+          .images = validation_.size(),
+          .bad = feed.bad_images()};
 }
 
 TensorFile FinetuneTask::state() const {

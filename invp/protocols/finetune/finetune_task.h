@@ -19,7 +19,7 @@ class FinetuneTask final : public SgdTask {
   FinetuneTask(const FinetuneConfig& config, ResNet& network, const Dataset& validation);
 
   /// "top1", "top5", "mean_per_class", per cent.
-  std::vector<Measure> evaluate(const PhaseProgress& progress) override;
+  Evaluation evaluate(const PhaseProgress& progress) override;
   TensorFile state() const override;
   void load_state(const TensorFile& state, const std::string& origin) override;
 

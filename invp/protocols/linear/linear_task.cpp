@@ -137,19 +137,24 @@ Tensor LinearTask::losses_with_gradients(const Batch& batch) {
   return losses;
 }
 
-std::vector<Measure> LinearTask::evaluate(const PhaseProgress& progress) {
+Evaluation LinearTask::evaluate(const PhaseProgress& progress) {
   const NoGrad no_grad;
   network_.train(false);  // folds the weights of now, not those of before
   std::vector<TapJudge> judges;
   for (std::size_t k = 0; k < heads_.layers().size(); ++k)
     judges.emplace_back(validation_, config_.views);
-  judge(judges, progress);
+  std::vector<BadImage> bad = judge(judges, progress);
+  CHECK(std::ssize(bad) < validation_.size(), "no image of ", validation_.kind(),
+        " could be read to evaluate on");
   scores_.clear();
   for (const TapJudge& tap : judges) scores_.push_back(tap.score());
-  return measures_of(heads_.layers(), scores_, !validation_.presences(0).empty());
+  return {.measures =
+              measures_of(heads_.layers(), scores_, !validation_.presences(0).empty()),
+          .images = validation_.size(),
+          .bad = std::move(bad)};
 }
 
-void LinearTask::judge(std::vector<TapJudge>& judges, const PhaseProgress& progress) {
+std::vector<BadImage> LinearTask::judge(std::vector<TapJudge>& judges, const PhaseProgress& progress) {
   const auto add = [&](const Batch& batch, const CachedFeatures* cache) {
     each_tap(batch, cache, [&](std::size_t k, const Tensor& features) {
       judges[k].add(heads_.head(k).forward(features), batch.indices);
@@ -167,7 +172,7 @@ void LinearTask::judge(std::vector<TapJudge>& judges, const PhaseProgress& progr
       add(*batch, validation_cache_);
       told(*batch, validation_.size());
     }
-    return;
+    return validation_cache_->bad_images();
   }
   const AugmentConfig& evaluation = config_.evaluation;
   std::unique_ptr<TenCrops> ten;
@@ -195,6 +200,11 @@ void LinearTask::judge(std::vector<TapJudge>& judges, const PhaseProgress& progr
       told(*batch, shown.size());
     }
   }
+  // Each crop of a picture fails.
+  std::vector<BadImage> bad = feed.bad_images();
+  const auto same = std::ranges::unique(bad, {}, &BadImage::file);
+  bad.erase(same.begin(), same.end());
+  return bad;
 }
 
 TensorFile LinearTask::state() const {

@@ -44,7 +44,7 @@ class LinearTask final : public SgdTask {
   std::vector<std::string> loss_names() const override;
   /// Of the best tap "top1" and "top5", or "map", "map_envelope" and "map_11point"; then of each
   /// tap, "top1_tap1" and so on.
-  std::vector<Measure> evaluate(const PhaseProgress& progress) override;
+  Evaluation evaluate(const PhaseProgress& progress) override;
   TensorFile state() const override;
   void load_state(const TensorFile& state, const std::string& origin) override;
 
@@ -52,7 +52,8 @@ class LinearTask final : public SgdTask {
   Tensor losses_with_gradients(const Batch& batch) override;
   using Visit = std::function<void(std::size_t k, const Tensor& features)>;
   void each_tap(const Batch& batch, const CachedFeatures* cache, const Visit& visit);
-  void judge(std::vector<TapJudge>& judges, const PhaseProgress& progress);
+  /// Returns the images that could not be read.
+  std::vector<BadImage> judge(std::vector<TapJudge>& judges, const PhaseProgress& progress);
 
   ResNet& network_;
   LinearHeads& heads_;

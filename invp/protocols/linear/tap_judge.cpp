@@ -71,7 +71,7 @@ TapScore TapJudge::score() const {
 
 TapScore TapJudge::score_of_multi_label() const {
   TapScore result;
-  const double share = 100.0 / static_cast<double>(classes_);
+  std::int64_t shown = 0;  // classes that an image has
   for (std::int64_t c = 0; c < classes_; ++c) {
     std::vector<float> scores;
     std::vector<Presence> presences;
@@ -80,11 +80,17 @@ TapScore TapJudge::score_of_multi_label() const {
       scores.push_back(sums_[static_cast<std::size_t>(i * classes_ + c)]);
       presences.push_back(dataset_.presences(i)[static_cast<std::size_t>(c)]);
     }
+    shown += std::ranges::count(presences, Presence::kPresent) > 0 ? 1 : 0;
     result.classes.push_back(average_precision(scores, presences));
-    result.map += share * result.classes.back().step;
-    result.map_envelope += share * result.classes.back().envelope;
-    result.map_eleven_point += share * result.classes.back().eleven_point;
+    result.map += result.classes.back().step;
+    result.map_envelope += result.classes.back().envelope;
+    result.map_eleven_point += result.classes.back().eleven_point;
   }
+  // A class that no image has says nothing.
+  const double share = 100.0 / static_cast<double>(std::max<std::int64_t>(shown, 1));
+  result.map *= share;
+  result.map_envelope *= share;
+  result.map_eleven_point *= share;
   return result;
 }
 

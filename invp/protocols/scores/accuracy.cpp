@@ -55,8 +55,12 @@ double Accuracy::top5() const {
 
 double Accuracy::mean_per_class() const {
   double sum = 0;
-  for (const Class& one : classes_) sum += per_cent(one.right, one.images);
-  return classes_.empty() ? 0 : sum / static_cast<double>(classes_.size());
+  std::int64_t shown = 0;
+  for (const Class& one : classes_) {
+    sum += per_cent(one.right, one.images);
+    shown += one.images > 0 ? 1 : 0;
+  }
+  return shown == 0 ? 0 : sum / static_cast<double>(shown);
 }
 
 }  // namespace invp

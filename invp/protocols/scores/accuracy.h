@@ -22,8 +22,9 @@ class Accuracy {
   /// Per cent of the images; 0 if there are none.
   double top1() const;
   double top5() const;
-  /// The mean over all classes of their top-1 accuracies, in per cent. A class without an image
-  /// counts as 0, as in the released code.
+  /// The mean of the top-1 accuracies of the classes that have an image, in per cent; 0 if none
+  /// has. The released code counts the others as 0, which would call a split that lacks half of
+  /// the classes half as good.
   double mean_per_class() const;
 
  private:

@@ -73,9 +73,10 @@ class Numbers final : public Task {
     *count_.data<float>() += 1;
   }
   std::vector<StepLosses> finish() override { return queue_.finish(); }
-  std::vector<Measure> evaluate(const PhaseProgress&) override {
+  Evaluation evaluate(const PhaseProgress&) override {
+    if (fail_to_evaluate) fail("evaluation failed");
     // Best after the second epoch's four steps.
-    return {{"score", -std::abs(static_cast<double>(count_.item()) - 8)}};
+    return {.measures = {{"score", -std::abs(static_cast<double>(count_.item()) - 8)}}};
   }
   std::vector<Measure> after_epoch() override { return {{"extra", 5}}; }
   std::string advice() const override { return "advice"; }
@@ -101,6 +102,7 @@ class Numbers final : public Task {
   std::vector<Progress> seen;
   int prepared = 0;
   std::int64_t bad_step = -1;
+  bool fail_to_evaluate = false;
 
  private:
   Tensor weight_;
@@ -204,6 +206,28 @@ TEST_F(RunTest, ResumedAnywhereItEndsInTheSameBytes) {
     EXPECT_EQ(std::ssize(second.seen), 12 - stop);
     EXPECT_EQ(result.best.at("score").epoch, 2);
     EXPECT_EQ(read_all(last()), whole) << stop;
+  }
+}
+
+// An epoch can take days; a broken validation set must not cost it.
+TEST_F(RunTest, AnEpochIsNotLostWhereEvaluationFails) {
+  for (const std::int64_t steps : {0, 6}) {  // to the end of the epochs, and inside one
+    config.steps = steps;
+    config.resume = "";
+    config.out = folder / message("whole", steps);
+    run();
+    const std::string whole = read_all(last());
+    config.out = folder / message("failed", steps);
+    Numbers failing;
+    failing.fail_to_evaluate = true;
+    EXPECT_THAT(error_of([&] { run(failing); }), HasSubstr("evaluation failed"));
+    recorder = {};
+    config.resume = "auto";
+    Numbers resumed;
+    EXPECT_TRUE(run(resumed).finished);
+    EXPECT_EQ(resumed.seen.front().step, 4) << "the first epoch's steps are not taken again";
+    EXPECT_EQ(recorder.epochs.front().epoch, 1) << "but it is evaluated";
+    EXPECT_EQ(read_all(last()), whole);
   }
 }
 

@@ -165,9 +165,9 @@ TEST(TapJudge, LeavesOutPicturesItWasNotShown) {
       logits.push_back(golden_presence(i, c) == Presence::kPresent ? 1.0F : 0.0F);
   }
   judge.add(Tensor::from(logits, {std::ssize(indices), kClasses}), indices);
-  // Three of the twenty classes have no picture at all, and count as 0.
-  EXPECT_NEAR(judge.score().map, 85, 1e-9);
-  EXPECT_NEAR(judge.score().map_eleven_point, 85, 1e-9);
+  // Three of the twenty classes have no picture at all, and do not count.
+  EXPECT_NEAR(judge.score().map, 100, 1e-9);
+  EXPECT_NEAR(judge.score().map_eleven_point, 100, 1e-9);
   EXPECT_EQ(judge.score().classes.size(), 20U);
 }
 
