@@ -1,9 +1,32 @@
+#include <charconv>
+
 #include "data/images/planes.h"
 #include "data/images/transform.h"
 #include "engine/core/error.h"
 #include "engine/ops/image/pixel_arithmetic.h"
 
 namespace invp {
+
+namespace {
+
+/// In the fewest digits that read back as the same.
+std::string list_of(const std::array<float, 3>& values) {
+  std::string list;
+  for (const float value : values) {
+    std::array<char, 32> digits{};
+    std::to_chars(digits.data(), digits.data() + digits.size(), value);
+    list.append(list.empty() ? "" : ",").append(digits.data());
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string described(const Normalization& normalization) {
+  if (normalization == kCifarNormalization) return "as cifar";
+  if (normalization == kImagenetNormalization) return "as imagenet";
+  return "by " + list_of(normalization.mean) + " and " + list_of(normalization.std);
+}
 
 NormalizationTable::NormalizationTable(const Normalization& normalization) {
   for (std::size_t c = 0; c < 3; ++c) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,9 @@ inline constexpr Normalization kImagenetNormalization{{0.485f, 0.456f, 0.406f},
                                                       {0.229f, 0.224f, 0.225f}};
 inline constexpr Normalization kCifarNormalization{{0.4914f, 0.4822f, 0.4465f},
                                                    {0.2023f, 0.1994f, 0.2010f}};
+
+/// "as cifar", "as imagenet", or "by 0.5,0.5,0.5 and 0.2,0.2,0.2": mean and deviation, exactly.
+std::string described(const Normalization& normalization);
 
 /// (f32(v) / 255 - mean) / std in f32 for the 256 values of each channel.
 class NormalizationTable {

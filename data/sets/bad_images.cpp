@@ -43,9 +43,9 @@ void BadImages::check() const {
 
 std::string left_out_line(const std::vector<BadImage>& bad, std::int64_t images,
                           const std::string& what) {
-  return message(bad.size(), " of ", images, ' ', what, " could not be read and ",
-                 bad.size() == 1 ? "is left out: " : "are left out, the first: ",
-                 bad.front().reason);
+  return message(
+      bad.size(), " of ", images, ' ', what, " could not be read and ",
+      bad.size() == 1 ? "is left out: " : "are left out, the first: ", bad.front().reason);
 }
 
 }  // namespace invp

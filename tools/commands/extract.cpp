@@ -5,11 +5,10 @@
 #include "engine/core/stopwatch.h"
 #include "engine/core/text.h"
 #include "engine/files/safetensors.h"
-#include "invp/report/text/progress.h"
-#include "tools/options/checkpoint_network.h"
 #include "tools/options/command.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
+#include "tools/options/evaluated_network.h"
 
 namespace invp::cli {
 
@@ -43,15 +42,13 @@ class ExtractCommand : public Command {
   Results run() override {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
-    const auto network = load_network(network_, layer_ == "head");
-    network->set_compute_type(compute.type);
-    network->to(compute.device);
-    const FeatureLayer layer = parsed_layer(*network);
+    EvaluatedNetwork network(network_, layer_, compute);
     const auto dataset = open_dataset(source, split_);
     announce(compute);
+    std::cerr << network.lines() << '\n';
     const Stopwatch stopwatch;
     const Features features =
-        features_of(*network, *dataset, layer, network_, worker_count(data_), "features");
+        network.features(*dataset, worker_count(data_), "images of " + split_);
     const auto images = static_cast<std::int64_t>(features.indices.size());
     const double rate = static_cast<double>(images) / stopwatch.seconds();
     write_safetensors(to_,
@@ -62,11 +59,12 @@ class ExtractCommand : public Command {
                                               {"split", split_},
                                               {"classes", lines(dataset->classes())}}});
     const std::int64_t dim = features.features.dim(1);
-    std::cout << to_ << ": " << images << " images, " << dim << " values each, "
-              << format_rate(rate) << " images/s\n";
-    if (images < dataset->size())
-      std::cout << dataset->size() - images << " broken images were left out\n";
-    return {{"images", images}, {"dim", dim}, {"images_per_second", rate}};
+    std::cout << to_ << ": " << counted_of(images, dataset->size()) << " images, " << dim
+              << " values each, " << format_rate(rate) << " images/s\n";
+    return {{"images", images},
+            {"dim", dim},
+            {"images_per_second", rate},
+            {"left_out", dataset->size() - images}};
   }
 
  private:
@@ -74,14 +72,6 @@ class ExtractCommand : public Command {
     std::string text;
     for (const std::string& name : names) text += (text.empty() ? "" : "\n") + name;
     return text;
-  }
-
-  FeatureLayer parsed_layer(const ResNet& network) const {
-    try {
-      return parse_feature_layer(layer_, network);
-    } catch (const Error& error) {
-      throw UsageError(message("--layer: ", error.what()));
-    }
   }
 
   CheckpointOptions network_;

@@ -8,6 +8,7 @@
 #include "engine/core/text.h"
 #include "invp/report/text/table.h"
 #include "tools/commands/training.h"
+#include "tools/options/checkpoint_run.h"
 #include "tools/options/finetune_options.h"
 #include "tools/options/stop_signal.h"
 
@@ -111,7 +112,7 @@ class FinetuneCommand : public Command {
     observer.note(message("network  ", name_of(network.config().arch), ", width ",
                           network.config().width, ", from ",
                           settings_.from_scratch() ? "random weights" : settings_.checkpoint(),
-                          ", images of ", config.augment.image_size, " px"));
+                          ", images of ", described_images(config.evaluation)));
     observer.note(run_line(config.run));
   }
 

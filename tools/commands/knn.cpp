@@ -7,13 +7,12 @@
 #include "engine/core/memory.h"
 #include "engine/core/stopwatch.h"
 #include "engine/core/text.h"
-#include "engine/files/weights.h"
-#include "invp/report/text/progress.h"
+#include "engine/files/safetensors.h"
 #include "invp/report/text/table.h"
-#include "tools/options/checkpoint_network.h"
 #include "tools/options/command.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
+#include "tools/options/evaluated_network.h"
 
 namespace invp::cli {
 
@@ -39,6 +38,9 @@ class KnnCommand : public Command {
   void declare(Options& options) override {
     declare_checkpoint(options, network_);
     options.main_group("kNN");
+    options.text("layer", layer_, "NAME",
+                 "whose output is compared: head, pool or block1..block17; another than head only "
+                 "with --bank auto or features");
     options
         .integers("k", ks_, {1, 1e6},
                   "neighbors that vote; one value or several. In TOML files: knn-k")
@@ -46,6 +48,7 @@ class KnnCommand : public Command {
     options
         .numbers("tau", knn_.taus, 0, {0, 100, true},
                  "temperature of the votes; one value or several. In TOML files: knn-tau")
+        .shown_default("--tau of the run that wrote the checkpoint; of other files 0.07")
         .key("knn-tau");
     options
         .choice<BankSource>("bank", bank_source_,
@@ -53,7 +56,7 @@ class KnnCommand : public Command {
                              {"checkpoint", BankSource::kCheckpoint},
                              {"features", BankSource::kFeatures}},
                             "what stands for the training images")
-        .notes({"the checkpoint's bank if it fits the training split, else features",
+        .notes({"the checkpoint's bank if it was trained on these images, else features",
                 "their rows in the checkpoint's memory bank",
                 "embeddings of the training split, computed now"});
     declare_data(options, data_);
@@ -63,17 +66,18 @@ class KnnCommand : public Command {
   Results run() override {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
-    const auto network = load_network(network_, true);
-    network->set_compute_type(compute.type);
-    network->to(compute.device);
+    EvaluatedNetwork network(network_, layer_, compute);
     const auto train = open_dataset(source, "train");
     const auto validation = open_validation(source);
     CHECK(validation != nullptr, data_.path, ": has no validation split to classify");
     announce(compute);
-    Features known = bank_of_checkpoint(*train);
+    std::cerr << network.lines() << '\n';
+    if (knn_.taus.empty()) knn_.taus = {network.run().tau.value_or(kUsualTau)};
+    Features known = bank_of_checkpoint(network.run(), *train);
     const bool from_bank = known.features.defined();
-    if (!from_bank) known = embeddings(*network, *train, "features of train");
-    const Features queries = embeddings(*network, *validation, "features of val");
+    const int workers = worker_count(data_);
+    if (!from_bank) known = network.features(*train, workers, "training images");
+    const Features queries = network.features(*validation, workers, "validation images");
     const MemoryBank bank(on_device(known.features, compute.device));
 
     knn_.classes = static_cast<std::int64_t>(train->classes().size());
@@ -81,12 +85,16 @@ class KnnCommand : public Command {
     const std::vector<std::vector<KnnAccuracy>> accuracy =
         knn_classify_each(queries.features, queries.labels, bank, known.labels, ks_, knn_);
     const double rate = static_cast<double>(queries.labels.size()) / stopwatch.seconds();
-    std::cout << queries.labels.size() << " queries against " << known.labels.size()
+    std::cout << counted_of(std::ssize(queries.labels), validation->size()) << " queries against "
+              << counted_of(std::ssize(known.labels), train->size())
               << (from_bank ? " rows of the bank, " : " features of the training split, ")
               << format_rate(rate) << " queries/s\n"
               << table_of(accuracy);
-    Results results = {
-        {"top1", accuracy[0][0].top1}, {"top5", accuracy[0][0].top5}, {"queries_per_second", rate}};
+    Results results = {{"top1", accuracy[0][0].top1},
+                       {"top5", accuracy[0][0].top5},
+                       {"queries_per_second", rate},
+                       {"queries", queries.labels.size()},
+                       {"left_out", validation->size() - std::ssize(queries.labels)}};
     if (ks_.size() * knn_.taus.size() > 1) results["each"] = each(accuracy);
     return results;
   }
@@ -123,32 +131,43 @@ class KnnCommand : public Command {
     return bank.to(device);
   }
 
-  // Undefined features if the checkpoint has no bank and --bank does not require one.
-  Features bank_of_checkpoint(const Dataset& train) const {
+  // Undefined features if the checkpoint has no bank of these images and --bank does not require
+  // it.
+  Features bank_of_checkpoint(const CheckpointRun& run, const Dataset& train) const {
     if (bank_source_ == BankSource::kFeatures) return {};
-    const TensorFile file = load_weights(network_.checkpoint);
-    const Tensor* bank = file.find("bank");
-    CHECK(bank != nullptr || bank_source_ == BankSource::kAuto, network_.checkpoint,
-          ": has no memory bank; --bank features compares with features of the training split");
-    if (bank == nullptr) return {};
-    if (bank->dim(0) != train.size()) {
-      CHECK(bank_source_ == BankSource::kAuto, network_.checkpoint, ": its bank has ", bank->dim(0),
-            " rows, the training split ", train.size(), " images: not the set it was trained on");
+    const bool required = bank_source_ == BankSource::kCheckpoint;
+    const std::string obstacle = obstacle_to_bank(run, train);
+    CHECK(!required || obstacle.empty(), network_.checkpoint, ": ", obstacle,
+          "; --bank features compares with features of the training split");
+    if (!obstacle.empty()) {
+      if (!run.command.empty())
+        std::cerr << "bank     " << obstacle << ": features of the training split stand for it\n";
       return {};
     }
-    Features features{.features = *bank, .labels = {}, .indices = {}};
+    Features features{.features = *read_safetensors(network_.checkpoint).find("bank"),
+                      .labels = {},
+                      .indices = {}};
+    CHECK(features.features.dim(0) == train.size(), network_.checkpoint, ": its bank has ",
+          features.features.dim(0), " rows for ", train.size(), " images");
     for (std::int64_t i = 0; i < train.size(); ++i) features.labels.push_back(train.label(i));
     return features;
   }
 
-  Features embeddings(ResNet& network, const Dataset& dataset, const char* label) const {
-    return features_of(network, dataset, {FeatureLayer::kHead}, network_, worker_count(data_),
-                       label);
+  /// Why the checkpoint's bank cannot stand for the training images; empty if it can.
+  std::string obstacle_to_bank(const CheckpointRun& run, const Dataset& train) const {
+    if (run.command != "invp pretrain") return "it has no memory bank";
+    if (layer_ != "head") return "its bank holds outputs of the head, not of " + layer_;
+    if (run.training_images.empty())
+      return "it does not say which images its bank is of (an earlier version wrote it)";
+    return trained_on(run, train) ? "" : "its bank is of other images, or of another order";
   }
 
+  static constexpr double kUsualTau = 0.07;
+
   CheckpointOptions network_;
+  std::string layer_ = "head";
   std::vector<std::int64_t> ks_ = {200};
-  KnnConfig knn_;
+  KnnConfig knn_{.taus = {}};
   BankSource bank_source_ = BankSource::kAuto;
   DataOptions data_;
   DeviceOptions device_;

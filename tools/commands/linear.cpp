@@ -61,8 +61,8 @@ class LinearCommand : public Command {
     observer.note(message("data     ", train.kind(), ", ", train.size(), " images to train on, ",
                           test.size(), " to judge by, ", train.classes().size(), " classes"));
     observer.note(message("network  ", settings_.checkpoint(), ": ", name_of(network.config().arch),
-                          ", width ", network.config().width, ", images of ",
-                          config.augment.image_size, " px"));
+                          ", width ", network.config().width));
+    observer.note("images   " + settings_.images());
     observer.note(message("protocol ", settings_.protocol(), ", learning rate ",
                           format_number(config.learning_rate), ", batches of ", config.batch_size));
   }

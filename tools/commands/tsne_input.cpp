@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iostream>
 #include <map>
 
 #include "data/sets/subset.h"
 #include "engine/core/random.h"
 #include "engine/files/safetensors.h"
+#include "tools/options/evaluated_network.h"
 
 namespace invp::cli {
 
@@ -116,17 +118,9 @@ TsneInput TsneInputs::from_network(const std::string& checkpoint, const Dataset&
                                    const Compute& compute) const {
   CheckpointOptions options = network_;
   options.checkpoint = checkpoint;
-  const auto network = load_network(options, layer_ == "head");
-  network->set_compute_type(compute.type);
-  network->to(compute.device);
-  FeatureLayer layer;
-  try {
-    layer = parse_feature_layer(layer_, *network);
-  } catch (const Error& error) {
-    throw UsageError(message("--layer: ", error.what()));
-  }
-  Features features =
-      features_of(*network, dataset, layer, options, worker_count(data_), "features");
+  EvaluatedNetwork network(options, layer_, compute);
+  std::cerr << network.lines() << '\n';
+  Features features = network.features(dataset, worker_count(data_), "images of " + split_);
   return {.name = std::filesystem::path(checkpoint).stem().string(),
           .features = features.features,
           .labels = std::move(features.labels),

@@ -36,7 +36,8 @@ std::vector<double> from_floats(const std::array<float, 3>& floats) {
 /// What --help says of the named settings.
 std::string note_on(const std::string& name) {
   static const std::map<std::string, std::string> notes = {
-      {"auto", "by the protocol, the data set and the network"},
+      {"auto",
+       "by the protocol and the data set; size and normalization those of the checkpoint's run"},
       {"imagenet", "crop, mirror, jitter, gray, blur; 224 px"},
       {"imagenet-noblur", "as the released code without its --blur; 224 px"},
       {"cifar", "crop, jitter, gray; 32 px"},
@@ -137,10 +138,7 @@ AugmentConfig AugmentOptions::resolve(const Options& options) {
 }
 
 AugmentConfig AugmentOptions::resolve(const Options& options, AugmentConfig config) {
-  if (options.given("image-size")) {
-    config.image_size = image_size_;
-    if (config.resize_shorter > 0) config.resize_shorter = shorter_side(image_size_);
-  }
+  if (options.given("image-size")) config = resized(config, image_size_);
   if (options.given("framing")) config.framing = framing_;
   if (options.given("resize-shorter")) config.resize_shorter = resize_shorter_;
   if (options.given("crop-scale")) config.crop_scale = {crop_scale_[0], crop_scale_[1]};
@@ -182,6 +180,12 @@ void AugmentOptions::hold(const AugmentConfig& config) {
   flip_prob_ = config.flip_prob;
   mean_ = from_floats(config.normalization.mean);
   std_ = from_floats(config.normalization.std);
+}
+
+AugmentConfig AugmentOptions::resized(AugmentConfig config, int image_size) {
+  config.image_size = image_size;
+  if (config.resize_shorter > 0) config.resize_shorter = shorter_side(image_size);
+  return config;
 }
 
 AugmentConfig AugmentOptions::evaluation(const AugmentConfig& training) {

@@ -23,6 +23,8 @@ class AugmentOptions {
   /// The same from `config` instead of the named settings: what "auto" stands for.
   AugmentConfig resolve(const Options& options, AugmentConfig config);
   const std::string& preset() const { return preset_; }
+  /// The same pipeline for images of another size.
+  static AugmentConfig resized(AugmentConfig config, int image_size);
   /// The deterministic pipeline that evaluates what `training` trained: same size, same
   /// normalization.
   static AugmentConfig evaluation(const AugmentConfig& training);

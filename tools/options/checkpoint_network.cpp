@@ -1,9 +1,7 @@
 #include "tools/options/checkpoint_network.h"
 
-#include "invp/report/text/progress.h"
 #include "invp/run/checkpoint.h"
 #include "layers/exchange.h"
-#include "tools/options/augment_options.h"
 #include "tools/options/network_options.h"
 
 namespace invp::cli {
@@ -19,13 +17,17 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
 
 void declare_evaluation(Options& options, CheckpointOptions& checkpoint) {
   declare_expected_arch(options, checkpoint.arch, "expected backbone; auto: that of the weights");
-  options.choice("augment", checkpoint.augment,
-                 {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
-                 "training settings whose normalization is used; auto: cifar for backbones named "
-                 "so, else imagenet");
+  options.choice(
+      "augment", checkpoint.augment, {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
+      "training settings whose image size and normalization are used; auto: those of the "
+      "run that wrote the checkpoint; of other files cifar for backbones named so, else "
+      "imagenet");
   options.integer("image-size", checkpoint.image_size, {0, 4096},
-                  "height and width of the network's input, in pixels; 0: by --augment");
+                  "height and width of the network's input, in pixels; 0: see --augment");
   options.integer("batch-size", checkpoint.batch_size, {1, 65536}, "images at a time");
+  options.number("max-bad-share", checkpoint.max_bad_share, kProbability,
+                 "share of unreadable images above which the command fails; the others are left "
+                 "out");
 }
 
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head) {
@@ -41,25 +43,6 @@ std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with
   }
   network->train(false);
   return network;
-}
-
-AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network) {
-  const bool cifar = network.arch == Arch::kResNet18Cifar || network.arch == Arch::kResNet50Cifar;
-  AugmentConfig training =
-      augment_preset(options.augment == "auto" ? (cifar ? "cifar" : "imagenet") : options.augment);
-  if (options.image_size > 0) training.image_size = options.image_size;
-  return AugmentOptions::evaluation(training);
-}
-
-Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
-                     const CheckpointOptions& options, int workers, const std::string& label) {
-  ProgressBar bar(label);
-  return embed(network, dataset,
-               {.pipeline = evaluation_pipeline(options, network.config()),
-                .layer = layer,
-                .batch_size = options.batch_size,
-                .workers = workers},
-               [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
 }
 
 }  // namespace invp::cli

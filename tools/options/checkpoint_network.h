@@ -1,11 +1,9 @@
-// A trained network and how images reach it: what extract, knn and tsne share.
+// The options that name a trained network and say how images reach it, and the network they name.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "data/images/augment.h"
-#include "invp/method/embed.h"
 #include "layers/resnet.h"
 #include "tools/options/options.h"
 
@@ -17,6 +15,7 @@ struct CheckpointOptions {
   std::string augment = "auto";
   int image_size = 0;
   int batch_size = 64;
+  double max_bad_share = 0.01;  ///< of a data set that may be unreadable
 };
 
 void declare_checkpoint(Options& options, CheckpointOptions& checkpoint);
@@ -27,12 +26,5 @@ void declare_evaluation(Options& options, CheckpointOptions& checkpoint);
 /// evaluation mode. Without `with_head` the file's head is ignored. Throws Error naming the file
 /// and what does not fit, also when --arch is another.
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head);
-
-/// The deterministic pipeline: what was asked for, or what fits the network.
-AugmentConfig evaluation_pipeline(const CheckpointOptions& options, const NetworkConfig& network);
-
-/// Features of a whole data set by that pipeline, under a progress bar.
-Features features_of(ResNet& network, const Dataset& dataset, FeatureLayer layer,
-                     const CheckpointOptions& options, int workers, const std::string& label);
 
 }  // namespace invp::cli

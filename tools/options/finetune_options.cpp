@@ -3,6 +3,7 @@
 #include "engine/core/error.h"
 #include "invp/run/checkpoint.h"
 #include "layers/exchange.h"
+#include "tools/options/checkpoint_run.h"
 #include "tools/options/network_options.h"
 
 namespace invp::cli {
@@ -150,10 +151,16 @@ std::unique_ptr<ResNet> FinetuneOptions::network(std::int64_t classes) {
 
 void FinetuneOptions::resolve_images(const Options& options, const Dataset& train,
                                      const ResNet& network) {
-  config_.augment = augment_.preset() == "auto"
-                        ? augment_.resolve(options, images_of(config_.protocol, train.origin(),
-                                                              network.config().arch))
-                        : augment_.resolve(options);
+  if (augment_.preset() == "auto") {
+    AugmentConfig images = images_of(config_.protocol, train.origin(), network.config().arch);
+    // The size and the normalization that the network knows.
+    const CheckpointRun run = from_scratch_ ? CheckpointRun{} : read_checkpoint_run(checkpoint_);
+    if (run.image_size) images = AugmentOptions::resized(images, *run.image_size);
+    images.normalization = run.normalization.value_or(images.normalization);
+    config_.augment = augment_.resolve(options, images);
+  } else {
+    config_.augment = augment_.resolve(options);
+  }
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
   apply(run_, options, config_.run);
 }

@@ -2,6 +2,7 @@
 
 #include "data/sets/voc.h"
 #include "engine/core/error.h"
+#include "tools/options/augment_options.h"
 #include "tools/options/checkpoint_network.h"
 #include "tools/options/network_options.h"
 
@@ -88,7 +89,7 @@ void LinearOptions::declare_images(Options& options) {
   options
       .integer("image-size", image_size_, {8, 4096},
                "height and width of the network's input, in pixels")
-      .shown_default(kProtocols);
+      .shown_default("that of the run that wrote the checkpoint; of other files the protocol's");
   options.choice("voc-train", voc_train_, {"trainval", "train"}, "of VOC07: the split to train on")
       .notes({"evaluate on test", "evaluate on val"});
   // Evaluation says which epoch was best; it changes no weights.
@@ -131,6 +132,7 @@ void LinearOptions::declare_training(Options& options) {
 }
 
 LinearProtocol LinearOptions::fill_in(const Options& options, const ResNet& network) {
+  checkpoint_run_ = read_checkpoint_run(checkpoint_);
   std::string format = resolve_format(data_source(data_));
   if (format == "pack") format = open_train()->origin();
   const LinearProtocol protocol = protocol_named(protocol_, format);
@@ -140,7 +142,8 @@ LinearProtocol LinearOptions::fill_in(const Options& options, const ResNet& netw
   if (!options.given("pooling")) config_.pooling = defaults.config.pooling;
   if (!options.given("head-init")) config_.init = defaults.config.init;
   if (!options.given("augment")) augment_ = defaults.augment;
-  if (!options.given("image-size")) image_size_ = defaults.image_size;
+  if (!options.given("image-size"))
+    image_size_ = checkpoint_run_.image_size.value_or(defaults.image_size);
   if (!options.given("lr")) config_.learning_rate = defaults.config.learning_rate;
   if (!options.given("lr-decay")) config_.lr_decay = defaults.config.lr_decay;
   if (!options.given("milestones"))
@@ -170,6 +173,26 @@ std::vector<int> LinearOptions::parsed_taps(const ResNet& network) const {
   return taps;
 }
 
+/// The protocol's, normalized and, where its size is that of the checkpoint's run, framed as that
+/// run was evaluated.
+AugmentConfig LinearOptions::pipeline(LinearProtocol protocol, const std::string& name) const {
+  AugmentConfig config = linear_pipeline(protocol, name, image_size_);
+  const AugmentConfig usual = config;
+  checkpoint_run_.apply(config);
+  config.image_size = image_size_;
+  const bool cut = config.framing != Framing::kRandomResizedCrop;
+  const bool same_size =
+      checkpoint_run_.resize_shorter && image_size_ == checkpoint_run_.image_size;
+  config.resize_shorter =
+      cut && same_size ? AugmentOptions::evaluation(config).resize_shorter : usual.resize_shorter;
+  return config;
+}
+
+std::string LinearOptions::images() const {
+  const bool known = checkpoint_run_.image_size == image_size_;
+  return described_images(config_.evaluation) + (known ? ", as its run had them" : "");
+}
+
 LinearConfig LinearOptions::resolve(const Options& options, const ResNet& network) {
   const LinearProtocol protocol = fill_in(options, network);
   if (config_.train_network &&
@@ -179,10 +202,9 @@ LinearConfig LinearOptions::resolve(const Options& options, const ResNet& networ
   }
   if (config_.views == TestViews::kTenRandom && protocol != LinearProtocol::kVoc07)
     throw UsageError("--views ten-random is for --protocol voc07; --views ten-crop is for all");
-  config_.augment = linear_pipeline(protocol, augment_, image_size_);
-  config_.evaluation = config_.views == TestViews::kTenRandom
-                           ? config_.augment
-                           : linear_pipeline(protocol, "none", image_size_);
+  config_.augment = pipeline(protocol, augment_);
+  config_.evaluation =
+      config_.views == TestViews::kTenRandom ? config_.augment : pipeline(protocol, "none");
   if (options.given("test-flip-prob")) config_.evaluation.flip_prob = test_flip_prob_;
   compute_ = start_compute(device_);
   config_.compute_type = compute_.type;

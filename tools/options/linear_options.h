@@ -5,6 +5,7 @@
 #include <string>
 
 #include "invp/protocols/linear/linear_protocol.h"
+#include "tools/options/checkpoint_run.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
 #include "tools/options/run_options.h"
@@ -28,6 +29,8 @@ class LinearOptions {
   const Compute& compute() const { return compute_; }  ///< after resolve()
   const RunOptions& run() const { return run_; }
   const std::string& checkpoint() const { return checkpoint_; }
+  /// What images the network sees, and why those; after resolve().
+  std::string images() const;
   /// "imagenet", "voc07", ...; after resolve().
   const std::string& protocol() const { return protocol_; }
 
@@ -36,9 +39,11 @@ class LinearOptions {
   void declare_images(Options& options);
   void declare_training(Options& options);
   LinearProtocol fill_in(const Options& options, const ResNet& network);
+  AugmentConfig pipeline(LinearProtocol protocol, const std::string& name) const;
   std::vector<int> parsed_taps(const ResNet& network) const;
 
   std::string checkpoint_;
+  CheckpointRun checkpoint_run_;
   std::string arch_ = "auto";
   DataOptions data_;
   std::string voc_train_ = "trainval";

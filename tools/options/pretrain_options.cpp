@@ -52,7 +52,8 @@ void PretrainOptions::declare(Options& options) {
   options.group("Evaluation", Decides::kNothing);
   options.integer("knn-k", config_.knn_k, {1, 1e6},
                   "k of the kNN after an epoch: neighbors that vote");
-  options.number("knn-tau", config_.knn_tau, {0, 100, true}, "temperature of the votes");
+  options.number("knn-tau", config_.knn_tau, {0, 100, true}, "temperature of the votes")
+      .shown_default("--tau");
   options.integer("knn-every", config_.knn_every, {0, 1e6}, "epochs between evaluations; 0: none");
 
   declare_device(options, device_);
@@ -67,6 +68,7 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   if (config_.warmup_epochs > 0 && config_.warmup_steps > 0)
     throw UsageError("--warmup-epochs and --warmup-steps exclude each other");
   config_.milestones.assign(milestones_.begin(), milestones_.end());
+  if (!options.given("knn-tau")) config_.knn_tau = config_.objective.tau;
   config_.augment = augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
   compute_ = start_compute(device_);

@@ -120,6 +120,12 @@ LinearResult run_linear(ResNet& network, const LinearConfig& config, const Datas
   run.identity.entries.push_back(
       {.name = "network", .value = fingerprint(network, false), .option = false});
   run.identity.entries.push_back(training_images(train));
+  // It comes with the checkpoint's file, which may be another one with the same weights.
+  const std::string normalization = described(config.augment.normalization);
+  run.identity.entries.push_back({.name = "normalization",
+                                  .value = normalization,
+                                  .otherwise = normalization,
+                                  .option = false});
   run.identity.version_1 = version_1(layers, config, train);
   run.identity.version_1["network"] = fingerprint(network, true);
 

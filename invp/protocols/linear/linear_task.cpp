@@ -148,13 +148,13 @@ Evaluation LinearTask::evaluate(const PhaseProgress& progress) {
         " could be read to evaluate on");
   scores_.clear();
   for (const TapJudge& tap : judges) scores_.push_back(tap.score());
-  return {.measures =
-              measures_of(heads_.layers(), scores_, !validation_.presences(0).empty()),
+  return {.measures = measures_of(heads_.layers(), scores_, !validation_.presences(0).empty()),
           .images = validation_.size(),
           .bad = std::move(bad)};
 }
 
-std::vector<BadImage> LinearTask::judge(std::vector<TapJudge>& judges, const PhaseProgress& progress) {
+std::vector<BadImage> LinearTask::judge(std::vector<TapJudge>& judges,
+                                        const PhaseProgress& progress) {
   const auto add = [&](const Batch& batch, const CachedFeatures* cache) {
     each_tap(batch, cache, [&](std::size_t k, const Tensor& features) {
       judges[k].add(heads_.head(k).forward(features), batch.indices);
