@@ -125,10 +125,10 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
   if (common.json) std::cout << results.dump() << '\n';
 }
 
-// One line, whatever the text was.
+// One line without control characters, whatever file the text quotes.
 void complain(const std::string& name, std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
-  std::cerr << name << (name.empty() ? "" : ": ") << text << '\n';
+  std::cerr << name << (name.empty() ? "" : ": ") << printable(text) << '\n';
 }
 
 Commands all_commands() {

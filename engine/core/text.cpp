@@ -26,7 +26,75 @@ double difference(std::string_view word, const std::string& candidate) {
   return distance;
 }
 
+/// The code point of one well-formed UTF-8 character.
+std::uint32_t code_point(std::string_view character) {
+  const auto first = static_cast<std::uint8_t>(character[0]);
+  if (character.size() == 1) return first;
+  std::uint32_t point = first & (0x7Fu >> character.size());
+  for (const char c : character.substr(1))
+    point = point << 6 | (static_cast<std::uint8_t>(c) & 0x3F);
+  return point;
+}
+
+/// Obeyed by terminals instead of shown: C0 and C1 controls, ends of line and paragraph, marks that
+/// turn the direction of writing.
+bool is_control(std::uint32_t point) {
+  return point < 0x20 || (point >= 0x7F && point <= 0x9F) || point == 0x61C ||
+         (point >= 0x200E && point <= 0x200F) || (point >= 0x2028 && point <= 0x202E) ||
+         (point >= 0x2066 && point <= 0x2069);
+}
+
+std::string hexadecimal(const char* format, std::uint32_t value) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), format, value);
+  return text.data();
+}
+
 }  // namespace
+
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t first = byte(0);
+  const std::size_t length = first < 0x80                     ? 1
+                             : first >= 0xC2 && first <= 0xDF ? 2
+                             : first >= 0xE0 && first <= 0xEF ? 3
+                             : first >= 0xF0 && first <= 0xF4 ? 4
+                                                              : 0;
+  if (length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // The second byte tells overlong forms, surrogates and values above U+10FFFF.
+  if (first == 0xE0 && byte(1) < 0xA0) return 0;
+  if (first == 0xED && byte(1) > 0x9F) return 0;
+  if (first == 0xF0 && byte(1) < 0x90) return 0;
+  if (first == 0xF4 && byte(1) > 0x8F) return 0;
+  return length;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const bool valid = utf8_length(text) > 0;
+    const std::size_t length = valid ? utf8_length(text) : 1;
+    const std::uint32_t point =
+        valid ? code_point(text.substr(0, length)) : static_cast<std::uint8_t>(text[0]);
+    if (point == '\n') {
+      out += "\\n";
+    } else if (point == '\t') {
+      out += "\\t";
+    } else if (!valid || (is_control(point) && point < 0x80)) {
+      out += hexadecimal("\\x%02x", point);
+    } else if (is_control(point)) {
+      out += hexadecimal("\\u%04x", point);
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
+  return out;
+}
 
 std::string formatted(const char* format, double value) {
   std::array<char, 64> text{};

@@ -1,6 +1,7 @@
 // Numbers and names as text, for messages, tables and reports.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,6 +22,13 @@ std::string format_duration(double seconds);
 std::string format_rate(double per_second);
 /// "1 image", "12 images".
 std::string counted(std::int64_t count, std::string_view noun);
+
+/// The length of the well-formed UTF-8 character that `text`, not empty, begins with; 0 if it does
+/// not begin with one.
+std::size_t utf8_length(std::string_view text);
+/// Text that came from a file, for a terminal: control characters, what turns the direction of
+/// writing and bytes that are not UTF-8 become \n, \t, \xNN or \uNNNN; all else stays as it is.
+std::string printable(std::string_view text);
 
 /// How many columns UTF-8 text takes on a terminal.
 int columns_of(std::string_view text);

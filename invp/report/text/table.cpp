@@ -14,6 +14,7 @@ Table::Table(const std::vector<std::string>& headings) {
 
 void Table::row(std::vector<std::string> cells) {
   cells.resize(right_.size());
+  for (std::string& cell : cells) cell = printable(cell);  // names may come from files
   rows_.push_back(std::move(cells));
 }
 
