@@ -24,6 +24,10 @@ function(invp_plain_library name header)
 endfunction()
 # Debian's file for libzip asks for programs of packages that the library does not need.
 invp_plain_library(zip zip.h)
+# Some systems have files of libwebp and libtiff for CMake, and some do not.
+invp_plain_library(webp webp/decode.h)
+invp_plain_library(webpdemux webp/demux.h)
+invp_plain_library(tiff tiffio.h)
 if(INVP_SVHN)
   invp_plain_library(matio matio.h)
 endif()

@@ -1,7 +1,7 @@
 #include "data/images/decode.h"
 
-#include <cstring>
-#include <string_view>
+#include <algorithm>
+#include <atomic>
 
 #include "data/images/decoders.h"
 #include "data/images/transform.h"
@@ -11,43 +11,32 @@ namespace invp {
 namespace {
 
 using decoders::Bytes;
-using decoders::refuse;
 
-bool starts_with(Bytes bytes, std::string_view magic, std::size_t offset = 0) {
-  return bytes.size() >= offset + magic.size() &&
-         std::memcmp(bytes.data() + offset, magic.data(), magic.size()) == 0;
-}
+std::atomic<std::int64_t> max_pixels = 100'000'000;
 
-bool ends_with(Bytes bytes, std::string_view magic) {
-  return bytes.size() >= magic.size() && starts_with(bytes.last(magic.size()), magic);
-}
+/// `whole`, `turned` or `region`: what the format's decoder can do.
+struct Format {
+  ImageFormat format;
+  const char* name;
+  decoders::Info* info;
+  decoders::DecodeWhole* whole = nullptr;
+  decoders::DecodeTurned* turned = nullptr;
+  decoders::DecodeRegion* region = nullptr;
+};
 
-/// "P1" to "P6", then white space or a comment: letters alone could open any text.
-bool is_pnm(Bytes bytes) {
-  using namespace std::string_view_literals;
-  return bytes.size() > 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '6' &&
-         " \t\n\v\f\r#"sv.find(static_cast<char>(bytes[2])) != std::string_view::npos;
-}
+constexpr Format kFormats[] = {
+    {ImageFormat::kJpeg, "JPEG", decoders::jpeg_info, nullptr, nullptr, decoders::decode_jpeg},
+    {ImageFormat::kPng, "PNG", decoders::png_info, nullptr, nullptr, decoders::decode_png},
+    {ImageFormat::kBmp, "BMP", decoders::bmp_info, decoders::decode_bmp},
+    {ImageFormat::kGif, "GIF", decoders::gif_info, decoders::decode_gif},
+    {ImageFormat::kPnm, "PNM", decoders::pnm_info, decoders::decode_pnm},
+    {ImageFormat::kTga, "TGA", decoders::tga_info, decoders::decode_tga},
+    {ImageFormat::kWebp, "WebP", decoders::webp_info, nullptr, decoders::decode_webp},
+    {ImageFormat::kTiff, "TIFF", decoders::tiff_info, decoders::decode_tiff},
+};
 
-ImageFormat find_format(Bytes bytes, const std::string& name) {
-  using namespace std::string_view_literals;
-  if (bytes.empty()) refuse(name, "the file is empty");
-  if (starts_with(bytes, "\xff\xd8\xff"sv)) return ImageFormat::kJpeg;
-  if (starts_with(bytes, "\x89PNG\r\n\x1a\n"sv)) return ImageFormat::kPng;
-  if (starts_with(bytes, "GIF87a"sv) || starts_with(bytes, "GIF89a"sv)) return ImageFormat::kGif;
-  if (starts_with(bytes, "BM"sv)) return ImageFormat::kBmp;
-  if (is_pnm(bytes)) return ImageFormat::kPnm;
-  if (ends_with(bytes, "TRUEVISION-XFILE.\0"sv)) return ImageFormat::kTga;
-  const char* convert = " is not supported: convert the picture to JPEG or PNG";
-  if (starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8)) {
-    refuse(name, std::string("WebP") + convert);
-  }
-  if (starts_with(bytes, "II*\0"sv) || starts_with(bytes, "MM\0*"sv)) {
-    refuse(name, std::string("TIFF") + convert);
-  }
-  if (starts_with(bytes, "ftyp"sv, 4)) refuse(name, std::string("HEIF/AVIF") + convert);
-  if (starts_with(bytes, "<"sv)) refuse(name, "not a picture: the content looks like HTML or XML");
-  refuse(name, "not a picture: the content is none of JPEG, PNG, BMP, GIF, PBM, PGM, PPM, TGA");
+const Format& entry_of(ImageFormat format) {
+  return *std::ranges::find(kFormats, format, &Format::format);
 }
 
 /// Returns the EXIF orientation, as the decoders do.
@@ -56,26 +45,42 @@ int decode(Bytes bytes, const std::string& name, const Box* region, Image& out,
   const int denominator = options.scale_denominator;
   CHECK(denominator == 1 || denominator == 2 || denominator == 4 || denominator == 8,
         "[decode] the scale denominator is 1, 2, 4 or 8, got ", denominator);
-  const ImageFormat format = find_format(bytes, name);
-  if (format == ImageFormat::kJpeg) return decoders::decode_jpeg(bytes, name, region, out, options);
-  if (format == ImageFormat::kPng) return decoders::decode_png(bytes, name, region, out, options);
+  const Format& format = entry_of(decoders::recognize(bytes, name));
+  if (format.region) return format.region(bytes, name, region, out, options);
   Image whole;
   Image& target = region ? whole : out;
-  if (format == ImageFormat::kPnm) {
-    decoders::decode_pnm(bytes, name, target, options);
+  int orientation = 1;
+  if (format.turned) {
+    orientation = format.turned(bytes, name, target, options);
   } else {
-    decoders::decode_other(bytes, name, format, target, options);
+    format.whole(bytes, name, target, options);
   }
   if (region) {
     decoders::check_region(name, *region, whole.width, whole.height);
     out = crop(whole, *region);
   }
-  return 1;
+  return orientation;
 }
 
 }  // namespace
 
 namespace decoders {
+
+void refuse_unsupported(const std::string& name, const std::string& what) {
+  throw UnsupportedPicture(message("[decode] ", name, ": ", what,
+                                   " is not supported: convert the picture to JPEG or PNG"));
+}
+
+void ink_to_rgb(int c, int m, int y, int k, std::uint8_t* rgb) {
+  const auto multiply = [](int a, int b) {
+    const int t = a * b + 128;
+    return ((t >> 8) + t) >> 8;
+  };
+  const int light = 255 - k;
+  const int inks[] = {c, m, y};
+  for (int i = 0; i < 3; ++i)
+    rgb[i] = static_cast<std::uint8_t>(std::max(0, light - multiply(inks[i], light)));
+}
 
 void check_size(const std::string& name, std::int64_t width, std::int64_t height,
                 const DecodeOptions& options) {
@@ -84,8 +89,9 @@ void check_size(const std::string& name, std::int64_t width, std::int64_t height
   }
   // Divided, not multiplied: the claims of a hostile header may overflow.
   if (width > options.max_pixels / height) {
-    refuse(name, message("the header claims ", width, " x ", height, " pixels, more than the ",
-                         options.max_pixels, " allowed"));
+    throw UnsupportedPicture(message("[decode] ", name, ": the header claims ", width, " x ",
+                                     height, " pixels, more than the ", options.max_pixels,
+                                     " allowed; --max-pixels raises the limit"));
   }
 }
 
@@ -100,24 +106,20 @@ void check_region(const std::string& name, const Box& region, int width, int hei
 
 }  // namespace decoders
 
+std::int64_t default_max_pixels() {
+  return max_pixels.load(std::memory_order_relaxed);
+}
+
+void set_default_max_pixels(std::int64_t pixels) {
+  max_pixels.store(pixels, std::memory_order_relaxed);
+}
+
 const char* to_string(ImageFormat format) {
-  switch (format) {
-    case ImageFormat::kJpeg: return "JPEG";
-    case ImageFormat::kPng: return "PNG";
-    case ImageFormat::kBmp: return "BMP";
-    case ImageFormat::kGif: return "GIF";
-    case ImageFormat::kPnm: return "PNM";
-    case ImageFormat::kTga: return "TGA";
-  }
-  return "?";
+  return entry_of(format).name;
 }
 
 ImageInfo read_image_info(Bytes bytes, const std::string& name, const DecodeOptions& options) {
-  const ImageFormat format = find_format(bytes, name);
-  if (format == ImageFormat::kJpeg) return decoders::jpeg_info(bytes, name, options);
-  if (format == ImageFormat::kPng) return decoders::png_info(bytes, name, options);
-  if (format == ImageFormat::kPnm) return decoders::pnm_info(bytes, name, options);
-  return decoders::other_info(bytes, name, format, options);
+  return entry_of(decoders::recognize(bytes, name)).info(bytes, name, options);
 }
 
 Image decode_image(Bytes bytes, const std::string& name, const DecodeOptions& options) {

@@ -7,9 +7,9 @@
 #include <jerror.h>
 
 #include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstring>
-#include <string_view>
 
 #include "data/images/decoders.h"
 
@@ -34,12 +34,13 @@ struct Handle {
 class Decoder : private Handle {
  public:
   Decoder(Bytes bytes, const std::string& name, const DecodeOptions& options)
-      : name_(name), options_(options) {
+      : name_(name), options_(options), bytes_(bytes.size()) {
     jpeg_.err = jpeg_std_error(&errors_);
     jpeg_.client_data = this;
     errors_.error_exit = [](j_common_ptr jpeg) {
       Decoder& self = of(jpeg);
       jpeg->err->format_message(jpeg, self.message_);
+      self.failed_ = true;
       std::longjmp(self.jump_, 1);
     };
     errors_.emit_message = [](j_common_ptr jpeg, int level) {
@@ -81,6 +82,7 @@ class Decoder : private Handle {
       jpeg_.out_color_space = jpeg_.num_components == 4 ? JCS_CMYK : JCS_RGB;
       jpeg_calc_output_dimensions(&jpeg_);
     });
+    refuse_if_hollow();
     const int width = static_cast<int>(jpeg_.output_width);
     const int height = static_cast<int>(jpeg_.output_height);
     const Box region = wanted ? *wanted : Box{0, 0, width, height};
@@ -105,7 +107,7 @@ class Decoder : private Handle {
         if (!direct) convert(row.data(), left, out.row(y), region.width);
       }
     });
-    refuse_if_cut();
+    refuse_if_cut_below(row);
     return orientation();
   }
 
@@ -122,17 +124,26 @@ class Decoder : private Handle {
   /// nothing with a destructor.
   template <class Calls>
   void guarded(Calls calls) {
-    if (setjmp(jump_) != 0) refuse(name_, std::string("JPEG: ") + message_);
+    if (setjmp(jump_) != 0) refuse_by_message();
     calls();
+  }
+
+  [[noreturn]] void refuse_by_message() const {
+    constexpr std::array kUnsupported = {JERR_ARITH_NOTIMPL, JERR_BAD_PRECISION,
+                                         JERR_CONVERSION_NOTIMPL, JERR_NOTIMPL,
+                                         JERR_SOF_UNSUPPORTED};
+    const std::string text = std::string("JPEG: ") + message_;
+    const bool unsupported =
+        failed_ && std::ranges::find(kUnsupported, errors_.msg_code) != kUnsupported.end();
+    unsupported ? refuse_unsupported(name_, text) : refuse(name_, text);
   }
 
   /// By the first of the markers that holds EXIF data.
   int orientation() const {
-    constexpr std::string_view kExif("Exif\0\0", 6);
     for (jpeg_saved_marker_ptr marker = jpeg_.marker_list; marker; marker = marker->next) {
       const Bytes data(marker->data, marker->data_length);
-      if (data.size() >= kExif.size() && std::memcmp(data.data(), kExif.data(), kExif.size()) == 0)
-        return exif_orientation(data.subspan(kExif.size()));
+      if (const Bytes exif = without_exif_mark(data); exif.size() < data.size())
+        return exif_orientation(exif);
     }
     return 1;
   }
@@ -177,8 +188,42 @@ class Decoder : private Handle {
   /// Refuses a file whose data ended before its image did. A missing end marker alone is accepted.
   void refuse_if_cut() const {
     if (ended_ && starved_ && !options_.allow_truncated) {
-      refuse(name_, "JPEG: the file is cut short");
+      refuse_cut(name_, ImageFormat::kJpeg);
     }
+  }
+
+  /// So that a few bytes which claim a large picture cost no memory: with Huffman codes, a block of
+  /// 8 x 8 pixels takes two bits or more.
+  void refuse_if_hollow() const {
+    const std::uint64_t pixels = std::uint64_t{jpeg_.image_width} * jpeg_.image_height;
+    if (jpeg_.progressive_mode || jpeg_.arith_code || options_.allow_truncated) return;
+    if (pixels / 256 > bytes_) refuse_cut(name_, ImageFormat::kJpeg);
+  }
+
+  /// The same of the rows below a region. They are decoded only where no end marker follows what
+  /// was read: bytes that look like one do not occur in the data of pixels.
+  void refuse_if_cut_below(std::vector<std::uint8_t>& row) {
+    if (!options_.allow_truncated && !ended_ && !jpeg_has_multiple_scans(&jpeg_) &&
+        has_end_marker({source_.next_input_byte, source_.bytes_in_buffer})) {
+      return;
+    }
+    if (!options_.allow_truncated && jpeg_.output_scanline < jpeg_.output_height) {
+      guarded([&] {
+        // Skipping to the very end would not look at the data.
+        const JDIMENSION rest = jpeg_.output_height - jpeg_.output_scanline;
+        if (rest > 1) jpeg_skip_scanlines(&jpeg_, rest - 1);
+        JSAMPROW target = row.data();
+        jpeg_read_scanlines(&jpeg_, &target, 1);
+      });
+    }
+    refuse_if_cut();
+  }
+
+  static bool has_end_marker(Bytes bytes) {
+    constexpr std::array<std::uint8_t, 2> kEnd = {0xff, JPEG_EOI};
+    // Nearly always the last bytes of the file.
+    if (bytes.size() >= 2 && std::ranges::equal(bytes.last(2), kEnd)) return true;
+    return !std::ranges::search(bytes, kEnd).empty();
   }
 
   /// Restricts decoding to the columns of the region and their margin. Returns where the region
@@ -198,27 +243,21 @@ class Decoder : private Handle {
       std::memcpy(out, row + 3 * left, 3 * static_cast<std::size_t>(width));
       return;
     }
-    // Adobe stores inverted ink: the stored bytes are 255 - C, 255 - M, 255 - Y and 255 - K = nk.
-    const auto multiply = [](int a, int b) {
-      const int t = a * b + 128;
-      return ((t >> 8) + t) >> 8;
-    };
+    // Adobe stores inverted ink.
     row += 4 * left;
-    for (int x = 0; x < width; ++x, row += 4, out += 3) {
-      const int nk = row[3];
-      for (int c = 0; c < 3; ++c) {
-        out[c] = static_cast<std::uint8_t>(std::max(0, nk - multiply(255 - row[c], nk)));
-      }
-    }
+    for (int x = 0; x < width; ++x, row += 4, out += 3)
+      ink_to_rgb(255 - row[0], 255 - row[1], 255 - row[2], 255 - row[3], out);
   }
 
   const std::string& name_;
   const DecodeOptions& options_;
+  std::size_t bytes_;
   jpeg_error_mgr errors_{};
   jpeg_source_mgr source_{};
   jpeg_progress_mgr progress_{};
   std::jmp_buf jump_;
   char message_[JMSG_LENGTH_MAX] = "";
+  bool failed_ = false;   // libjpeg gave up, for errors_.msg_code
   bool ended_ = false;    // the data ran out
   bool starved_ = false;  // pixels had to be made up
 };

@@ -10,8 +10,13 @@
 namespace invp::decoders {
 namespace {
 
-/// Text and profile chunks may inflate to any size, and none is used here.
+/// Of the chunks that are read; those of pixels go by without a copy.
 constexpr png_alloc_size_t kMaxChunkBytes = 1 << 20;
+/// Deflate's best: 258 bytes from 2 bits.
+constexpr std::uint64_t kMaxInflation = 1032;
+
+/// The chunk's name and the zero that libpng expects after it.
+constexpr png_byte kExif[] = {'e', 'X', 'I', 'f', 0};
 
 /// Freed also when the Decoder's constructor throws.
 struct Handle {
@@ -23,7 +28,7 @@ struct Handle {
 class Decoder : private Handle {
  public:
   Decoder(Bytes bytes, const std::string& name, const DecodeOptions& options)
-      : name_(name), rest_(bytes) {
+      : name_(name), rest_(bytes), size_(bytes.size()) {
     png_ = png_create_read_struct(
         PNG_LIBPNG_VER_STRING, this,
         [](png_structp png, png_const_charp text) {
@@ -71,11 +76,18 @@ class Decoder : private Handle {
       // check_size is the limit, with a clearer message than libpng's own.
       png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
       png_set_chunk_malloc_max(png_, kMaxChunkBytes);
+      // Texts and profiles may inflate to any size, and none is used here.
+      png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+      if (options.apply_orientation)
+        png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kExif, 1);
       png_read_info(png_, info_);
     });
     const std::int64_t width = png_get_image_width(png_, info_);
     const std::int64_t height = png_get_image_height(png_, info_);
     check_size(name_, width, height, options);
+    // So that a few bytes which claim a large picture cost no memory.
+    const std::uint64_t stored = png_get_rowbytes(png_, info_) * static_cast<std::uint64_t>(height);
+    if (stored / kMaxInflation > size_) refuse_cut(name_, ImageFormat::kPng);
     width_ = static_cast<int>(width);
     height_ = static_cast<int>(height);
   }
@@ -148,6 +160,7 @@ class Decoder : private Handle {
 
   const std::string& name_;
   Bytes rest_;
+  std::size_t size_;
   int width_ = 0, height_ = 0;
   std::jmp_buf jump_;
   char message_[128] = "";

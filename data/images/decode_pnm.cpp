@@ -79,6 +79,12 @@ struct Header {
   int width = 0, height = 0;
   int maxval = 1;
 
+  /// The least that the samples take in a file.
+  std::size_t fewest_bytes() const {
+    const std::size_t rows = static_cast<std::size_t>(height);
+    if (bitmap) return plain ? samples() : (static_cast<std::size_t>(width) + 7) / 8 * rows;
+    return plain ? 2 * samples() - 1 : samples() * (maxval > 255 ? 2 : 1);
+  }
   std::size_t samples() const {
     return static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
            static_cast<std::size_t>(channels);
@@ -176,6 +182,8 @@ ImageInfo pnm_info(Bytes bytes, const std::string& name, const DecodeOptions& op
 void decode_pnm(Bytes bytes, const std::string& name, Image& out, const DecodeOptions& options) {
   Reader reader(bytes, name);
   const Header header = read_header(reader, bytes, name, options);
+  if (reader.rest().size() < header.fewest_bytes() && !options.allow_truncated)
+    refuse_cut(name, ImageFormat::kPnm);
   out.reshape(header.width, header.height);
   std::fill(out.pixels.begin(), out.pixels.end(), std::uint8_t{0});
   const auto put = [&](std::size_t i, int value) {
@@ -189,8 +197,7 @@ void decode_pnm(Bytes bytes, const std::string& name, Image& out, const DecodeOp
   const std::size_t read = header.plain    ? read_plain(reader, header, name, put)
                            : header.bitmap ? read_bits(reader.rest(), header, put)
                                            : read_raw(reader.rest(), header, put);
-  if (read < header.samples() && !options.allow_truncated)
-    refuse(name, "PNM: the file is cut short");
+  if (read < header.samples() && !options.allow_truncated) refuse_cut(name, ImageFormat::kPnm);
 }
 
 }  // namespace invp::decoders

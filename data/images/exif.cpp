@@ -1,5 +1,6 @@
 // The one EXIF tag that changes how an image looks: its orientation.
 #include <cstring>
+#include <string_view>
 
 #include "data/images/decoders.h"
 
@@ -27,6 +28,13 @@ int exif_orientation(Bytes tiff) {
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
+}
+
+Bytes without_exif_mark(Bytes block) {
+  constexpr std::string_view kMark("Exif\0\0", 6);
+  const bool marked =
+      block.size() >= kMark.size() && std::memcmp(block.data(), kMark.data(), kMark.size()) == 0;
+  return marked ? block.subspan(kMark.size()) : block;
 }
 
 Image oriented(Image image, int orientation) {

@@ -134,7 +134,8 @@ TEST(DecodePnm, RefusesHeadersThatMakeNoSense) {
   says("P1 2 1 0 2", "another character than 0 and 1");
   says("P5", "not a picture");
   says("P50 years ago", "not a picture");
-  says("P7\nWIDTH 1\n", "not a picture");
+  says("P7\nWIDTH 1\n", "PAM is not supported");
+  says("Pf\n1 1\n-1.0\n1234", "PFM is not supported");
 }
 
 TEST(DecodePnm, SurvivesChangedBytes) {
