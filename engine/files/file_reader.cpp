@@ -1,6 +1,7 @@
 #include "engine/files/file_reader.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,16 +12,57 @@
 
 namespace invp {
 
+namespace {
+
+/// `what` happened to the file: "cannot be opened".
+[[noreturn]] void fail_by_system(const std::filesystem::path& path, const std::string& what,
+                                 int error) {
+  const std::string reason = std::generic_category().message(error);
+  const std::string advice = system_fault(error);
+  if (!advice.empty())
+    throw SystemError(message(path.string(), ": ", what, " (", reason, "); ", advice));
+  fail(path.string(), ": ", what, " (", reason, "); check the path");
+}
+
+std::string limit_of_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return "";
+  return message(" (now ", limit.rlim_cur, ")");
+}
+
+}  // namespace
+
+std::string system_fault(int error) {
+  switch (error) {
+    case EMFILE:
+      return "raise the limit on open files" + limit_of_open_files() +
+             " with ulimit -n, or turn down --workers";
+    case ENFILE: return "the whole machine has too many open files (sysctl fs.file-max)";
+    case ENOMEM: return "the machine is out of memory";
+    case EIO: return "the disk failed: look into the system's log (dmesg), and copy the file anew";
+    case EACCES:
+    case EPERM: return "you may not read it: change its rights, or those of a folder above it";
+    case ESTALE:
+    case ETIMEDOUT:
+    case ENOTCONN:
+    case EHOSTDOWN: return "the network's file system does not answer: is it still mounted?";
+    default: return "";
+  }
+}
+
 FileReader::FileReader(std::filesystem::path path) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK, opening a pipe waits for its writer. Ordinary files do not look at it.
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   const int open_error = errno;
-  CHECK(fd_ >= 0, path_.string(), ": cannot be opened (",
-        std::generic_category().message(open_error), "); check the path");
+  // The system's answer for a socket, or for a device that is not there.
+  const bool special = fd_ < 0 && (open_error == ENXIO || open_error == ENODEV);
+  if (fd_ < 0 && !special) fail_by_system(path_, "cannot be opened", open_error);
   struct stat info {};
-  if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd_);
-    fail(path_.string(), S_ISDIR(info.st_mode) ? ": is a folder, a file was expected"
-                                               : ": is not an ordinary file");
+  if (special || ::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+    if (fd_ >= 0) ::close(fd_);
+    fail(path_.string(), S_ISDIR(info.st_mode)
+                             ? ": is a folder, a file was expected"
+                             : ": is no ordinary file (a pipe, a socket or a device)");
   }
   size_ = static_cast<std::uint64_t>(info.st_size);
 }
@@ -38,7 +80,7 @@ void FileReader::read(std::uint64_t offset, std::span<std::byte> bytes) const {
     const std::size_t chunk = std::min<std::size_t>(bytes.size(), std::size_t{1} << 30);
     const ssize_t done = ::pread(fd_, bytes.data(), chunk, static_cast<off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) fail_at(offset, "cannot be read (", std::generic_category().message(errno), ")");
+    if (done < 0) fail_by_system(path_, message("at byte ", offset, ": cannot be read"), errno);
     if (done == 0) fail_at(offset, "the file was cut short while it was read; start again");
     offset += static_cast<std::uint64_t>(done);
     bytes = bytes.subspan(static_cast<std::size_t>(done));

@@ -12,9 +12,18 @@
 
 namespace invp {
 
+/// The machine could not do it: too many open files, no memory, a failing disk, a missing right. It
+/// says nothing about what a file holds, so a picture that was being read is not a bad one.
+class SystemError : public Error {
+ public:
+  using Error::Error;
+};
+
 class FileReader {
  public:
-  /// Throws for a missing file, a folder, or one that may not be read.
+  /// Throws Error for a missing file and for all that is no ordinary file: a folder, a pipe, a
+  /// socket, a device. None of them is waited for. Throws SystemError where the machine is at fault
+  /// (system_fault), as read() does.
   explicit FileReader(std::filesystem::path path);
   ~FileReader();
   FileReader(const FileReader&) = delete;
@@ -39,6 +48,10 @@ class FileReader {
   int fd_ = -1;
   std::uint64_t size_ = 0;
 };
+
+/// What to do about an error of the system (errno) that has nothing to do with what a file holds:
+/// "raise the limit with ulimit -n, now 1024, ...". Empty for one that has.
+std::string system_fault(int error);
 
 /// The whole file, at most `limit` bytes.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit = 1u << 30);
