@@ -132,6 +132,13 @@ std::vector<std::unique_ptr<ResidualBlock>> make_blocks(const NetworkConfig& con
 
 }  // namespace
 
+int last_map(Arch arch, int image_size) {
+  // Three stages halve it, and the stem and the pool of the image form. Each rounds up.
+  for (int halved = 0; halved < (is_cifar(arch) ? 3 : 5); ++halved)
+    image_size = (image_size + 1) / 2;
+  return image_size;
+}
+
 const std::vector<std::pair<std::string, Arch>>& all_archs() {
   static const std::vector<std::pair<std::string, Arch>> archs = {
       {"resnet18", Arch::kResNet18},

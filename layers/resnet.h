@@ -39,6 +39,9 @@ struct NetworkConfig {
   Recompute recompute = Recompute::kNone;  ///< decides memory and time, not what is computed
 };
 
+/// Height and width of the last stage's output for images of `image_size` pixels.
+int last_map(Arch arch, int image_size);
+
 /// A residual block: relu(f(x) + shortcut(x)).
 class ResidualBlock : public Module {
  public:

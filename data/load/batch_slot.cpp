@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/core/error.h"
+#include "engine/files/file_reader.h"
 
 namespace invp {
 namespace {
@@ -129,6 +130,8 @@ void BatchSlot::fill(std::int64_t first, std::int64_t last, const Dataset& datas
               ? augmenter.take_crop(sample.encoded, dataset.name(index), random, options.decode)
               : augmenter.take_crop(sample.pixels, random);
       make_row(row, crop, augmenter);
+    } catch (const SystemError&) {
+      throw;  // the machine's fault, not the image's
     } catch (const Error& error) {
       reasons_[static_cast<std::size_t>(row)] = error.what();
     }

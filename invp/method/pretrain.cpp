@@ -4,6 +4,7 @@
 
 #include "engine/core/error.h"
 #include "invp/method/pretrain_task.h"
+#include "invp/run/batch_of_one.h"
 #include "invp/run/measures.h"
 #include "invp/run/version_1.h"
 
@@ -46,6 +47,8 @@ RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dat
   config.objective.check();
   CHECK(validation == nullptr || validation->classes() == train.classes(),
         "the validation split has other classes than the training split");
+  check_batches(train.size(), config.batch_size, 1,
+                last_map(config.network.arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp pretrain";
   run.epochs = config.epochs;

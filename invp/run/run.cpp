@@ -35,6 +35,7 @@ class Run {
   void start();
   void resume();
   bool train_epoch();
+  std::optional<Batch> next_batch();
   void train_step(const Batch& batch);
   bool reports_are_due() const;
   bool save_is_due() const;
@@ -78,6 +79,7 @@ class Run {
   const std::vector<std::string> losses_;
   std::optional<FolderLock> lock_;
   Position position_;
+  std::int64_t first_step_ = 0;     ///< taken before this part of the run
   Stopwatch clock_;                 ///< runs on from what position_ has of the epoch's seconds
   std::vector<StepReport> queued_;  ///< steps whose losses are yet to be read
   Stopwatch since_report_;
@@ -116,6 +118,7 @@ void Run::start() {
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
   const Progress& at = position_.progress;
+  first_step_ = at.step;
   observer_.run_started({.epochs = config_.epochs,
                          .first_epoch = at.epoch,
                          .first_step = at.epoch_step + 1,
@@ -147,7 +150,7 @@ bool Run::train_epoch() {
     if (all_steps_done()) return true;
     clock_.restart();
     const double waited = batches_.wait_seconds();
-    const std::optional<Batch> batch = batches_.next();
+    const std::optional<Batch> batch = next_batch();
     if (!batch) return true;
     position_.wait_seconds += batches_.wait_seconds() - waited;
     train_step(*batch);
@@ -156,6 +159,18 @@ bool Run::train_epoch() {
       report_steps();
       save("last");
     }
+  }
+}
+
+// Images that fail (too many are bad, the disk is gone) cost no step that was taken.
+std::optional<Batch> Run::next_batch() {
+  try {
+    return batches_.next();
+  } catch (const Error&) {
+    report_steps();
+    if (position_.progress.step > first_step_) save("last");
+    write_skipped_images();
+    throw;
   }
 }
 

@@ -18,6 +18,24 @@ TEST(StopSignal, IsTheFirstThatCame) {
   EXPECT_EQ(StopSignal::received(), SIGTERM);
 }
 
+TEST(StopSignal, MayBeOfATerminalOrALimit) {
+  for (const int signal : {SIGHUP, SIGXCPU, SIGXFSZ}) {
+    const StopSignal signals;
+    std::raise(signal);
+    EXPECT_EQ(StopSignal::received(), signal);
+  }
+}
+
+TEST(StopSignal, OfATerminalIsIgnoredUnderNohup) {
+  std::signal(SIGHUP, SIG_IGN);
+  {
+    const StopSignal signals;
+    std::raise(SIGHUP);
+    EXPECT_EQ(StopSignal::received(), 0);
+  }
+  EXPECT_EQ(std::signal(SIGHUP, SIG_DFL), SIG_IGN);
+}
+
 TEST(StopSignal, AtOnceAgainItIsTheSameRequest) {
   const StopSignal signals;
   std::raise(SIGINT);

@@ -23,9 +23,9 @@ class PretrainCommand : public Command {
                 "validation split, it is classified after each epoch by weighted kNN against the\n"
                 "memory bank.\n\n"
                 "The run folder gets checkpoints/, config.toml, log.txt, metrics.jsonl,\n"
-                "TensorBoard events, curves.svg and, at the end, report.html. On SIGINT and\n"
-                "SIGTERM (Ctrl-C) a run writes a checkpoint and stops; --resume auto continues\n"
-                "from it.\n",
+                "TensorBoard events, curves.svg and, at the end, report.html. On Ctrl-C, SIGTERM,\n"
+                "SIGHUP, SIGXCPU and SIGXFSZ a run writes a checkpoint and stops; --resume auto\n"
+                "continues from it.\n",
             .examples =
                 "  invp pretrain --preset cifar10 --data cifar-10-batches-bin --out runs/cifar10\n"
                 "  invp pretrain --format synthetic --arch resnet18-cifar --width 16 \\\n"
@@ -57,8 +57,8 @@ class PretrainCommand : public Command {
                    config.network.width);
   }
 
-  static void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
-                    const Dataset* validation) {
+  void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
+             const Dataset* validation) const {
     observer.note(
         message("data     ", train.kind(), ", ", train.size(), " images to train on",
                 validation == nullptr ? ", no validation split"
@@ -72,6 +72,14 @@ class PretrainCommand : public Command {
                           config.network.width, ", embedding ", config.network.dim, ", images of ",
                           config.augment.image_size, " px"));
     observer.note(run_line(config.run));
+    if (!config.objective.no_invariance && config.objective.ramp == Ramp::kBinary &&
+        config.objective.warm_epochs >= config.epochs)
+      observer.note(message("note     the invariance loss is never used: --warm-epochs ",
+                            config.objective.warm_epochs, " is not below --epochs ",
+                            config.epochs));
+    if (config.network.head == HeadKind::kMlp && !options_->given("tau"))
+      observer.note("note     with --head mlp the paper has --tau 0.2; this run has --tau " +
+                    format_number(config.objective.tau));
   }
 
   // A run that is finished has not failed because a page about it could not be written.

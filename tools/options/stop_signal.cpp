@@ -1,5 +1,6 @@
 #include "tools/options/stop_signal.h"
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
@@ -9,6 +10,7 @@ namespace invp::cli {
 
 namespace {
 
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGXFSZ};
 constexpr std::int64_t kOneRequest = 1'000'000'000;  // nanoseconds
 
 std::atomic<int> noted = 0;
@@ -33,13 +35,17 @@ void note(int signal) {
 StopSignal::StopSignal() {
   noted = 0;
   noted_at = 0;
-  std::signal(SIGINT, note);
-  std::signal(SIGTERM, note);
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : kSignals) {
+    if (std::signal(signal, note) == SIG_IGN && signal == SIGHUP) std::signal(signal, SIG_IGN);
+  }
 }
 
 StopSignal::~StopSignal() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGPIPE, SIG_DFL);
+  for (const int signal : kSignals) {
+    if (std::signal(signal, SIG_DFL) == SIG_IGN) std::signal(signal, SIG_IGN);
+  }
 }
 
 int StopSignal::received() {

@@ -5,6 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/core/random.h"
 #include "invp/protocols/finetune/finetune_task.h"
+#include "invp/run/batch_of_one.h"
 #include "invp/run/measures.h"
 #include "invp/run/version_1.h"
 #include "layers/exchange.h"
@@ -59,6 +60,8 @@ std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t clas
 
 RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Dataset& train,
                        const Dataset& validation, RunObserver& observer) {
+  check_batches(train.size(), config.batch_size, config.bn_groups,
+                last_map(network.config().arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp finetune";
   run.epochs = config.epochs;

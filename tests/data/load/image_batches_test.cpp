@@ -1,6 +1,8 @@
 #include "data/load/image_batches.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +12,7 @@
 #include <thread>
 
 #include "engine/core/error.h"
+#include "engine/files/file_reader.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp {
@@ -190,6 +193,52 @@ TEST(ImageBatches, LeavesBrokenPicturesOutAndListsThemOnce) {
     EXPECT_THAT(loader.bad_images()[4].reason, HasSubstr("broken"));
     EXPECT_EQ(loader.stats().images, 70);
     EXPECT_EQ(loader.stats().batches, 18);
+  }
+}
+
+// As after a run is resumed: the images count from the start, by the names that the set has.
+TEST(ImageBatches, RemembersWhatWasBrokenBefore) {
+  const GraySet set(40, {3, 17});
+  ImageBatches loader(set, augmentation(),
+                      {.batch_size = 4, .workers = 0, .shuffle = false, .max_bad_share = 0.08});
+  loader.remember_bad({17, 30});
+  ASSERT_EQ(loader.bad_images().size(), 2u);
+  EXPECT_THAT(loader.bad_images()[1].reason, HasSubstr("gray[30]: could not be read before"));
+  loader.start_epoch(0);
+  rest_of_epoch(loader);
+  EXPECT_EQ(loader.bad_indices(), (std::vector<std::int64_t>{17, 30, 3}));
+  EXPECT_THAT(loader.bad_images()[0].reason, HasSubstr("broken")) << "now it is known";
+  EXPECT_THAT(error_of([&] { loader.remember_bad({40}); }), HasSubstr("image 40"));
+  ImageBatches strict(set, augmentation(),
+                      {.batch_size = 4, .workers = 0, .shuffle = false, .max_bad_share = 0.05});
+  strict.remember_bad({17, 30});
+  strict.start_epoch(0);
+  EXPECT_THAT(error_of([&] { strict.next(); }), HasSubstr("3 of 40"));
+}
+
+// That no more files can be opened says nothing about the images.
+TEST(ImageBatches, WhatTheMachineCannotReadIsNotBroken) {
+  const testing::TempFolder folder;
+  std::ofstream(folder / "a.jpg") << "no image";
+  std::ofstream(folder / "b.jpg") << "no image";
+  const FileDataset set("files", folder.path(), {"a.jpg", "b.jpg"}, {0, 0}, {"all"});
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  for (const int workers : {0, 2}) {
+    ImageBatches loader(set, augmentation(),
+                        {.batch_size = 2, .workers = workers, .max_bad_share = 1});
+    const int next = dup(0);
+    close(next);
+    rlimit none = before;
+    none.rlim_cur = static_cast<rlim_t>(next);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    loader.start_epoch(0);
+    EXPECT_THROW(loader.next(), SystemError);
+    EXPECT_TRUE(loader.bad_images().empty());
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    loader.start_epoch(0);
+    EXPECT_FALSE(loader.next().has_value());
+    EXPECT_EQ(loader.bad_images().size(), 2u) << "these are";
   }
 }
 
