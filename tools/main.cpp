@@ -128,7 +128,7 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
 // One line, whatever the text was.
 void complain(const std::string& name, std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
-  std::cerr << name << (name.empty() ? "" : ": ") << text << '\n';
+  std::cerr << name << (name.empty() ? "" : ": ") << printable(text) << '\n';
 }
 
 Commands all_commands() {

@@ -26,6 +26,21 @@ double difference(std::string_view word, const std::string& candidate) {
   return distance;
 }
 
+/// The bytes of the character that the text begins with; 0 if it is no UTF-8.
+std::size_t utf8_character(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) return 1;
+  const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < size) return 0;
+  const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  if (!std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(size), is_tail))
+    return 0;
+  const auto second = static_cast<unsigned char>(text[1]);  // overlong forms and surrogates
+  const bool odd = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+                   (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+  return odd ? 0 : size;
+}
+
 }  // namespace
 
 std::string formatted(const char* format, double value) {
@@ -78,6 +93,29 @@ std::string counted(std::int64_t count, std::string_view noun) {
 }
 
 // Bytes that do not continue a UTF-8 character.
+std::string printable(std::string_view text) {
+  std::string shown;
+  const auto escape = [&](unsigned char c) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    ((shown += "\\x") += kDigits[c >> 4]) += kDigits[c & 15];
+  };
+  while (!text.empty()) {
+    const std::size_t size = utf8_character(text);
+    const auto first = static_cast<unsigned char>(text[0]);
+    const bool control = first < 0x20 || first == 0x7F ||
+                         (first == 0xC2 && size == 2 && static_cast<unsigned char>(text[1]) < 0xA0);
+    for (const char c : text.substr(0, std::max<std::size_t>(size, 1))) {
+      if (control || size == 0) {
+        escape(static_cast<unsigned char>(c));
+      } else {
+        shown += c;
+      }
+    }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return shown;
+}
+
 int columns_of(std::string_view text) {
   return static_cast<int>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
 }

@@ -22,6 +22,10 @@ std::string format_rate(double per_second);
 /// "1 image", "12 images".
 std::string counted(std::int64_t count, std::string_view noun);
 
+/// Text from a file, made safe for a terminal: control characters, those of C1 too, and bytes that
+/// are no UTF-8 are written as "\x1b".
+std::string printable(std::string_view text);
+
 /// How many columns UTF-8 text takes on a terminal.
 int columns_of(std::string_view text);
 

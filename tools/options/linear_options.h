@@ -39,6 +39,7 @@ class LinearOptions {
   std::vector<int> parsed_taps(const ResNet& network) const;
 
   std::string checkpoint_;
+  std::string weights_prefix_;
   std::string arch_ = "auto";
   DataOptions data_;
   std::string voc_train_ = "trainval";
