@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/core/layout.h"
+#include "layers/find_network.h"
 
 namespace invp {
 
@@ -80,25 +81,12 @@ void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::s
 }
 
 NetworkConfig recognise_network(const TensorFile& file, const std::string& origin) {
-  const Tensor* stem = file.find("conv1.weight");
-  CHECK(stem != nullptr && stem->rank() == 4, origin,
-        ": no 'conv1.weight': not the weights of a ResNet with torchvision's names");
-  const auto has = [&](const std::string& name) { return file.find(name) != nullptr; };
-  const bool bottlenecks = has("layer1.0.conv3.weight");
-  const bool cifar = stem->dim(2) == 3;
-  const bool deep = has("layer3.5.conv1.weight");  // six blocks in the third stage
-  NetworkConfig config{.width = static_cast<int>(stem->dim(0))};
-  if (bottlenecks) {
-    config.arch = cifar ? Arch::kResNet50Cifar : Arch::kResNet50;
-  } else {
-    CHECK(!(cifar && deep), origin,
-          ": a ResNet-34 of the CIFAR form is not among the architectures");
-    config.arch = cifar ? Arch::kResNet18Cifar : deep ? Arch::kResNet34 : Arch::kResNet18;
-  }
-  config.head = has("fc.2.weight") ? HeadKind::kMlp : HeadKind::kLinear;
-  const Tensor* last = file.find(config.head == HeadKind::kMlp ? "fc.2.weight" : "fc.weight");
-  if (last != nullptr && last->rank() == 2) config.dim = static_cast<int>(last->dim(0));
-  return config;
+  std::vector<std::string> misses;
+  const std::vector<FoundNetwork> networks = find_networks(stored_tensors(file.tensors), &misses);
+  const auto found = std::ranges::find(networks, std::string(), &FoundNetwork::prefix);
+  CHECK(found != networks.end(), origin, ": not the weights of a ResNet with torchvision's names",
+        misses.empty() ? "" : ": " + misses.front());
+  return found->config;
 }
 
 }  // namespace invp

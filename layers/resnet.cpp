@@ -1,6 +1,5 @@
 #include "layers/resnet.h"
 
-#include <array>
 #include <utility>
 
 #include "engine/autograd/recompute.h"
@@ -81,19 +80,6 @@ class Bottleneck : public ResidualBlock {
   std::unique_ptr<ConvNorm> shortcut_;
 };
 
-bool is_cifar(Arch arch) {
-  return arch == Arch::kResNet18Cifar || arch == Arch::kResNet50Cifar;
-}
-bool has_bottlenecks(Arch arch) {
-  return arch == Arch::kResNet50 || arch == Arch::kResNet50Cifar;
-}
-
-/// Blocks in each of the four stages.
-std::array<int, 4> depths(Arch arch) {
-  if (arch == Arch::kResNet18 || arch == Arch::kResNet18Cifar) return {2, 2, 2, 2};
-  return {3, 4, 6, 3};
-}
-
 std::int64_t feature_dim(const NetworkConfig& config) {
   return 8LL * config.width *
          (has_bottlenecks(config.arch) ? Bottleneck::kExpansion : BasicBlock::kExpansion);
@@ -122,7 +108,7 @@ std::vector<std::unique_ptr<ResidualBlock>> make_blocks(const NetworkConfig& con
   for (int stage = 0; stage < 4; ++stage) {
     const std::int64_t width = static_cast<std::int64_t>(config.width) << stage;
     const int stride = stage == 0 ? 1 : 2;
-    const int count = depths(config.arch).at(static_cast<std::size_t>(stage));
+    const int count = stage_depths(config.arch).at(static_cast<std::size_t>(stage));
     channels = has_bottlenecks(config.arch)
                    ? append_stage<Bottleneck>(blocks, channels, width, count, stride, init)
                    : append_stage<BasicBlock>(blocks, channels, width, count, stride, init);
@@ -137,6 +123,18 @@ int last_map(Arch arch, int image_size) {
   for (int halved = 0; halved < (is_cifar(arch) ? 3 : 5); ++halved)
     image_size = (image_size + 1) / 2;
   return image_size;
+}
+
+bool is_cifar(Arch arch) {
+  return arch == Arch::kResNet18Cifar || arch == Arch::kResNet50Cifar;
+}
+bool has_bottlenecks(Arch arch) {
+  return arch == Arch::kResNet50 || arch == Arch::kResNet50Cifar;
+}
+
+std::array<int, 4> stage_depths(Arch arch) {
+  if (arch == Arch::kResNet18 || arch == Arch::kResNet18Cifar) return {2, 2, 2, 2};
+  return {3, 4, 6, 3};
 }
 
 const std::vector<std::pair<std::string, Arch>>& all_archs() {
@@ -173,7 +171,7 @@ ResNet::ResNet(const NetworkConfig& config)
   add_part(stem_);
   std::size_t next = 0;
   for (int stage = 0; stage < 4; ++stage) {
-    for (int i = 0; i < depths(config.arch).at(static_cast<std::size_t>(stage)); ++i) {
+    for (int i = 0; i < stage_depths(config.arch).at(static_cast<std::size_t>(stage)); ++i) {
       add_child(message("layer", stage + 1, ".", i), *blocks_[next++]);
     }
   }

@@ -3,6 +3,7 @@
 // order are torchvision's.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +22,12 @@ enum class Arch { kResNet18, kResNet34, kResNet50, kResNet18Cifar, kResNet50Cifa
 const char* name_of(Arch arch);
 /// Every architecture by name, in the order of the command line's help.
 const std::vector<std::pair<std::string, Arch>>& all_archs();
+
+/// A 3x3 stem of stride 1 and no pool.
+bool is_cifar(Arch arch);
+bool has_bottlenecks(Arch arch);
+/// Blocks in each of the four stages.
+std::array<int, 4> stage_depths(Arch arch);
 
 /// What the backward pass of training computes again, to the bit, instead of keeping it.
 enum class Recompute {

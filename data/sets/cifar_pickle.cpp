@@ -1,5 +1,9 @@
 #include "data/sets/cifar_pickle.h"
 
+#include <cmath>
+#include <limits>
+#include <optional>
+
 #include "engine/core/error.h"
 #include "engine/files/file_reader.h"
 #include "engine/files/numpy_pickle.h"
@@ -10,33 +14,71 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-Pickle read(const FileReader& file, std::span<const std::byte> bytes) {
-  return read_pickle(bytes, numpy_globals(), file.path().string());
+Pickle read(const FileReader& file) {
+  PickleInput input(file, 0, file.size());
+  return read_pickle(input);
+}
+
+/// A number, numpy's too; nothing for anything else.
+std::optional<std::int64_t> whole_number(const PickleValue& value) {
+  if (value.is(Kind::kInt) || value.is(Kind::kBool)) return value.integer;
+  const std::optional<double> number = numpy_scalar(value);
+  if (!number || std::trunc(*number) != *number || std::abs(*number) > 1e15) return std::nullopt;
+  return static_cast<std::int64_t>(*number);
+}
+
+/// A list, a tuple or a numpy array of whole numbers.
+std::vector<std::int32_t> labels_of(const PickleValue& value, const std::string& file) {
+  std::vector<std::int64_t> numbers;
+  if (const auto array = numpy_array(value)) {
+    auto whole = array->integers();
+    CHECK(whole, file, ": at byte ", value.offset, ": the labels are of type ",
+          name_of(array->type), ", not whole numbers");
+    numbers = std::move(*whole);
+  } else {
+    CHECK(value.is(Kind::kList) || value.is(Kind::kTuple), file, ": at byte ", value.offset,
+          ": the labels are neither a list nor a numpy array of numbers");
+    for (const PickleValue* label : value.items) {
+      const auto number = whole_number(*label);
+      CHECK(number, file, ": at byte ", label->offset, ": a label is not a whole number");
+      numbers.push_back(*number);
+    }
+  }
+  std::vector<std::int32_t> labels;
+  for (const std::int64_t number : numbers) {
+    CHECK(number >= 0 && number <= std::numeric_limits<std::int32_t>::max(), file, ": label ",
+          number, " is no class of CIFAR");
+    labels.push_back(static_cast<std::int32_t>(number));
+  }
+  return labels;
+}
+
+/// (n, 3072), or the same with the planes apart.
+bool is_planes(const std::vector<std::int64_t>& extents) {
+  constexpr std::int64_t kPixels = kCifarPixels;
+  if (extents.size() == 2) return extents[1] == kPixels;
+  return extents.size() == 4 && extents[1] == 3 && extents[2] == kCifarSide &&
+         extents[3] == kCifarSide;
 }
 
 }  // namespace
 
 CifarRecords read_cifar_pickle(const std::filesystem::path& path, std::string_view label_key) {
   const FileReader file(path);
-  const std::vector<std::byte> bytes = file.read(0, file.size());
-  const Pickle pickle = read(file, bytes);
+  const Pickle pickle = read(file);
   const PickleValue* data = pickle.root->get("data");
   const PickleValue* labels = pickle.root->get(label_key);
-  CHECK(data != nullptr && labels != nullptr && labels->is(Kind::kList), path.string(),
-        ": not a CIFAR batch; \"data\" and a list \"", label_key, "\" were expected");
-  const auto array = numpy_array(*data, path.string());
-  const bool pixels = array && array->type == StoredType::kU8 && array->extents.size() == 2 &&
-                      array->extents[1] == static_cast<std::int64_t>(kCifarPixels);
-  CHECK(pixels && array->extents[0] == std::ssize(labels->items), path.string(),
-        ": \"data\" is not one row of ", kCifarPixels, " bytes for each of the ",
-        labels->items.size(), " labels");
+  CHECK(data != nullptr && labels != nullptr, path.string(), ": not a CIFAR batch; \"data\" and \"",
+        label_key, "\" were expected");
   CifarRecords records;
-  records.planes.assign(array->bytes.begin(), array->bytes.end());
-  for (const PickleValue* label : labels->items) {
-    CHECK(label->is(Kind::kInt), path.string(), ": at byte ", label->offset,
-          ": a label is not a number");
-    records.labels.push_back(static_cast<std::int32_t>(label->integer));
-  }
+  records.labels = labels_of(*labels, path.string());
+  const auto array = numpy_array(*data);
+  CHECK(array && array->type == StoredType::kU8 && is_planes(array->extents) &&
+            array->extents[0] == std::ssize(records.labels),
+        path.string(), ": \"data\" is not one row of ", kCifarPixels, " bytes for each of the ",
+        records.labels.size(), " labels");
+  records.planes.resize(array->bytes.size());
+  array->copy_to(std::as_writable_bytes(std::span(records.planes)));
   return records;
 }
 
@@ -46,12 +88,15 @@ std::vector<std::string> read_cifar_names(const std::filesystem::path& folder) {
   for (const auto& [name, key] : kFiles) {
     if (!std::filesystem::is_regular_file(folder / name)) continue;
     const FileReader file(folder / name);
-    const std::vector<std::byte> bytes = file.read(0, file.size());
-    const Pickle pickle = read(file, bytes);
+    const Pickle pickle = read(file);
     const PickleValue* list = pickle.root->get(key);
     if (list == nullptr) continue;
     std::vector<std::string> names;
-    for (const PickleValue* item : list->items) names.push_back(item->text);
+    for (const PickleValue* item : list->items) {
+      CHECK(item->is_string(), file.path().string(), ": at byte ", item->offset,
+            ": a class name is no text");
+      names.push_back(item->text);
+    }
     return names;
   }
   return {};

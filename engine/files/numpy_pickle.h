@@ -1,11 +1,10 @@
-// numpy arrays and scalars as a pickle describes them: the CIFAR batches hold arrays, training
-// checkpoints scalars.
+// numpy arrays and scalars as a pickle describes them, of numpy 1 and 2 and of every protocol: the
+// CIFAR batches hold arrays, training checkpoints scalars.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,23 +13,22 @@
 
 namespace invp {
 
-/// The globals that numpy's pickles name, of numpy 1 and 2.
-std::span<const std::string_view> numpy_globals();
-
 /// A view into the pickle; lives as long as it.
 struct NumpyArray {
   StoredType type = StoredType::kU8;
   bool big_endian = false;
+  bool fortran = false;  ///< the first index runs fastest
   std::vector<std::int64_t> extents;
-  std::string_view bytes;  ///< row-major; their number has been checked
+  std::string_view bytes;  ///< their number has been checked
 
-  /// Throws beyond Shape::kMaxRank dimensions.
-  Tensor to_tensor() const;
+  /// Writes the elements in row-major order and this machine's byte order; `to` has bytes.size().
+  void copy_to(std::span<std::byte> to) const;
+  /// The elements of an array of whole numbers, in row-major order; nothing for other types.
+  std::optional<std::vector<std::int64_t>> integers() const;
 };
 
-/// Nothing if the value is no array; throws for one that is damaged, of objects, or in Fortran
-/// order.
-std::optional<NumpyArray> numpy_array(const PickleValue& value, const std::string& file);
+/// Nothing if the value is no array of numbers (objects, texts, records), or a damaged one.
+std::optional<NumpyArray> numpy_array(const PickleValue& value);
 
 /// numpy.float64(3.5) and the like; nothing if the value is no scalar of a number type.
 std::optional<double> numpy_scalar(const PickleValue& value);

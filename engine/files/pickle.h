@@ -1,18 +1,16 @@
-// Pickles, read as data: the opcodes build a tree of plain values and a call is only noted down, so
-// nothing is ever executed or imported. Protocols 2 to 5 as far as torch.save and the CIFAR batches
-// use them; every other opcode, and every global that the caller did not allow, is refused by name
-// with its byte.
+// Pickles of protocols 0 to 5, read as data: the opcodes build a tree of plain values and a call is
+// only noted down, so nothing is ever executed or imported. What the tree has no form for (sets,
+// integers of more than 64 bits, objects of any class) is kept as opaque, for nobody to look into.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/files/pickle_input.h"
 
 namespace invp {
 
@@ -28,10 +26,12 @@ struct PickleValue {
     kBytes,   ///< text; also the byte strings of Python 2
     kList,    ///< items
     kTuple,   ///< items
-    kDict,    ///< items: key, value, key, value, ...
+    kDict,    ///< entries: key, value, key, value, ...
     kGlobal,  ///< text: "module.name"
-    kCall,  ///< text: the global that would be called; items: its arguments; state: what BUILD gave
+    kCall,    ///< an object that a call would make. text: the global called, empty if it is none;
+              ///< items: its arguments; state: what BUILD gave; entries: what was set in it
     kPersistent,  ///< items: the one identifier
+    kOpaque,
   };
 
   Kind kind = Kind::kNone;
@@ -40,13 +40,15 @@ struct PickleValue {
   double real = 0;
   std::string text;
   std::vector<const PickleValue*> items;
+  std::vector<const PickleValue*> entries;
   const PickleValue* state = nullptr;
 
   bool is(Kind wanted) const { return kind == wanted; }
   bool is_call(std::string_view name) const { return kind == Kind::kCall && text == name; }
   /// Text or bytes: Python 2 wrote names as either.
   bool is_string() const { return kind == Kind::kText || kind == Kind::kBytes; }
-  /// The value of a dictionary's key; null when there is none.
+  /// The value of a key; null when there is none. Also for objects that are dictionaries of a class
+  /// of their own (defaultdict).
   const PickleValue* get(std::string_view key) const;
 };
 
@@ -54,15 +56,13 @@ struct PickleValue {
 struct Pickle {
   std::unique_ptr<std::deque<PickleValue>> values;
   const PickleValue* root = nullptr;
-  std::size_t size = 0;  ///< bytes up to and including STOP
 };
 
-/// `bytes` may go on after the pickle. Errors begin with `name` and give the byte counted from
-/// `origin`, the place of bytes[0] in the file.
+/// Reads up to and including STOP; `input` then stands behind it. Throws Error naming the file and
+/// the byte for what Python could not read either, and beyond 2 million values.
 ///
-/// Two globals are understood, when allowed: collections.OrderedDict becomes a dictionary and
-/// _codecs.encode(text, "latin1") becomes bytes.
-Pickle read_pickle(std::span<const std::byte> bytes, std::span<const std::string_view> allowed,
-                   const std::string& name, std::uint64_t origin = 0);
+/// Some globals are understood: collections.OrderedDict and dict become dictionaries,
+/// _codecs.encode(text, "latin1"), bytes and bytearray become bytes.
+Pickle read_pickle(PickleInput& input);
 
 }  // namespace invp

@@ -1,9 +1,8 @@
-// The opcodes of Python's pickle virtual machine that plain data needs (Lib/pickletools.py is their
-// reference), and the names of all for messages.
+// The opcodes of Python's pickle virtual machine, protocols 0 to 5 (Lib/pickletools.py is their
+// reference).
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 namespace invp {
 
@@ -11,22 +10,36 @@ enum class Opcode : std::uint8_t {
   kMark = '(',
   kStop = '.',
   kPop = '0',
+  kPopMark = '1',
+  kDup = '2',
+  kFloat = 'F',
   kBinFloat = 'G',
+  kInt = 'I',
   kBinInt = 'J',
   kBinInt1 = 'K',
+  kLong = 'L',
   kBinInt2 = 'M',
   kNone = 'N',
+  kPersId = 'P',
   kBinPersId = 'Q',
   kReduce = 'R',
+  kString = 'S',
   kBinString = 'T',
   kShortBinString = 'U',
+  kUnicode = 'V',
   kBinUnicode = 'X',
   kAppend = 'a',
   kBuild = 'b',
   kGlobal = 'c',
+  kDict = 'd',
   kAppends = 'e',
+  kGet = 'g',
   kBinGet = 'h',
+  kInst = 'i',
   kLongBinGet = 'j',
+  kList = 'l',
+  kObj = 'o',
+  kPut = 'p',
   kBinPut = 'q',
   kLongBinPut = 'r',
   kSetItem = 's',
@@ -39,20 +52,29 @@ enum class Opcode : std::uint8_t {
   kShortBinBytes = 'C',
   kProto = 0x80,
   kNewObj = 0x81,
+  kExt1 = 0x82,
+  kExt2 = 0x83,
+  kExt4 = 0x84,
   kTuple1 = 0x85,
   kTuple2 = 0x86,
   kTuple3 = 0x87,
   kNewTrue = 0x88,
   kNewFalse = 0x89,
   kLong1 = 0x8a,
+  kLong4 = 0x8b,
   kShortBinUnicode = 0x8c,
+  kBinUnicode8 = 0x8d,
   kBinBytes8 = 0x8e,
+  kEmptySet = 0x8f,
+  kAddItems = 0x90,
+  kFrozenSet = 0x91,
+  kNewObjEx = 0x92,
   kStackGlobal = 0x93,
   kMemoize = 0x94,
   kFrame = 0x95,
+  kByteArray8 = 0x96,
+  kNextBuffer = 0x97,
+  kReadonlyBuffer = 0x98,
 };
-
-/// "opcode 0x69 (INST)" for any byte.
-std::string describe_opcode(std::uint8_t opcode);
 
 }  // namespace invp

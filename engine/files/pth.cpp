@@ -2,162 +2,170 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <string_view>
 #include <vector>
 
 #include "engine/files/file_reader.h"
 #include "engine/files/pickle.h"
-#include "engine/files/pth_tensors.h"
+#include "engine/files/pth_source.h"
 #include "engine/files/zip_reader.h"
 
 namespace invp {
 namespace {
 
-constexpr std::array<unsigned char, 4> kZipMagic = {'P', 'K', 3, 4};
-constexpr std::array<unsigned char, 4> kEmptyZipMagic = {'P', 'K', 5, 6};
+using Kind = PickleValue::Kind;
+
+constexpr std::string_view kZipMagic = "PK\x03\x04";
+constexpr std::string_view kEmptyZipMagic = "PK\x05\x06";
 // The plain form opens with a pickle of the number 0x1950a86a20f9469cfc6c.
-constexpr std::array<unsigned char, 15> kPlainMagic = {
-    0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+constexpr std::string_view kPlainMagic =
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+constexpr std::string_view kTarMagic = "ustar";
+constexpr std::uint64_t kTarMagicAt = 257;
 
-template <std::size_t N>
-bool begins_with(const FileReader& file, const std::array<unsigned char, N>& magic) {
-  if (file.size() < N) return false;
-  std::array<unsigned char, N> start{};
-  file.read(0, std::as_writable_bytes(std::span(start)));
-  return start == magic;
+enum class Form { kZip, kPlain, kTar, kOther };
+
+Form form_of(const FileReader& file) {
+  std::array<char, kTarMagicAt + kTarMagic.size()> start{};
+  const auto known = std::min<std::uint64_t>(start.size(), file.size());
+  file.read(0, std::as_writable_bytes(std::span(start).first(known)));
+  const std::string_view text(start.data(), known);
+  if (text.starts_with(kZipMagic) || text.starts_with(kEmptyZipMagic)) return Form::kZip;
+  if (text.starts_with(kPlainMagic)) return Form::kPlain;
+  if (text.ends_with(kTarMagic) && known == start.size()) return Form::kTar;
+  return Form::kOther;
 }
 
-bool is_zip_form(const FileReader& file) {
-  return begins_with(file, kZipMagic) || begins_with(file, kEmptyZipMagic);
-}
+/// Storages in their own entries of a zip archive, which can only be read as a whole: the last one
+/// is kept, since a model's parameters may all be views of one.
+class ZipStorages : public PthStorages {
+ public:
+  ZipStorages(std::unique_ptr<ZipReader> zip, std::string folder, std::string name)
+      : zip_(std::move(zip)), folder_(std::move(folder)), name_(std::move(name)) {}
 
-/// The most bytes of tensors that are made of so many stored ones: conversion makes i8 four times
-/// as wide, and some tensors share or repeat their elements.
-std::uint64_t tensor_budget(std::uint64_t stored) {
-  return 4 * stored + (std::uint64_t{256} << 20);
-}
+  void read(const StorageReference& storage, std::uint64_t begin,
+            std::span<std::byte> to) override {
+    const ZipReader::Entry* entry = zip_->find(folder_ + "data/" + storage.key);
+    if (entry == nullptr)
+      fail(name_, ": storage \"", storage.key, "\" is missing from the archive");
+    const auto bytes = static_cast<std::uint64_t>(storage.count) * size_of(storage.type);
+    if (bytes != entry->size) {
+      fail(name_, ": storage \"", storage.key, "\" has ", entry->size, " bytes, not the ", bytes,
+           " expected; the file is damaged");
+    }
+    if (to.size() == entry->size) return zip_->read(*entry, to);
+    if (kept_ != entry->name) {
+      contents_ = zip_->read(*entry);
+      kept_ = entry->name;
+    }
+    std::ranges::copy(std::span(contents_).subspan(begin, to.size()), to.begin());
+  }
 
-Tensor read_storage(const StorageReference& storage, bool swap,
-                    const std::function<void(std::span<std::byte>)>& fill) {
-  return read_elements(storage.type, Shape{storage.count}, swap && size_of(storage.type) > 1, fill);
-}
+ private:
+  std::unique_ptr<ZipReader> zip_;
+  std::string folder_;
+  std::string name_;
+  std::string kept_;
+  std::vector<std::byte> contents_;
+};
 
-TensorFile read_zip_form(const std::filesystem::path& path) {
-  const ZipReader zip(path);
+std::unique_ptr<TensorSource> open_zip_form(const std::filesystem::path& path) {
+  auto zip = std::make_unique<ZipReader>(path);
   constexpr std::string_view kPickle = "data.pkl";
-  const auto pickle_entry = std::ranges::find_if(zip.entries(), [&](const ZipReader::Entry& entry) {
+  const auto pickle_entry = std::ranges::find_if(zip->entries(), [&](const auto& entry) {
     return entry.name == kPickle ||
            (entry.name.ends_with("/data.pkl") && std::ranges::count(entry.name, '/') == 1);
   });
-  if (pickle_entry == zip.entries().end()) {
+  if (pickle_entry == zip->entries().end()) {
     fail(path.string(), ": a zip archive without data.pkl, so no PyTorch checkpoint");
   }
   const std::string folder =
       pickle_entry->name.substr(0, pickle_entry->name.size() - kPickle.size());
   CHECK(
-      zip.find(folder + "constants.pkl") == nullptr, path.string(),
+      zip->find(folder + "constants.pkl") == nullptr, path.string(),
       ": a TorchScript program; save the state dict instead (torch.save(model.state_dict(), ...))");
 
   bool swap = false;
-  if (const ZipReader::Entry* order = zip.find(folder + "byteorder")) {
-    const std::vector<std::byte> bytes = zip.read(*order);
+  if (const ZipReader::Entry* order = zip->find(folder + "byteorder")) {
+    const std::vector<std::byte> bytes = zip->read(*order);
     swap = std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()) == "big";
   }
-  const std::vector<std::byte> bytes = zip.read(*pickle_entry);
   const std::string name = path.string() + " (" + pickle_entry->name + ")";
-  const Pickle pickle = read_pickle(bytes, pth_globals(), name);
-  return flatten_pth(
-      *pickle.root, name, tensor_budget(zip.contents()), [&](const StorageReference& storage) {
-        const ZipReader::Entry* entry = zip.find(folder + "data/" + storage.key);
-        if (entry == nullptr)
-          fail(name, ": storage \"", storage.key, "\" is missing from the archive");
-        const auto wanted = checked_bytes(std::array{storage.count}, size_of(storage.type));
-        if (wanted != entry->size) {
-          fail(name, ": storage \"", storage.key, "\" has ", entry->size, " bytes, not the ",
-               storage.count, " elements expected; the file is damaged");
-        }
-        return read_storage(storage, swap, [&](std::span<std::byte> to) { zip.read(*entry, to); });
-      });
+  const std::vector<std::byte> bytes = zip->read(*pickle_entry);
+  PickleInput input(bytes, name);
+  Pickle pickle = read_pickle(input);
+  const std::uint64_t contents = zip->contents();
+  PthTensors tensors = find_tensors(*pickle.root, name, most_tensor_bytes(contents));
+  auto storages = std::make_unique<ZipStorages>(std::move(zip), folder, name);
+  return std::make_unique<PthSource>(path.string(), std::move(tensors), std::move(pickle),
+                                     std::move(storages), swap, contents);
+}
+
+/// Only the object's mention of a storage tells its width, and so where the next one begins.
+std::unordered_map<std::string, StoredType> types_of_storages(const Pickle& object) {
+  std::unordered_map<std::string, StoredType> types;
+  for (const PickleValue& value : *object.values) {
+    if (!value.is(Kind::kPersistent)) continue;
+    const auto storage = parse_storage(value);
+    if (const auto* known = std::get_if<StorageReference>(&storage))
+      types.emplace(known->key, known->type);
+  }
+  return types;
 }
 
 /// Four pickles (magic, protocol, system, object), one more of the storages' keys, then for each
 /// key a 64-bit count and the elements.
-TensorFile read_plain_form(const FileReader& file) {
-  const std::string name = file.path().string();
-  const std::vector<std::byte> bytes = file.read(0, file.size());
-  std::size_t position = kPlainMagic.size();
-  const auto next_pickle = [&] {
-    Pickle pickle = read_pickle(std::span(bytes).subspan(position), pth_globals(), name, position);
-    position += pickle.size;
-    return pickle;
-  };
-  next_pickle();  // the protocol's number, always 1001
-  const Pickle system = next_pickle();
+std::unique_ptr<TensorSource> open_plain_form(const std::shared_ptr<FileReader>& file) {
+  const std::string name = file->path().string();
+  PickleInput input(*file, kPlainMagic.size(), file->size());
+  read_pickle(input);  // the protocol's number, always 1001
+  const Pickle system = read_pickle(input);
   const PickleValue* little = system.root->get("little_endian");
-  const bool swap =
-      little != nullptr && little->is(PickleValue::Kind::kBool) && little->integer == 0;
-  const Pickle object = next_pickle();
-  const Pickle keys = next_pickle();
+  const bool swap = little != nullptr && little->is(Kind::kBool) && little->integer == 0;
+  Pickle object = read_pickle(input);
+  const Pickle keys = read_pickle(input);
 
-  // Only the object's mention of a storage tells its width, and so where the next one begins.
-  std::map<std::string, StoredType> types;
-  for (const PickleValue& value : *object.values) {
-    if (!value.is(PickleValue::Kind::kPersistent)) continue;
-    const StorageReference storage = parse_storage(value, name);
-    types.emplace(storage.key, storage.type);
-  }
-  struct Place {
-    std::uint64_t begin;
-    std::uint64_t count;
-  };
-  std::map<std::string, Place> places;
+  const auto types = types_of_storages(object);
+  std::unordered_map<std::string, FileStorages::Place> places;
+  std::uint64_t position = input.position();
   for (const PickleValue* key : keys.root->items) {
     const auto type = types.find(key->text);
-    if (type == types.end())
-      file.fail_at(position, "storage \"", key->text, "\" belongs to no tensor");
-    if (bytes.size() - position < 8)
-      file.read(position, 8);  // fails with the place where the file ends
-    const auto count = little_endian<std::uint64_t>(&bytes[position]);
-    position += 8;
-    if (count > (bytes.size() - position) / size_of(type->second)) {
-      file.fail_at(position, "storage \"", key->text, "\" should have ", count,
-                   " elements, but the file ends first; copy or download it again");
-    }
-    places[key->text] = {position, count};
-    position += static_cast<std::size_t>(count) * size_of(type->second);
+    // Where it ends is not known, so the ones after it are missing.
+    if (type == types.end() || file->size() - position < sizeof(std::uint64_t)) break;
+    const auto count = little_endian<std::uint64_t>(file->read(position, 8).data());
+    position += sizeof(count);
+    const std::uint64_t bytes = count * size_of(type->second);
+    places[key->text] = {position, bytes};
+    if (count > (file->size() - position) / size_of(type->second)) break;  // the file ends first
+    position += bytes;
   }
-  return flatten_pth(*object.root, name, tensor_budget(file.size()),
-                     [&](const StorageReference& storage) {
-                       const auto place = places.find(storage.key);
-                       if (place == places.end())
-                         fail(name, ": storage \"", storage.key, "\" is missing from the file");
-                       if (place->second.count != static_cast<std::uint64_t>(storage.count)) {
-                         file.fail_at(place->second.begin, "storage \"", storage.key, "\" has ",
-                                      place->second.count, " elements, not the ", storage.count,
-                                      " expected; the file is damaged");
-                       }
-                       return read_storage(storage, swap, [&](std::span<std::byte> to) {
-                         const auto from = std::span(bytes).subspan(place->second.begin, to.size());
-                         std::ranges::copy(from, to.begin());
-                       });
-                     });
+  PthTensors tensors = find_tensors(*object.root, name, most_tensor_bytes(file->size()));
+  auto storages = std::make_unique<FileStorages>(file, std::move(places));
+  return std::make_unique<PthSource>(name, std::move(tensors), std::move(object),
+                                     std::move(storages), swap, file->size());
 }
 
 }  // namespace
 
 bool looks_like_pth(const std::filesystem::path& path) {
-  const FileReader file(path);
-  return is_zip_form(file) || begins_with(file, kPlainMagic);
+  return form_of(FileReader(path)) != Form::kOther;
+}
+
+std::unique_ptr<TensorSource> open_pth(const std::filesystem::path& path) {
+  auto file = std::make_shared<FileReader>(path);
+  switch (form_of(*file)) {
+    case Form::kZip: return open_zip_form(path);
+    case Form::kPlain: return open_plain_form(file);
+    case Form::kTar: return open_pth_tar(std::move(file));
+    case Form::kOther: break;
+  }
+  file->fail_at(0,
+                "not a PyTorch checkpoint; it begins neither like its zip form nor like the older "
+                "plain and tar forms");
 }
 
 TensorFile read_pth(const std::filesystem::path& path) {
-  const FileReader file(path);
-  if (is_zip_form(file)) return read_zip_form(path);
-  if (begins_with(file, kPlainMagic)) return read_plain_form(file);
-  file.fail_at(0,
-               "not a PyTorch checkpoint; it begins neither like its zip form nor like its older "
-               "plain form");
+  return open_pth(path)->all();
 }
 
 }  // namespace invp

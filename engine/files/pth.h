@@ -1,24 +1,24 @@
-// PyTorch checkpoints (.pth, .pth.tar, .pt): the zip form of torch 1.6 and later and the older
-// plain form, read without Python and without running anything.
+// PyTorch checkpoints (.pth, .pth.tar, .pt), read without Python and without running anything: the
+// zip form of torch 1.6 and later, the plain form of torch 0.2 to 1.5, and the tar form before it.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
-#include "engine/files/tensor_file.h"
+#include "engine/files/tensor_source.h"
 
 namespace invp {
 
-/// Every tensor of the file, on the host, under its dotted path. A "state_dict" or "model"
-/// dictionary at the top is unwrapped: its tensors keep the names they have in it. Other containers
-/// (optimiser state, lists) keep their path, "optimizer.state.0.momentum_buffer". Numbers, texts
-/// and flags turn into metadata. Strided tensors are copied into row-major order; prefixes and
-/// layouts stay as they are; f16, f64, i16, i8 and bool are converted (elements.h).
+/// The tensors of the file under their dotted paths, "state_dict.module.conv1.weight",
+/// "optimizer.state.0.momentum_buffer": those in dictionaries, lists and modules that were saved
+/// whole, and numpy arrays of numbers. Numbers, texts and flags turn into metadata. Whatever else
+/// the file holds is passed over: nobody needs it.
 ///
-/// Throws for damaged files, and for anything but tensors, numpy scalars and plain containers, by
-/// the name of what it found.
+/// Throws for damaged files; a tensor's own elements are looked at when it is read.
+std::unique_ptr<TensorSource> open_pth(const std::filesystem::path& path);
 TensorFile read_pth(const std::filesystem::path& path);
 
-/// Does the file begin like one of the two forms?
+/// Does the file begin like one of the three forms?
 bool looks_like_pth(const std::filesystem::path& path);
 
 }  // namespace invp

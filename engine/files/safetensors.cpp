@@ -15,15 +15,15 @@ namespace {
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the reference implementation
 
-template <class Entry>
-std::vector<Entry*> sorted_by_offset(std::vector<Entry>& entries) {
-  std::vector<Entry*> sorted;
-  for (Entry& entry : entries) sorted.push_back(&entry);
-  std::ranges::sort(sorted, {}, [](const Entry* e) { return std::pair(e->begin, e->end); });
+std::vector<const TensorEntry*> sorted_by_offset(const std::vector<TensorEntry>& entries) {
+  std::vector<const TensorEntry*> sorted;
+  for (const TensorEntry& entry : entries) sorted.push_back(&entry);
+  std::ranges::sort(sorted, {}, [](const TensorEntry* e) { return std::pair(e->begin, e->end); });
   return sorted;
 }
 
-void check_cover(const FileReader& file, std::uint64_t data_begin, SafetensorsHeader& header) {
+void check_cover(const FileReader& file, std::uint64_t data_begin,
+                 const SafetensorsHeader& header) {
   std::uint64_t position = data_begin;
   for (const TensorEntry* entry : sorted_by_offset(header.entries)) {
     if (entry->begin != position) {
@@ -57,7 +57,6 @@ SafetensorsHeader read_header(const FileReader& file) {
   }
   std::string text(static_cast<std::size_t>(length), '\0');
   file.read(kLengthBytes, std::as_writable_bytes(std::span(text)));
-  if (text.front() != '{') file.fail_at(kLengthBytes, "the header does not begin with '{'");
   SafetensorsHeader header = parse_safetensors_header(file, text);
   check_cover(file, kLengthBytes + length, header);
   return header;
@@ -69,44 +68,70 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path) {
   return read_header(FileReader(path));
 }
 
-TensorFile read_safetensors(const std::filesystem::path& path) {
-  const FileReader file(path);
-  SafetensorsHeader header = read_header(file);
-  TensorFile result;
-  result.metadata = std::move(header.metadata);
-  result.tensors.reserve(header.entries.size());
-  for (TensorEntry& entry : header.entries) {
-    Tensor tensor = read_elements(entry.type, entry.shape, false, [&](std::span<std::byte> bytes) {
-      file.read(entry.begin, bytes);
-    });
-    result.tensors.emplace_back(std::move(entry.name), std::move(tensor));
+namespace {
+
+class SafetensorsSource : public TensorSource {
+ public:
+  explicit SafetensorsSource(const std::filesystem::path& path)
+      : TensorSource(path.string()), file_(path) {
+    SafetensorsHeader header = read_header(file_);
+    metadata_ = std::move(header.metadata);
+    contents_ = file_.size();
+    for (TensorEntry& entry : header.entries) {
+      begins_.push_back(entry.begin);
+      tensors_.push_back(std::move(entry));
+    }
   }
-  return result;
+
+  void read(std::size_t index, std::span<std::byte> to) const override {
+    file_.read(begins_[index], to);
+  }
+
+ private:
+  FileReader file_;
+  std::vector<std::uint64_t> begins_;
+};
+
+/// Gives the entries their places, counted from the end of the header. Wide elements come first, so
+/// that each tensor starts on a multiple of its element size: other readers map the file and use
+/// the elements in place. Returns the order of the file.
+std::vector<std::size_t> lay_out(std::vector<TensorEntry>& entries) {
+  std::vector<std::size_t> order(entries.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::ranges::stable_sort(order, std::greater(),
+                           [&](std::size_t i) { return bits_of(entries[i].type); });
+  std::uint64_t position = 0;
+  for (const std::size_t i : order) {
+    entries[i].begin = position;
+    entries[i].end = position += entries[i].bytes;
+  }
+  return order;
 }
 
-void write_safetensors(const std::filesystem::path& path,
-                       std::span<const std::pair<std::string, Tensor>> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+}  // namespace
+
+std::unique_ptr<TensorSource> open_safetensors(const std::filesystem::path& path) {
+  return std::make_unique<SafetensorsSource>(path);
+}
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  return open_safetensors(path)->all();
+}
+
+void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
+                       const std::map<std::string, std::string>& metadata,
+                       const FillElements& fill) {
   std::set<std::string_view> names = {"__metadata__"};
   SafetensorsHeader header;
   header.metadata = metadata;
-  for (const auto& [name, tensor] : tensors) {
-    CHECK(names.insert(name).second, path.string(), ": tensor \"", name, "\" is given twice");
-    const auto type = stored_type_from_safetensors(safetensors_name(tensor.dtype()));
-    header.entries.push_back({name, *type, tensor.shape(), 0, 0});
+  for (const StoredTensor& tensor : tensors) {
+    CHECK(names.insert(tensor.name).second, path.string(), ": tensor \"", tensor.name,
+          "\" is given twice");
+    CHECK(safetensors_name(tensor.type) != nullptr, path.string(), ": tensor \"", tensor.name,
+          "\" is of type ", name_of(tensor.type), ", which safetensors has no name for");
+    header.entries.push_back({tensor, 0, 0});
   }
-  // Wide elements come first, so that each tensor starts on a multiple of its element size: other
-  // readers map the file and use the elements in place.
-  std::vector<std::size_t> order(tensors.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::ranges::stable_sort(order, std::greater(),
-                           [&](std::size_t i) { return size_of(tensors[i].second.dtype()); });
-  std::uint64_t position = 0;
-  for (const std::size_t i : order) {
-    header.entries[i].begin = position;
-    header.entries[i].end = position += tensors[i].second.nbytes();
-  }
-
+  const std::vector<std::size_t> order = lay_out(header.entries);
   const std::string text = print_safetensors_header(header);
   CHECK(text.size() <= kMaxHeader, path.string(), ": names and metadata take ", text.size(),
         " bytes, more than the ", kMaxHeader, " that the format allows");
@@ -118,10 +143,18 @@ void write_safetensors(const std::filesystem::path& path,
   file.append(length);
   file.append(text);
   for (const std::size_t i : order) {
-    const Tensor host = tensors[i].second.to(kCpu);
-    file.append({static_cast<const std::byte*>(host.raw()), host.nbytes()});
+    std::vector<std::byte> elements(static_cast<std::size_t>(tensors[i].bytes));
+    fill(i, elements);
+    file.append(elements);
   }
   file.commit();
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       std::span<const std::pair<std::string, Tensor>> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  const std::vector<StoredTensor> stored = stored_tensors(tensors);
+  write_safetensors(path, stored, metadata, elements_of(tensors));
 }
 
 }  // namespace invp

@@ -5,21 +5,18 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "engine/files/elements.h"
-#include "engine/files/tensor_file.h"
+#include "engine/files/tensor_source.h"
 
 namespace invp {
 
 /// One tensor as the header announces it.
-struct TensorEntry {
-  std::string name;
-  StoredType type = StoredType::kF32;
-  Shape shape;
+struct TensorEntry : StoredTensor {
   std::uint64_t begin = 0;  ///< bytes from the start of the file
   std::uint64_t end = 0;
 };
@@ -29,18 +26,23 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-/// The header alone, checked against every rule of the format: at most 100 MB of JSON that begins
-/// with '{', no name twice, metadata of strings only, each tensor as long as its shape and type
-/// say, and the tensors covering the rest of the file without hole or overlap. Errors name the
-/// file, the byte and the tensor.
+/// The header alone, checked as the reference implementation does: at most 100 MB of JSON, metadata
+/// of strings only, each tensor as long as its shape and type say, and the tensors covering the
+/// rest of the file without hole or overlap. Stricter than it in one thing: the format forbids one
+/// name twice, so that is refused. Errors name the file, the byte and the tensor.
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
 
-/// Everything, on the host. Types that a tensor cannot hold are converted (elements.h); names and
-/// layouts stay as they are.
+/// Names and layouts stay as they are.
+std::unique_ptr<TensorSource> open_safetensors(const std::filesystem::path& path);
+/// Everything, on the host. Types that a tensor cannot hold are converted (elements.h).
 TensorFile read_safetensors(const std::filesystem::path& path);
 
-/// Replaces `path` in one step (atomic_file.h). Tensors may live on any device; names must be
-/// unique.
+/// Replaces `path` in one step (atomic_file.h). Names must be unique, and types those that
+/// safetensors knows.
+void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
+                       const std::map<std::string, std::string>& metadata,
+                       const FillElements& fill);
+/// Tensors may live on any device.
 void write_safetensors(const std::filesystem::path& path,
                        std::span<const std::pair<std::string, Tensor>> tensors,
                        const std::map<std::string, std::string>& metadata = {});

@@ -24,11 +24,12 @@ class HeaderParser final : public Json::json_sax_t {
   SafetensorsHeader take() { return std::move(header_); }
 
   bool start_object(std::size_t) override {
+    if (enter_unknown()) return true;
     switch (place_) {
       case Place::kOutside: place_ = Place::kTop; return true;
       case Place::kTop:
         place_ = name_ == "__metadata__" ? Place::kMetadata : Place::kTensor;
-        entry_ = {};
+        key_.clear();
         dtype_.reset();
         shape_.reset();
         offsets_.reset();
@@ -38,6 +39,7 @@ class HeaderParser final : public Json::json_sax_t {
   }
 
   bool end_object() override {
+    if (leave_unknown()) return true;
     switch (place_) {
       case Place::kTensor: finish_tensor(); [[fallthrough]];
       case Place::kMetadata: place_ = Place::kTop; return true;
@@ -46,36 +48,30 @@ class HeaderParser final : public Json::json_sax_t {
   }
 
   bool key(std::string& text) override {
+    if (unknown_depth_ > 0) return true;
     switch (place_) {
       case Place::kTop:
         if (!names_.insert(text).second) broken("the name \"", text, "\" appears twice");
         name_ = std::move(text);
         return true;
-      case Place::kMetadata:
-        if (header_.metadata.contains(text))
-          broken("the metadata key \"", text, "\" appears twice");
-        key_ = std::move(text);
-        return true;
-      default:
-        if (text != "dtype" && text != "shape" && text != "data_offsets") {
-          broken("tensor \"", name_, "\": unknown key \"", text, "\"");
-        }
-        key_ = std::move(text);
-        return true;
+      case Place::kMetadata: key_ = std::move(text); return true;
+      default: key_ = std::move(text); return true;
     }
   }
 
   bool string(std::string& text) override {
     if (place_ == Place::kMetadata) {
-      header_.metadata.emplace(std::move(key_), std::move(text));
+      header_.metadata[std::move(key_)] = std::move(text);  // of one key twice, the last counts
       return true;
     }
+    if (is_unknown()) return true;
     if (place_ != Place::kTensor || key_ != "dtype" || dtype_) return refuse("a string");
     dtype_ = std::move(text);
     return true;
   }
 
   bool start_array(std::size_t) override {
+    if (enter_unknown()) return true;
     if (place_ != Place::kTensor) return refuse("an array");
     auto& target = key_ == "shape" ? shape_ : offsets_;
     if (key_ == "dtype" || target) return refuse("an array");
@@ -85,19 +81,18 @@ class HeaderParser final : public Json::json_sax_t {
   }
 
   bool end_array() override {
+    if (leave_unknown()) return true;
     place_ = Place::kTensor;
     return true;
   }
 
   bool number_unsigned(Json::number_unsigned_t number) override {
+    if (is_unknown()) return true;
     if (place_ != Place::kNumbers) return refuse("a number");
     if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
       broken("tensor \"", name_, "\": ", key_, " holds ", number, ", which is out of range");
     }
     std::vector<std::int64_t>& numbers = key_ == "shape" ? *shape_ : *offsets_;
-    if (numbers.size() == static_cast<std::size_t>(Shape::kMaxRank)) {
-      broken("tensor \"", name_, "\": more than ", Shape::kMaxRank, " numbers in ", key_);
-    }
     numbers.push_back(static_cast<std::int64_t>(number));
     return true;
   }
@@ -106,7 +101,9 @@ class HeaderParser final : public Json::json_sax_t {
   bool number_float(Json::number_float_t, const std::string&) override {
     return refuse("a number that is no integer");
   }
-  bool null() override { return refuse("null"); }
+  bool null() override {
+    return (place_ == Place::kTop && name_ == "__metadata__") || refuse("null");
+  }
   bool boolean(bool) override { return refuse("true or false"); }
   bool binary(Json::binary_t&) override { return refuse("binary data"); }
 
@@ -122,7 +119,25 @@ class HeaderParser final : public Json::json_sax_t {
     file_.fail_at(kTextBegin, "in the header: ", parts...);
   }
 
+  /// Keys that the format does not name are passed over, whatever stands there.
+  bool is_unknown() const {
+    return unknown_depth_ > 0 || (place_ == Place::kTensor && key_ != "dtype" && key_ != "shape" &&
+                                  key_ != "data_offsets");
+  }
+  bool enter_unknown() {
+    if (!is_unknown()) return false;
+    constexpr int kDeepest = 128;  // as the reference implementation
+    if (++unknown_depth_ > kDeepest) broken("nested more than ", kDeepest, " deep");
+    return true;
+  }
+  bool leave_unknown() {
+    if (unknown_depth_ == 0) return false;
+    --unknown_depth_;
+    return true;
+  }
+
   bool refuse(const char* what) const {
+    if (is_unknown()) return true;
     if (place_ == Place::kMetadata) {
       broken("metadata \"", key_, "\" is ", what, "; only strings are allowed");
     }
@@ -139,8 +154,7 @@ class HeaderParser final : public Json::json_sax_t {
     }
     const std::optional<StoredType> type = stored_type_from_safetensors(*dtype_);
     if (!type) {
-      broken("tensor \"", name_, "\" is of type ", *dtype_,
-             "; readable are F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL");
+      broken("tensor \"", name_, "\" is of type ", *dtype_, "; known are ", safetensors_names());
     }
     if (offsets_->size() != 2) broken("tensor \"", name_, "\": data_offsets are not two numbers");
     const auto begin = static_cast<std::uint64_t>((*offsets_)[0]);
@@ -150,13 +164,13 @@ class HeaderParser final : public Json::json_sax_t {
       broken("tensor \"", name_, "\": data_offsets ", begin, " to ", end, " do not lie in the ",
              available, " bytes of data; the file is cut short or damaged");
     }
-    const std::optional<std::uint64_t> bytes = checked_bytes(*shape_, size_of(*type));
+    const std::optional<std::uint64_t> bytes = checked_bytes(*shape_, *type);
     if (!bytes || *bytes != end - begin) {
       broken("tensor \"", name_, "\": ", end - begin,
              " bytes of data do not fit its shape and type ", *dtype_);
     }
-    entry_ = {std::move(name_), *type, Shape(*shape_), data_begin_ + begin, data_begin_ + end};
-    header_.entries.push_back(std::move(entry_));
+    header_.entries.push_back(
+        {{name_, *type, std::move(*shape_), *bytes}, data_begin_ + begin, data_begin_ + end});
   }
 
   const FileReader& file_;
@@ -166,7 +180,7 @@ class HeaderParser final : public Json::json_sax_t {
   std::set<std::string> names_;
   std::string name_;  ///< of the tensor
   std::string key_;   ///< inside the tensor or the metadata
-  TensorEntry entry_;
+  int unknown_depth_ = 0;
   std::optional<std::string> dtype_;
   std::optional<std::vector<std::int64_t>> shape_;
   std::optional<std::vector<std::int64_t>> offsets_;
@@ -191,7 +205,7 @@ std::string print_safetensors_header(const SafetensorsHeader& header) {
     for (const TensorEntry& entry : header.entries) {
       if (text.size() > 1) text += ',';
       const nlohmann::ordered_json body = {{"dtype", safetensors_name(entry.type)},
-                                           {"shape", entry.shape.dims()},
+                                           {"shape", entry.extents},
                                            {"data_offsets", {entry.begin, entry.end}}};
       text += Json(entry.name).dump() + ':' + body.dump();
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <string_view>
 
 #include "engine/files/file_reader.h"
@@ -11,8 +10,6 @@
 
 namespace invp {
 namespace {
-
-constexpr std::string_view kPrefixes[] = {"module.", "encoder_q.", "backbone."};
 
 struct OtherFormat {
   std::string_view magic;
@@ -30,8 +27,8 @@ constexpr OtherFormat kOthers[] = {
 
 }  // namespace
 
-TensorFile load_weights(const std::filesystem::path& path) {
-  if (looks_like_pth(path)) return read_pth(path);
+std::unique_ptr<TensorSource> open_weights(const std::filesystem::path& path) {
+  if (looks_like_pth(path)) return open_pth(path);
   const FileReader file(path);
   std::array<char, 32> start{};
   const std::size_t known = std::min<std::uint64_t>(start.size(), file.size());
@@ -39,30 +36,16 @@ TensorFile load_weights(const std::filesystem::path& path) {
   const std::string_view text(start.data(), known);
   CHECK(known > 0, path.string(), ": the file is empty; copy or download it again");
   constexpr std::size_t kLengthBytes = 8;  // before the '{' of a safetensors header
-  if (known > kLengthBytes && text[kLengthBytes] == '{') return read_safetensors(path);
+  if (known > kLengthBytes && text[kLengthBytes] == '{') return open_safetensors(path);
   for (const OtherFormat& other : kOthers) {
     CHECK(!text.starts_with(other.magic), path.string(), ": looks like ", other.name,
           "; weights are read from .safetensors and .pth files");
   }
-  return read_safetensors(path);
+  return open_safetensors(path);
 }
 
-void strip_prefixes(TensorFile& file) {
-  std::set<std::string_view> names;
-  for (auto& [name, tensor] : file.tensors) {
-    std::string_view rest = name;
-    for (bool again = true; again;) {
-      again = false;
-      for (const std::string_view prefix : kPrefixes) {
-        if (!rest.starts_with(prefix)) continue;
-        rest.remove_prefix(prefix.size());
-        again = true;
-      }
-    }
-    name.erase(0, name.size() - rest.size());
-    CHECK(names.insert(name).second, "[weights] two tensors are called \"", name,
-          "\" once their prefixes are gone; the file holds more than one network");
-  }
+TensorFile load_weights(const std::filesystem::path& path) {
+  return open_weights(path)->all();
 }
 
 }  // namespace invp

@@ -1,7 +1,6 @@
 #include "invp/run/checkpoint.h"
 
 #include "engine/files/safetensors.h"
-#include "engine/files/weights.h"
 
 namespace invp {
 
@@ -10,7 +9,6 @@ namespace {
 constexpr const char* kKind = "invp-checkpoint-2";
 constexpr const char* kPretraining1 = "invp-pretraining-checkpoint-1";
 constexpr const char* kCommand = "command";
-constexpr std::string_view kModel = "model.";
 constexpr std::string_view kOptimizer = "optimizer.";
 
 /// Version 1 told pretraining apart from the rest alone.
@@ -63,13 +61,6 @@ bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason)
     reason = error.what();
   }
   return false;
-}
-
-TensorFile load_network_weights(const std::filesystem::path& path) {
-  TensorFile file = load_weights(path);
-  if (!checkpoint_kind(file.metadata).empty()) return with_prefix(file, kModel);
-  strip_prefixes(file);
-  return file;
 }
 
 }  // namespace invp

@@ -26,8 +26,4 @@ Position load_checkpoint(const std::filesystem::path& path, const std::string& c
 /// Is the file a whole checkpoint, of whichever command? Says why not in `reason`.
 bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason);
 
-/// The network's weights of a file, whatever it is: a checkpoint of ours, a safetensors file or a
-/// PyTorch one, with the usual prefixes removed.
-TensorFile load_network_weights(const std::filesystem::path& path);
-
 }  // namespace invp

@@ -39,8 +39,8 @@ class KnnCommand : public Command {
     declare_checkpoint(options, network_);
     options.main_group("kNN");
     options.text("layer", layer_, "NAME",
-                 "whose output is compared: head, pool or block1..block17; another than head only "
-                 "with --bank auto or features");
+                 "whose output is compared: head, pool or block1..block17; auto: the head, or pool "
+                 "where the file has none");
     options
         .integers("k", ks_, {1, 1e6},
                   "neighbors that vote; one value or several. In TOML files: knn-k")
@@ -73,7 +73,7 @@ class KnnCommand : public Command {
     announce(compute);
     std::cerr << network.lines() << '\n';
     if (knn_.taus.empty()) knn_.taus = {network.run().tau.value_or(kUsualTau)};
-    Features known = bank_of_checkpoint(network.run(), *train);
+    Features known = bank_of_checkpoint(network, *train);
     const bool from_bank = known.features.defined();
     const int workers = worker_count(data_);
     if (!from_bank) known = network.features(*train, workers, "training images");
@@ -133,14 +133,14 @@ class KnnCommand : public Command {
 
   // Undefined features if the checkpoint has no bank of these images and --bank does not require
   // it.
-  Features bank_of_checkpoint(const CheckpointRun& run, const Dataset& train) const {
+  Features bank_of_checkpoint(const EvaluatedNetwork& network, const Dataset& train) const {
     if (bank_source_ == BankSource::kFeatures) return {};
     const bool required = bank_source_ == BankSource::kCheckpoint;
-    const std::string obstacle = obstacle_to_bank(run, train);
+    const std::string obstacle = obstacle_to_bank(network, train);
     CHECK(!required || obstacle.empty(), network_.checkpoint, ": ", obstacle,
           "; --bank features compares with features of the training split");
     if (!obstacle.empty()) {
-      if (!run.command.empty())
+      if (!network.run().command.empty())
         std::cerr << "bank     " << obstacle << ": features of the training split stand for it\n";
       return {};
     }
@@ -154,9 +154,11 @@ class KnnCommand : public Command {
   }
 
   /// Why the checkpoint's bank cannot stand for the training images; empty if it can.
-  std::string obstacle_to_bank(const CheckpointRun& run, const Dataset& train) const {
+  static std::string obstacle_to_bank(const EvaluatedNetwork& network, const Dataset& train) {
+    const CheckpointRun& run = network.run();
     if (run.command != "invp pretrain") return "it has no memory bank";
-    if (layer_ != "head") return "its bank holds outputs of the head, not of " + layer_;
+    if (network.layer() != "head")
+      return "its bank holds outputs of the head, not of " + network.layer();
     if (run.training_images.empty())
       return "it does not say which images its bank is of (an earlier version wrote it)";
     return trained_on(run, train) ? "" : "its bank is of other images, or of another order";
@@ -165,7 +167,7 @@ class KnnCommand : public Command {
   static constexpr double kUsualTau = 0.07;
 
   CheckpointOptions network_;
-  std::string layer_ = "head";
+  std::string layer_ = "auto";
   std::vector<std::int64_t> ks_ = {200};
   KnnConfig knn_{.taus = {}};
   BankSource bank_source_ = BankSource::kAuto;

@@ -1,7 +1,12 @@
 #include "tools/options/checkpoint_network.h"
 
-#include "invp/run/checkpoint.h"
+#include <iostream>
+
+#include "engine/core/text.h"
+#include "engine/files/weights.h"
+#include "invp/run/run_metadata.h"
 #include "layers/exchange.h"
+#include "layers/find_network.h"
 #include "tools/options/network_options.h"
 
 namespace invp::cli {
@@ -15,7 +20,13 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint) {
   declare_evaluation(options, checkpoint);
 }
 
+Options& declare_weights_prefix(Options& options, std::string& prefix) {
+  return options.text("weights-prefix", prefix, "NAME.",
+                      "which network, where the file holds several: what stands before its names");
+}
+
 void declare_evaluation(Options& options, CheckpointOptions& checkpoint) {
+  declare_weights_prefix(options, checkpoint.weights_prefix);
   declare_expected_arch(options, checkpoint.arch, "expected backbone; auto: that of the weights");
   options.choice(
       "augment", checkpoint.augment, {"auto", "imagenet", "imagenet-noblur", "cifar", "none"},
@@ -30,19 +41,44 @@ void declare_evaluation(Options& options, CheckpointOptions& checkpoint) {
                  "out");
 }
 
+namespace {
+
+/// Says which network was taken, unless nothing stands before the names or the file is our own.
+void say_which(const TensorSource& source, const FoundNetwork& network) {
+  if (network.prefix.empty() || !checkpoint_kind(source.metadata()).empty()) return;
+  const std::string others = network.instead_of.empty() ? "" : ", not " + network.instead_of;
+  std::cerr << printable(message(source.path(), ": ", describe(network), ", under \"",
+                                 network.prefix, '"', others))
+            << '\n';
+}
+
+}  // namespace
+
+TensorFile load_weights_of(const CheckpointOptions& options, bool with_head) {
+  const std::unique_ptr<TensorSource> source = open_weights(options.checkpoint);
+  const FoundNetwork network = choose_network(*source, options.weights_prefix);
+  check_arch(options.arch, network.config.arch, options.checkpoint);
+  CHECK(!with_head || network.head, options.checkpoint, ": the network in it has no head that is ",
+        "built here ('fc', or 'fc.0' and 'fc.2'); look at the pooled features before it");
+  say_which(*source, network);
+  return read_network(*source, network, with_head);
+}
+
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head) {
-  const std::string& file = options.checkpoint;
-  const TensorFile weights = load_network_weights(file);
-  const NetworkConfig found = recognise_network(weights, file);
-  check_arch(options.arch, found.arch, file);
-  auto network = std::make_unique<ResNet>(found);
+  const TensorFile weights = load_weights_of(options, with_head);
+  auto network = std::make_unique<ResNet>(recognise_network(weights, options.checkpoint));
   if (with_head) {
-    load_pytorch_state(*network, weights, file);
+    load_pytorch_state(*network, weights, options.checkpoint);
   } else {
-    load_pytorch_backbone(*network, weights, file);
+    load_pytorch_backbone(*network, weights, options.checkpoint);
   }
   network->train(false);
   return network;
+}
+
+bool has_head(const CheckpointOptions& options) {
+  const std::unique_ptr<TensorSource> source = open_weights(options.checkpoint);
+  return choose_network(*source, options.weights_prefix).head;
 }
 
 }  // namespace invp::cli

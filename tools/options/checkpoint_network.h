@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/files/tensor_file.h"
 #include "layers/resnet.h"
 #include "tools/options/options.h"
 
@@ -11,6 +12,7 @@ namespace invp::cli {
 
 struct CheckpointOptions {
   std::string checkpoint;
+  std::string weights_prefix = {};
   std::string arch = "auto";
   std::string augment = "auto";
   int image_size = 0;
@@ -22,9 +24,18 @@ void declare_checkpoint(Options& options, CheckpointOptions& checkpoint);
 /// Without --checkpoint itself, for commands that take several.
 void declare_evaluation(Options& options, CheckpointOptions& checkpoint);
 
-/// The network of a run's checkpoint, or of torchvision-named weights in .safetensors or .pth, in
-/// evaluation mode. Without `with_head` the file's head is ignored. Throws Error naming the file
-/// and what does not fit, also when --arch is another.
+/// --weights-prefix, for every command that reads a network.
+Options& declare_weights_prefix(Options& options, std::string& prefix);
+
+/// The network that a file holds, whatever stands beside it (layers/find_network.h), in evaluation
+/// mode. A line says which was taken. Without `with_head` the file's head is ignored. Throws Error
+/// naming the file and what does not fit, also when --arch is another, and when a head is wanted
+/// that is not there.
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head);
+
+/// Does that network have a head that we build?
+bool has_head(const CheckpointOptions& options);
+/// The weights alone, for commands that build the network themselves.
+TensorFile load_weights_of(const CheckpointOptions& options, bool with_head);
 
 }  // namespace invp::cli

@@ -21,9 +21,10 @@ FeatureLayer parsed_layer(const std::string& name, const ResNet& network) {
 
 /// The deterministic pipeline: what was asked for, else that of the run, else what is usual.
 AugmentConfig pipeline_of(const CheckpointOptions& options, const CheckpointRun& run, Arch arch) {
-  const bool cifar = arch == Arch::kResNet18Cifar || arch == Arch::kResNet50Cifar;
   const bool told = options.augment != "auto";
-  AugmentConfig training = augment_preset(told ? options.augment : cifar ? "cifar" : "imagenet");
+  AugmentConfig training = augment_preset(told             ? options.augment
+                                          : is_cifar(arch) ? "cifar"
+                                                           : "imagenet");
   if (!told) run.apply(training);
   if (options.image_size > 0) training = AugmentOptions::resized(training, options.image_size);
   return AugmentOptions::evaluation(training);
@@ -34,10 +35,12 @@ AugmentConfig pipeline_of(const CheckpointOptions& options, const CheckpointRun&
 EvaluatedNetwork::EvaluatedNetwork(const CheckpointOptions& options, const std::string& layer,
                                    const Compute& compute)
     : options_(options),
-      layer_name_(layer),
+      layer_name_(layer != "auto"     ? layer
+                  : has_head(options) ? "head"
+                                      : "pool"),
       run_(read_checkpoint_run(options.checkpoint)),
-      network_(load_network(options, layer == "head")),
-      layer_(parsed_layer(layer, *network_)),
+      network_(load_network(options, layer_name_ == "head")),
+      layer_(parsed_layer(layer_name_, *network_)),
       pipeline_(pipeline_of(options, run_, network_->config().arch)) {
   network_->set_compute_type(compute.type);
   network_->to(compute.device);

@@ -14,12 +14,15 @@ namespace invp::cli {
 
 class EvaluatedNetwork {
  public:
-  /// On the device of `compute`. `layer` is head, pool or block1..block17. Throws UsageError for
-  /// another, Error naming the file and what does not fit.
+  /// On the device of `compute`. `layer` is head, pool or block1..block17, or auto: the head, or
+  /// pool where the file has no head. Throws UsageError for another, Error naming the file and what
+  /// does not fit.
   EvaluatedNetwork(const CheckpointOptions& options, const std::string& layer,
                    const Compute& compute);
 
   const CheckpointRun& run() const { return run_; }
+  /// Never auto.
+  const std::string& layer() const { return layer_name_; }
   /// Which layer of which network, and how images reach it: two lines.
   std::string lines() const;
   /// Features of a whole data set, under a progress bar. Says which images were left out.

@@ -1,8 +1,8 @@
 #include "tools/options/finetune_options.h"
 
 #include "engine/core/error.h"
-#include "invp/run/checkpoint.h"
 #include "layers/exchange.h"
+#include "tools/options/checkpoint_network.h"
 #include "tools/options/checkpoint_run.h"
 #include "tools/options/network_options.h"
 
@@ -10,13 +10,9 @@ namespace invp::cli {
 
 namespace {
 
-bool is_cifar_form(Arch arch) {
-  return arch == Arch::kResNet18Cifar || arch == Arch::kResNet50Cifar;
-}
-
 AugmentConfig images_of(FinetuneProtocol protocol, const std::string& kind, Arch arch) {
   const bool small = kind == "cifar10" || kind == "cifar100" || kind == "svhn";
-  if (is_cifar_form(arch)) return augment_preset(kind == "svhn" ? "linear-svhn" : "linear-cifar");
+  if (is_cifar(arch)) return augment_preset(kind == "svhn" ? "linear-svhn" : "linear-cifar");
   if (protocol == FinetuneProtocol::kSemi) return augment_preset("train-224");
   AugmentConfig images = augment_preset(kind == "cars" ? "finetune-cars" : "finetune-224");
   if (small) images.normalization = kCifarNormalization;
@@ -56,6 +52,7 @@ void FinetuneOptions::declare_start(Options& options) {
             "the network to start from: a run's checkpoint, or weights in .safetensors or .pth")
       .needed()
       .does_not_decide();
+  declare_weights_prefix(options, weights_prefix_).does_not_decide();
   options.flag("from-scratch", from_scratch_,
                "start from random weights instead of a checkpoint, as a baseline");
   declare_expected_arch(options, arch_,
@@ -135,9 +132,9 @@ std::unique_ptr<ResNet> FinetuneOptions::network(std::int64_t classes) {
       if (name == arch_) start.arch = arch;
     }
   } else {
-    weights = load_network_weights(checkpoint_);
+    weights = load_weights_of(
+        {.checkpoint = checkpoint_, .weights_prefix = weights_prefix_, .arch = arch_}, false);
     start = recognise_network(*weights, checkpoint_);
-    check_arch(arch_, start.arch, checkpoint_);
   }
   arch_ = name_of(start.arch);
   width_ = start.width;

@@ -40,6 +40,7 @@ class FinetuneOptions {
   FinetuneConfig config_;
   std::string labels_;
   std::string checkpoint_;
+  std::string weights_prefix_;
   bool from_scratch_ = false;
   std::string arch_ = "auto";
   int width_ = 64;

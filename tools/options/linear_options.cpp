@@ -36,6 +36,7 @@ void LinearOptions::declare(Options& options) {
       .text("checkpoint", checkpoint_, "FILE",
             "the network: a run's checkpoint, or weights in .safetensors or .pth")
       .required();
+  declare_weights_prefix(options, weights_prefix_);
   declare_expected_arch(options, arch_, "expected backbone; auto: that of the weights");
 
   declare_data(options, data_);
@@ -217,7 +218,8 @@ LinearConfig LinearOptions::resolve(const Options& options, const ResNet& networ
 }
 
 std::unique_ptr<ResNet> LinearOptions::network() const {
-  return load_network({.checkpoint = checkpoint_, .arch = arch_}, false);
+  return load_network({.checkpoint = checkpoint_, .weights_prefix = weights_prefix_, .arch = arch_},
+                      false);
 }
 
 std::unique_ptr<Dataset> LinearOptions::open_train() const {

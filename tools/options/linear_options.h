@@ -43,6 +43,7 @@ class LinearOptions {
   std::vector<int> parsed_taps(const ResNet& network) const;
 
   std::string checkpoint_;
+  std::string weights_prefix_;
   CheckpointRun checkpoint_run_;
   std::string arch_ = "auto";
   DataOptions data_;

@@ -103,7 +103,6 @@ struct Rule {
 
 TEST_F(Safetensors, HoldsFilesToEveryRule) {
   const Rule rules[] = {
-      {R"( {"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", 2, "does not begin with '{'"},
       {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]})", 2, "not valid JSON"},
       {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}} x)", 2, "not valid JSON"},
       {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"w":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
@@ -112,12 +111,10 @@ TEST_F(Safetensors, HoldsFilesToEveryRule) {
        "string where dtype"},
       {R"({"w":{"dtype":"U8","shape":[2],"shape":[2],"data_offsets":[0,2]}})", 2,
        "array where shape"},
-      {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2],"extra":1}})", 2,
-       "unknown key \"extra\""},
       {R"({"w":{"dtype":"U8","shape":[2]}})", 2, "lacks data_offsets"},
       {R"({"w":{"dtype":"U8","data_offsets":[0,2]}})", 2, "lacks shape"},
       {R"({"w":{"shape":[2],"data_offsets":[0,2]}})", 2, "lacks dtype"},
-      {R"({"w":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}})", 2, "of type F8_E4M3"},
+      {R"({"w":{"dtype":"F8_E3M4","shape":[2],"data_offsets":[0,2]}})", 2, "of type F8_E3M4"},
       {R"({"w":{"dtype":3,"shape":[2],"data_offsets":[0,2]}})", 2, "number where dtype"},
       {R"({"w":{"dtype":"U8","shape":2,"data_offsets":[0,2]}})", 2, "number where shape"},
       {R"({"w":{"dtype":"U8","shape":[[2]],"data_offsets":[0,2]}})", 2, "array where shape"},
@@ -127,8 +124,7 @@ TEST_F(Safetensors, HoldsFilesToEveryRule) {
        "no integer"},
       {R"({"w":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,2]}})", 2,
        "out of range"},
-      {R"({"w":{"dtype":"U8","shape":[1,1,1,1,1,1,2],"data_offsets":[0,2]}})", 2,
-       "more than 6 numbers"},
+      {R"({"w":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2, "do not fit its shape"},
       {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0]}})", 2, "not two numbers"},
       {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,1,2]}})", 2, "not two numbers"},
       {R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[2,0]}})", 2, "do not lie in"},
@@ -149,7 +145,6 @@ TEST_F(Safetensors, HoldsFilesToEveryRule) {
       {R"({"__metadata__":{"a":{"b":"c"}}})", 0, "only strings"},
       {R"({"__metadata__":{"a":["b"]}})", 0, "only strings"},
       {R"({"__metadata__":{"a":null}})", 0, "only strings"},
-      {R"({"__metadata__":{"a":"1","a":"2"}})", 0, "\"a\" appears twice"},
       {R"({"__metadata__":{},"__metadata__":{}})", 0, "appears twice"},
       {R"({"__metadata__":"text"})", 0, "an object was expected"},
       {R"({"w":[]})", 0, "an object was expected"},
@@ -158,6 +153,28 @@ TEST_F(Safetensors, HoldsFilesToEveryRule) {
   };
   for (const Rule& rule : rules) {
     EXPECT_THAT(error_of_header(rule.header, rule.data), HasSubstr(rule.says)) << rule.header;
+  }
+}
+
+TEST_F(Safetensors, AcceptsWhatTheReferenceAccepts) {
+  const std::pair<const char*, std::size_t> accepted[] = {
+      {R"( {"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}} )", 2},
+      {R"({"w":{"dtype":"U8","extra":[{"deep":[1,null]},-1.5,true,"x"],"shape":[2],"data_offsets":[0,2]}})",
+       2},
+      {R"({"w":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,2]}})", 2},
+      {R"({"w":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})", 2},
+      {R"({"w":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[0,3]}})", 3},
+      {R"({"w":{"dtype":"C64","shape":[],"data_offsets":[0,8]}})", 8},
+      {R"({"e":{"dtype":"U8","shape":[0],"data_offsets":[2,2]},"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})",
+       2},
+      {R"({"__metadata__":null})", 0},
+      {R"({"__metadata__":{"a":"1","a":"2"}})", 0},
+      {R"({"":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", 2},
+      {"{}", 0},
+  };
+  for (const auto& [header, data] : accepted) {
+    const auto path = folder.write("good.safetensors", assemble(header, data));
+    EXPECT_NO_THROW(read_safetensors(path)) << header;
   }
 }
 
