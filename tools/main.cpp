@@ -8,6 +8,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/files/json_text.h"
 #include "tools/options/command.h"
 #include "tools/options/common_options.h"
 #include "tools/options/settings.h"
@@ -106,14 +107,15 @@ std::string command_help(const Options& options, const CommandText& about) {
   return help_text(options, usage);
 }
 
-void run_command(Command& command, const std::vector<std::string>& arguments) {
+/// Returns the exit code.
+int run_command(Command& command, const std::vector<std::string>& arguments) {
   CommonOptions common;
   Options options;
   command.declare(options);
   declare_common(options, common, command.text().name);
   if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
     std::cout << command_help(options, command.text());
-    return;
+    return 0;
   }
   options.tokenize(arguments);
   const std::vector<std::string> elsewhere = run_setting_names();
@@ -123,7 +125,8 @@ void run_command(Command& command, const std::vector<std::string>& arguments) {
     options.apply(config_settings(config), elsewhere);
   options.finish();
   const Results results = command.run();
-  if (common.json) std::cout << results.dump() << '\n';
+  if (common.json) std::cout << json_text(results) << '\n';
+  return command.exit_code();
 }
 
 // One line without control characters, whatever file the text quotes.
@@ -150,8 +153,10 @@ Commands all_commands() {
   return commands;
 }
 
-/// Does what the arguments ask for. `name` becomes the command's, for complaints.
-void answer(const Commands& commands, std::vector<std::string> arguments, std::string& name) {
+/// Does what the arguments ask for; returns the exit code. `name` becomes the command's, for
+/// complaints.
+int answer(const Commands& commands, std::vector<std::string> arguments, std::string& name) {
+  int code = 0;
   if (arguments.empty() || asks_for_help(arguments[0])) {
     std::cout << overview(commands, "");
   } else if (arguments[0] == "--version") {
@@ -162,17 +167,17 @@ void answer(const Commands& commands, std::vector<std::string> arguments, std::s
   } else {
     Command& command = find_command(commands, arguments);
     name = "invp " + command.text().name;
-    run_command(command, arguments);
+    code = run_command(command, arguments);
   }
   std::cout.flush();
   if (!std::cout) fail("the output could not be written (is the disk full?)");
+  return code;
 }
 
 int run_program(std::vector<std::string> arguments) {
   std::string name;
   try {
-    answer(all_commands(), without_help_command(std::move(arguments)), name);
-    return 0;
+    return answer(all_commands(), without_help_command(std::move(arguments)), name);
   } catch (const UsageError& error) {
     complain(name, error.what());
     return 2;

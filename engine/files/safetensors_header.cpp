@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "engine/files/json_text.h"
+
 namespace invp {
 namespace {
 
@@ -200,7 +202,7 @@ std::string print_safetensors_header(const SafetensorsHeader& header) {
   std::string text;
   try {
     // Built piece by piece: an ordered object would search all keys for each new one.
-    text = json.dump();
+    text = json_text(json);  // notes may quote names of files
     text.pop_back();
     for (const TensorEntry& entry : header.entries) {
       if (text.size() > 1) text += ',';
@@ -210,7 +212,7 @@ std::string print_safetensors_header(const SafetensorsHeader& header) {
       text += Json(entry.name).dump() + ':' + body.dump();
     }
   } catch (const Json::exception&) {
-    fail("[safetensors] names and metadata must be valid UTF-8");
+    fail("[safetensors] names of tensors must be valid UTF-8");
   }
   text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');

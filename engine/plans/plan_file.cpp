@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/files/atomic_file.h"
+#include "engine/files/json_text.h"
 
 namespace invp {
 
@@ -102,7 +103,7 @@ void PlanFile::write() const {
   Json& entries = document["places"][place_];
   if (!entries.is_object()) entries = Json::object();
   for (const auto& [problem, choice] : choices_) entries[problem] = entry_of(choice);
-  write_file(path_, document.dump(1) + '\n');
+  write_file(path_, json_text(document, 1) + '\n');
 }
 
 std::filesystem::path user_plan_file() {

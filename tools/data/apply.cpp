@@ -6,7 +6,9 @@
 #include "data/images/encode.h"
 #include "data/images/steps.h"
 #include "engine/core/error.h"
+#include "engine/core/text.h"
 #include "tools/data/data.h"
+#include "tools/options/data_options.h"
 
 namespace invp::cli {
 
@@ -29,10 +31,12 @@ class ApplyCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.positional("IMAGE", image_,
-                       "a JPEG, PNG, BMP, GIF, PPM or TGA file, recognized by content");
+    options.positional(
+        "IMAGE", image_,
+        "a JPEG, PNG, WebP, TIFF, BMP, GIF, TGA, PBM, PGM or PPM file, recognized by content");
     options.main_group("Steps and result");
     options.text("to", to_, "OUT.png", "file for the result").required();
+    declare_max_pixels(options, max_pixels_);
     options.repeated("step", steps_, "STEP", "one step, as listed above");
   }
 
@@ -45,9 +49,10 @@ class ApplyCommand : public Command {
         throw UsageError(message("--step: ", error.what()));
       }
     }
+    set_default_max_pixels(max_pixels_);
     const Image result = apply_steps(load_image(image_), steps);
     write_file_bytes(to_, encode_png(result));
-    std::cout << to_ << ": " << result.width << " x " << result.height << '\n';
+    std::cout << printable(to_) << ": " << result.width << " x " << result.height << '\n';
     return {{"width", result.width}, {"height", result.height}, {"picture", to_}};
   }
 
@@ -55,6 +60,7 @@ class ApplyCommand : public Command {
   std::string image_;
   std::string to_;
   std::vector<std::string> steps_;
+  std::int64_t max_pixels_ = default_max_pixels();
 };
 
 }  // namespace

@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "data/images/contact_sheet.h"
+#include "data/images/decode.h"
 #include "data/images/encode.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/core/text.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
 #include "tools/options/augment_options.h"
@@ -50,8 +52,8 @@ class InfoCommand : public Command {
                  dataset->classes().front(), dataset->classes().back()});
       if (!dataset->storage().empty()) storage += "  " + split + ": " + dataset->storage() + '\n';
     }
-    std::cout << (source.path.empty() ? "synthetic set" : source.path.string()) << ": " << format
-              << '\n'
+    std::cout << (source.path.empty() ? "synthetic set" : printable(source.path.string())) << ": "
+              << format << '\n'
               << table.text() << storage;
     return {{"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
   }
@@ -60,15 +62,37 @@ class InfoCommand : public Command {
   DataOptions data_;
 };
 
+/// Why a picture would be left out, as `kind` in the results.
+constexpr const char* kBroken = "broken";
+constexpr const char* kUnsupported = "unsupported";
+
+struct BadPicture {
+  std::string reason;
+  const char* kind = nullptr;  ///< null: the picture is good
+};
+
+BadPicture check_picture(const Dataset& dataset, std::int64_t index) {
+  try {
+    dataset.check(index);
+  } catch (const UnsupportedPicture& error) {
+    return {error.what(), kUnsupported};
+  } catch (const Error& error) {
+    return {error.what(), kBroken};
+  }
+  return {};
+}
+
 class CheckCommand : public Command {
  public:
   CommandText text() const override {
     return {.name = "data check",
             .arguments = "--data PATH [--format NAME]",
-            .summary = "decode every image and list the broken ones",
+            .summary = "decode every image and list the bad ones",
             .description =
-                "Decodes every image of every split and lists those that cannot be read, with\n"
-                "the reason. Of packs it also compares the checksums.\n",
+                "Decodes every image of every split and lists those that other commands leave\n"
+                "out, with the reason: broken ones, and those that are unsupported, of a form\n"
+                "that is not read or larger than --max-pixels. Of packs it also compares the\n"
+                "checksums. Ends with 1 if there are any.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
@@ -80,37 +104,42 @@ class CheckCommand : public Command {
   Results run() override {
     set_num_threads(threads_);
     const DataSource source = data_source(data_);
-    Results bad = Results::array();
+    Results results{{"images", 0}, {"bad", Results::array()}, {kBroken, 0}, {kUnsupported, 0}};
     std::int64_t images = 0;
     for (const std::string& split : dataset_splits(source)) {
       const auto dataset = open_dataset(source, split);
-      check_split(*dataset, "checking " + split, bad);
+      check_split(*dataset, "checking " + split, results);
       images += dataset->size();
     }
-    for (const auto& entry : bad) std::cout << "  " << entry["reason"].get<std::string>() << '\n';
-    std::cout << images << " images, " << bad.size() << " of them broken\n";
-    return {{"images", images}, {"bad", bad}};
+    results["images"] = images;
+    for (const auto& entry : results["bad"]) {
+      std::cout << "  " << entry["kind"].get<std::string>() << ": "
+                << printable(entry["reason"].get<std::string>()) << '\n';
+    }
+    any_bad_ = !results["bad"].empty();
+    std::cout << counted(images, "image") << ": " << results[kBroken] << " broken, "
+              << results[kUnsupported] << " unsupported\n";
+    return results;
   }
 
+  int exit_code() const override { return any_bad_ ? 1 : 0; }
+
  private:
-  static void check_split(const Dataset& dataset, const std::string& label, Results& bad) {
+  static void check_split(const Dataset& dataset, const std::string& label, Results& results) {
     ProgressBar bar(label);
     constexpr std::int64_t kBlock = 256;
     for (std::int64_t begin = 0; begin < dataset.size(); begin += kBlock) {
       const std::int64_t end = std::min(begin + kBlock, dataset.size());
-      std::vector<std::string> reasons(static_cast<std::size_t>(end - begin));
+      std::vector<BadPicture> found(static_cast<std::size_t>(end - begin));
       parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t i = first; i < last; ++i) {
-          try {
-            dataset.check(i);
-          } catch (const Error& error) {
-            reasons[static_cast<std::size_t>(i - begin)] = error.what();
-          }
-        }
+        for (std::int64_t i = first; i < last; ++i)
+          found[static_cast<std::size_t>(i - begin)] = check_picture(dataset, i);
       });
       for (std::int64_t i = begin; i < end; ++i) {
-        const std::string& reason = reasons[static_cast<std::size_t>(i - begin)];
-        if (!reason.empty()) bad.push_back({{"file", dataset.name(i)}, {"reason", reason}});
+        const auto& [reason, kind] = found[static_cast<std::size_t>(i - begin)];
+        if (kind == nullptr) continue;
+        results["bad"].push_back({{"file", dataset.name(i)}, {"reason", reason}, {"kind", kind}});
+        results[kind] = results[kind].get<std::int64_t>() + 1;
       }
       bar.show(end, dataset.size());
     }
@@ -118,6 +147,7 @@ class CheckCommand : public Command {
 
   DataOptions data_;
   int threads_ = 0;
+  bool any_bad_ = false;
 };
 
 class ShowCommand : public Command {

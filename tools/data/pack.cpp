@@ -87,12 +87,13 @@ class PackCommand : public Command {
   }
 
   static void add(Results& results, const std::filesystem::path& file, const PackReport& report) {
-    std::cout << file.string() << ": " << report.images << " images, " << format_bytes(report.bytes)
-              << "; " << report.shrunk << " shrunk, " << report.copied << " copied as they were";
+    std::cout << printable(file.string()) << ": " << report.images << " images, "
+              << format_bytes(report.bytes) << "; " << report.shrunk << " shrunk, " << report.copied
+              << " copied as they were";
     if (!report.left_out.empty()) std::cout << ", " << report.left_out.size() << " broken left out";
     std::cout << '\n';
     for (const BadImage& bad : report.left_out) {
-      std::cout << "  " << bad.reason << '\n';
+      std::cout << "  " << printable(bad.reason) << '\n';
       results["bad"].push_back({{"file", bad.file}, {"reason", bad.reason}});
     }
     results["images"] = results["images"].get<std::int64_t>() + report.images;

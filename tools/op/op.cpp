@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/core/text.h"
 #include "engine/files/safetensors.h"
 #include "invp/report/text/table.h"
 #include "tools/op/op_table.h"
@@ -113,7 +114,8 @@ class OpCommand : public Command {
     for (const auto& [name, tensor] : in.tensors) {
       bool known = name == "grad_output";
       for (const OpInput& input : op.inputs) known = known || input.name == name;
-      if (!known) std::cerr << "invp op: " << op.name << " does not use tensor '" << name << "'\n";
+      if (!known)
+        std::cerr << "invp op: " << op.name << " does not use tensor '" << printable(name) << "'\n";
     }
   }
 

@@ -34,6 +34,8 @@ class Command {
   /// Prints what is for people; returns what --json prints. Throws UsageError (exit 2), Error (exit
   /// 1) or Stopped.
   virtual Results run() = 0;
+  /// After run(): 1 if it did its work and found what a script must not miss.
+  virtual int exit_code() const { return 0; }
 };
 
 using Commands = std::vector<std::unique_ptr<Command>>;

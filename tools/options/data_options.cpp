@@ -21,6 +21,7 @@ void declare_data(Options& options, DataOptions& data) {
       .common();
   options.integer("workers", data.workers, {0, 1024},
                   "threads that decode and augment; 0: one per CPU thread");
+  declare_max_pixels(options, data.max_pixels);
   options.group("Synthetic data set", Decides::kWeights);
   options.integer("synthetic-train", data.synthetic_train, {1, 2e9}, "training images");
   options.integer("synthetic-val", data.synthetic_val, {0, 2e9}, "validation images")
@@ -28,6 +29,12 @@ void declare_data(Options& options, DataOptions& data) {
   options.integer("synthetic-classes", data.synthetic_classes, {2, 100}, "classes");
   options.integer("synthetic-size", data.synthetic_size, {8, 1024}, "height and width, in pixels");
   options.integer("synthetic-seed", data.synthetic_seed, {0, 9e18}, "of everything that is drawn");
+}
+
+void declare_max_pixels(Options& options, std::int64_t& max_pixels) {
+  options.integer("max-pixels", max_pixels, {1, 1e10},
+                  "largest picture that is decoded, in pixels: width times height; larger ones are "
+                  "left out before they take memory");
 }
 
 void declare_augment_on(Options& options, DataOptions& data) {
@@ -67,6 +74,7 @@ DataSource data_source(const DataOptions& data) {
   if (data.path.empty() && data.format != "synthetic") {
     throw UsageError("--data PATH is missing: where the images are; --format synthetic needs none");
   }
+  set_default_max_pixels(data.max_pixels);
   DataSource source{.path = data.path, .format = data.format};
   source.synthetic = {.classes = data.synthetic_classes,
                       .size = data.synthetic_size,

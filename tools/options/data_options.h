@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "data/images/decode.h"
 #include "data/load/loader.h"
 #include "data/sets/open_dataset.h"
 #include "tools/options/options.h"
@@ -20,11 +21,14 @@ struct DataOptions {
   int synthetic_size = 32;
   std::int64_t synthetic_seed = 0;
   int workers = 0;  ///< 0: one per CPU thread
+  std::int64_t max_pixels = default_max_pixels();
   std::string augment_on = "auto";
   std::string decode_on = "workers";
 };
 
 void declare_data(Options& options, DataOptions& data);
+/// --max-pixels alone, for commands without a data set: they pass it to set_default_max_pixels.
+void declare_max_pixels(Options& options, std::int64_t& max_pixels);
 
 /// --augment-on, for commands that train.
 void declare_augment_on(Options& options, DataOptions& data);
@@ -37,7 +41,8 @@ void declare_decode_on(Options& options, DataOptions& data);
 /// it out.
 DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device device);
 
-/// Throws UsageError when neither a path nor the synthetic set was asked for.
+/// Applies --max-pixels too. Throws UsageError when neither a path nor the synthetic set was asked
+/// for.
 DataSource data_source(const DataOptions& data);
 /// Loader threads: what was asked for, or one per compute thread.
 int worker_count(const DataOptions& data);

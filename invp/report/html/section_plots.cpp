@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
+#include "engine/files/json_text.h"
 #include "invp/report/html/html.h"
 #include "invp/report/html/pictures.h"
 #include "invp/report/html/sections.h"
@@ -152,7 +153,7 @@ std::string plot_figure(const RunParts& run, const PlotPoints& plot, bool alone,
                       "\" aria-pressed=\"false\">", html_escaped(kinds[i].name), "</button>\n");
   }
   out += "</svg>\n<div class=\"classes\">\n" + legend + "</div>\n";
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = json_text(json);
   return out + "<script type=\"application/json\">" + script_safe(text) + "</script>\n</figure>\n";
 }
 

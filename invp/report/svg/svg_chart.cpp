@@ -9,6 +9,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/files/json_text.h"
 #include "invp/report/svg/markup.h"
 
 namespace invp {
@@ -226,7 +227,7 @@ std::string readings(const Chart& chart, const Box& plot) {
     }
     json["series"].push_back({{"name", series.name}, {"points", std::move(points)}});
   }
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(json);
 }
 
 constexpr const char* kStyle = R"(<style>

@@ -9,6 +9,7 @@
 
 #include "engine/core/error.h"
 #include "engine/files/atomic_file.h"
+#include "engine/files/json_text.h"
 #include "invp/run/measures.h"
 
 namespace invp {
@@ -86,7 +87,7 @@ std::string metrics_line(const EpochReport& report) {
     if (field.real == &EpochReport::learning_rate) add_measures(MeasurePlace::kAfterRate);
   }
   add_measures(MeasurePlace::kLast);
-  return object.dump();
+  return json_text(object);
 }
 
 std::vector<EpochReport> read_metrics(const std::filesystem::path& file,

@@ -143,7 +143,7 @@ void RunReporter::checkpoint_written(const std::string& path) {
 }
 
 void RunReporter::note(const std::string& line) {
-  progress_.line(line);
+  progress_.line(printable(line));
   log(line);
 }
 
