@@ -16,6 +16,7 @@
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/files/atomic_file.h"
+#include "engine/files/file_reader.h"
 
 namespace invp {
 namespace {
@@ -170,6 +171,8 @@ PackReport write_pack(const Dataset& dataset, const std::filesystem::path& file,
         Packed& picture = pictures[static_cast<std::size_t>(i - begin)];
         try {
           picture = pack_one(dataset, i, options, sample);
+        } catch (const SystemError&) {
+          throw;  // says nothing about the image
         } catch (const Error& error) {
           picture.reason = error.what();
         }

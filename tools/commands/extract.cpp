@@ -47,7 +47,8 @@ class ExtractCommand : public Command {
     network->set_compute_type(compute.type);
     network->to(compute.device);
     const FeatureLayer layer = parsed_layer(*network);
-    const auto dataset = open_dataset(source, split_);
+    const auto dataset = open_split(source, split_);
+    tell_left_out(*dataset, split_);
     announce(compute);
     const Stopwatch stopwatch;
     const Features features =

@@ -66,9 +66,10 @@ class KnnCommand : public Command {
     const auto network = load_network(network_, true);
     network->set_compute_type(compute.type);
     network->to(compute.device);
-    const auto train = open_dataset(source, "train");
-    const auto validation = open_validation(source);
-    CHECK(validation != nullptr, data_.path, ": has no validation split to classify");
+    const auto train = open_labeled_train(source);
+    const auto validation = open_labeled_validation(source, *train);
+    tell_left_out(*train, "train");
+    tell_left_out(*validation, "val");
     announce(compute);
     Features known = bank_of_checkpoint(*train);
     const bool from_bank = known.features.defined();
