@@ -39,10 +39,11 @@ void Dataset::add_content(Hash& hash) const {
 
 FileDataset::FileDataset(std::string kind, std::filesystem::path root,
                          std::vector<std::string> paths, std::vector<std::int32_t> labels,
-                         std::vector<std::string> classes)
+                         std::vector<std::string> classes, FileNotes notes)
     : Dataset(std::move(kind), std::move(labels), std::move(classes)),
       root_(std::move(root)),
-      paths_(std::move(paths)) {
+      paths_(std::move(paths)),
+      notes_(std::move(notes)) {
   CHECK(std::ssize(paths_) == size(), "[dataset] ", paths_.size(), " paths for ", size(),
         " labels");
 }

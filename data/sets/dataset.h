@@ -1,4 +1,4 @@
-// A labelled set of images. Derived classes know where the images are.
+// A set of images, with labels or without. Derived classes know where the images are.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,9 @@ class Dataset {
   /// For a pack, the kind of the set that it was made from; for other sets, kind().
   virtual const std::string& origin() const { return kind_; }
   std::int64_t size() const { return std::ssize(labels_); }
-  /// In [0, classes().size()).
+  /// Is each image of a class? If not, classes() is empty and every label -1.
+  bool has_labels() const { return !classes_.empty(); }
+  /// In [0, classes().size()), or -1.
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
   const std::vector<std::string>& classes() const { return classes_; }
   /// For multi-label sets one entry per class; label() is then the first class present. Otherwise
@@ -70,6 +72,10 @@ class Dataset {
   virtual void check(std::int64_t index) const { load(index); }
   /// How the images were changed when the set was made, in words; empty if that is not known.
   virtual std::string storage() const { return {}; }
+  /// What lies among the images and was not taken, in words; empty if nothing.
+  virtual std::string left_out() const { return {}; }
+  /// Why there are no labels and how to give them, in words; empty if there are some.
+  virtual std::string why_no_labels() const { return {}; }
 
   /// 16 hexadecimal digits that differ if the images, their order, labels or classes do, as far as
   /// add_content looks. They do not depend on where the set lies or on modification times. The
@@ -93,15 +99,24 @@ class Dataset {
   mutable std::string identity_;
 };
 
+/// What a set of files says of itself beside its images: Dataset's functions of these names.
+struct FileNotes {
+  std::string left_out;
+  std::string why_no_labels;
+};
+
 /// Images in files of their own, read by fetch().
 class FileDataset : public Dataset {
  public:
   /// `paths` are relative to `root`, one per label.
   FileDataset(std::string kind, std::filesystem::path root, std::vector<std::string> paths,
-              std::vector<std::int32_t> labels, std::vector<std::string> classes);
+              std::vector<std::int32_t> labels, std::vector<std::string> classes,
+              FileNotes notes = {});
 
   std::string name(std::int64_t index) const override;
   void fetch(std::int64_t index, Sample& sample) const override;
+  std::string left_out() const override { return notes_.left_out; }
+  std::string why_no_labels() const override { return notes_.why_no_labels; }
 
  protected:
   /// The paths below `root` and the sizes of the files. A file that is missing counts as having a
@@ -111,6 +126,7 @@ class FileDataset : public Dataset {
  private:
   std::filesystem::path root_;
   std::vector<std::string> paths_;
+  FileNotes notes_;
 };
 
 /// Small images of one size, all in memory.

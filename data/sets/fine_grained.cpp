@@ -2,6 +2,7 @@
 #include "data/sets/fine_grained.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -25,7 +26,38 @@ fs::path birds_folder(const fs::path& path) {
 }
 
 fs::path caltech_folder(const fs::path& path) {
-  return fs::exists(path / "101_ObjectCategories") ? path / "101_ObjectCategories" : path;
+  const fs::path official = path / "101_ObjectCategories";
+  return innermost(fs::exists(official) ? official : path);
+}
+
+bool is_caltech(const fs::path& path) {
+  if (fs::is_directory(path / "101_ObjectCategories") ||
+      fs::is_directory(path / "BACKGROUND_Google"))
+    return true;
+  return std::ranges::all_of(
+      std::array{"Faces", "Faces_easy", "Leopards", "Motorbikes", "accordion", "yin_yang"},
+      [&](const char* name) { return fs::is_directory(path / name); });
+}
+
+fs::path pets_list(const fs::path& path, bool train) {
+  return innermost(path / "annotations") / (train ? "trainval.txt" : "test.txt");
+}
+
+struct Pet {
+  std::string image;
+  std::int32_t label;
+};
+
+std::vector<Pet> read_pets(const fs::path& list) {
+  std::vector<Pet> pets;
+  for (const TextLine& line : read_lines(list)) {
+    if (line.text.starts_with('#')) continue;
+    const auto words = line.words();
+    if (words.size() != 4) line.fail("is not \"IMAGE CLASS SPECIES BREED\"");
+    pets.push_back({std::string(words[0]),
+                    static_cast<std::int32_t>(line.integer(words[1], "class", 1, kPets) - 1)});
+  }
+  return pets;
 }
 
 /// "ID WORD" lines of the birds by their IDs.
@@ -62,37 +94,42 @@ class ById {
 
 }  // namespace
 
+fs::path innermost(const fs::path& folder) {
+  const fs::path inner = folder / folder.filename();
+  return !folder.filename().empty() && fs::is_directory(inner) ? inner : folder;
+}
+
 std::optional<std::string> recognise_fine_grained(const fs::path& path) {
   if (fs::exists(path / "setid.mat") && fs::exists(path / "imagelabels.mat")) return "flowers102";
-  for (const char* annotations : {"cars_annos.mat", "cars_train_annos.mat"}) {
-    if (fs::exists(path / annotations) || fs::exists(path / "devkit" / annotations)) return "cars";
-  }
-  if (fs::exists(path / "annotations" / "trainval.txt") && fs::exists(path / "images"))
-    return "pets";
+  if (has_cars_split(path, true)) return "cars";
+  if (has_pets_split(path, true) && fs::exists(path / "images")) return "pets";
   const fs::path birds = birds_folder(path);
   if (fs::exists(birds / "train_test_split.txt") && fs::exists(birds / "images.txt"))
     return "cub200";
-  if (fs::is_directory(path / "101_ObjectCategories") ||
-      fs::is_directory(path / "BACKGROUND_Google")) {
-    return "caltech101";
-  }
+  if (is_caltech(path)) return "caltech101";
   return std::nullopt;
 }
 
+bool has_pets_split(const fs::path& path, bool train) {
+  return fs::exists(pets_list(path, train));
+}
+
 std::unique_ptr<Dataset> open_pets(const fs::path& path, bool train) {
-  const fs::path list = path / "annotations" / (train ? "trainval.txt" : "test.txt");
-  FileList files;
+  const fs::path list = pets_list(path, train);
+  const std::vector<Pet> pets = read_pets(list);
   std::vector<std::string> classes = numbered_classes(kPets);
-  for (const TextLine& line : read_lines(list)) {
-    if (line.text.starts_with('#')) continue;
-    const auto words = line.words();
-    if (words.size() != 4) line.fail("is not \"IMAGE CLASS SPECIES BREED\"");
-    const std::int64_t label = line.integer(words[1], "class", 1, kPets) - 1;
-    const std::string image(words[0]);
+  const auto name_classes = [&](const std::vector<Pet>& named) {
     // "yorkshire_terrier_12" is the twelfth yorkshire_terrier.
-    classes[static_cast<std::size_t>(label)] = image.substr(0, image.rfind('_'));
-    files.paths.push_back("images/" + image + ".jpg");
-    files.labels.push_back(static_cast<std::int32_t>(label));
+    for (const auto& [image, label] : named)
+      classes[static_cast<std::size_t>(label)] = image.substr(0, image.rfind('_'));
+  };
+  if (has_pets_split(path, !train)) name_classes(read_pets(pets_list(path, !train)));
+  name_classes(pets);
+  const fs::path images = innermost(path / "images").lexically_relative(path);
+  FileList files;
+  for (const auto& [image, label] : pets) {
+    files.paths.push_back((images / (image + ".jpg")).string());
+    files.labels.push_back(label);
   }
   return listed_files("pets", path, std::move(files), std::move(classes), list);
 }

@@ -4,6 +4,9 @@
 
 #include "data/sets/file_list.h"
 #include "data/sets/fine_grained.h"
+#include "data/sets/fine_grained_cars.h"
+#include "data/sets/folder_listing.h"
+#include "data/sets/image_folder.h"
 #include "data/sets/mat_file.h"
 #include "engine/core/error.h"
 
@@ -15,14 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kFlowers = 102;
 constexpr std::int64_t kCars = 196;
 
-/// The file in the folder or its devkit/, if it is there.
-std::optional<fs::path> find_in(const fs::path& path, const char* name) {
-  for (const fs::path& file : {path / "devkit" / name, path / name}) {
-    if (fs::exists(file)) return file;
-  }
-  return std::nullopt;
-}
-
 std::vector<std::string> names_of_cars(const MatValue& names) {
   CHECK(names.count() == kCars, "class_names: ", names.count(), " names of cars instead of ",
         kCars);
@@ -32,7 +27,7 @@ std::vector<std::string> names_of_cars(const MatValue& names) {
 }
 
 std::vector<std::string> names_of_cars(const fs::path& path) {
-  const auto meta = find_in(path, "cars_meta.mat");
+  const auto meta = find_cars_file(path, "cars_meta.mat");
   return meta ? names_of_cars(MatFile(*meta).variable("class_names")) : numbered_classes(kCars);
 }
 
@@ -60,21 +55,27 @@ std::unique_ptr<Dataset> open_flowers102(const fs::path& path, bool train) {
 }
 
 std::unique_ptr<Dataset> open_cars(const fs::path& path, bool train) {
-  const auto both = find_in(path, "cars_annos.mat");
+  const auto both = find_cars_of_both(path);
   const char* const wanted = train ? "cars_train_annos.mat" : "cars_test_annos_withlabels.mat";
-  const auto file = both ? both : find_in(path, wanted);
-  CHECK(file.has_value(), path.string(), ": has no ", wanted, ", neither there nor in devkit/",
-        train ? "" : "; the test set's labels are an archive of their own");
+  const auto file = both ? both : find_cars_annotations(path, train);
+  const fs::path images = cars_images(path, train);
+  if (!file) {
+    const std::string missing = message(
+        path.string(), ": has no ", wanted, ", neither there nor in devkit/", packed_hint(path),
+        train ? "" : "; the test set's labels are a download of their own");
+    CHECK(fs::is_directory(images), missing);
+    return open_unlabeled_folder(images, "cars", missing + "; without it there are no labels");
+  }
   const MatFile annotations(*file);
   const MatValue entries = annotations.variable("annotations");
   CHECK(entries.is_structure(), file->string(), ": annotations are no structures");
+  const fs::path below = images.lexically_relative(path);
   FileList files;
   for (std::int64_t i = 0; i < entries.count(); ++i) {
     const std::int64_t label = entries.field(i, "class").integer(0, 1, kCars) - 1;
     if (both && (entries.field(i, "test").integer(0, 0, 1) == 0) != train) continue;
     files.paths.push_back(both ? entries.field(i, "relative_im_path").text()
-                               : (train ? "cars_train/" : "cars_test/") +
-                                     entries.field(i, "fname").text());
+                               : (below / entries.field(i, "fname").text()).string());
     files.labels.push_back(static_cast<std::int32_t>(label));
   }
   return listed_files(

@@ -1,5 +1,6 @@
 #include "data/sets/formats.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -7,8 +8,10 @@
 #include "data/sets/file_list.h"
 #include "data/sets/fine_grained.h"
 #include "data/sets/image_folder.h"
+#include "data/sets/imagenet_val.h"
 #include "data/sets/pack_dataset.h"
 #include "data/sets/places205.h"
+#include "data/sets/split_names.h"
 #include "data/sets/svhn.h"
 #include "data/sets/synthetic_dataset.h"
 #include "data/sets/voc.h"
@@ -16,31 +19,12 @@
 
 namespace invp {
 
-#ifndef INVP_SVHN
-std::unique_ptr<Dataset> open_svhn(const std::filesystem::path& path) {
-  fail(path.string(), ": this program was built without matio, which reads MATLAB's files");
-}
-std::unique_ptr<Dataset> open_flowers102(const std::filesystem::path& path, bool) {
-  return open_svhn(path);
-}
-std::unique_ptr<Dataset> open_cars(const std::filesystem::path& path, bool) {
-  return open_svhn(path);
-}
-#endif
-
 namespace {
 
 namespace fs = std::filesystem;
 using Format = DatasetFormat;
 using Found = std::unique_ptr<Dataset>;
 using Names = std::vector<std::string>;
-
-/// The names under which a split is looked for, the first one first.
-std::vector<std::string_view> candidates(std::string_view split) {
-  if (split == "val") return {"val", "validation", "test"};
-  if (split == "test") return {"test", "val", "validation"};
-  return {split};
-}
 
 /// Those of `names` for which there is a place.
 template <class Place>
@@ -57,78 +41,102 @@ template <class Place>
 Place place_of(const std::optional<Place>& place, const Format& self, const DataSource& source,
                std::string_view split, std::string_view expected) {
   CHECK(place.has_value(), source.path.string(), ": no split \"", split, "\" of this ", self.name,
-        " set; expected is ", expected);
+        " set; expected is ", expected, packed_hint(source.path));
   return *place;
 }
 
 // --- one folder or one list per split
 
-std::optional<fs::path> image_folder_of(const fs::path& path, std::string_view split) {
-  for (const std::string_view name : candidates(split)) {
-    if (fs::is_directory(path / name)) return path / name;
+/// The first place of those that may stand for the split.
+template <std::optional<fs::path> (*kPlace)(const fs::path&, std::string_view)>
+std::optional<fs::path> any_place(const fs::path& path, std::string_view split) {
+  for (const std::string_view name : splits_for(split)) {
+    if (auto place = kPlace(path, name)) return place;
   }
-  // A folder of classes given as it is.
-  if (split == "train" && !image_folder_of(path, "val")) return path;
   return std::nullopt;
+}
+
+/// Those splits that have a place of their own.
+template <std::optional<fs::path> (*kPlace)(const fs::path&, std::string_view)>
+Names splits_by_place(const Format&, const DataSource& source) {
+  return splits_at({"train", "val", "test"},
+                   [&](const char* split) { return kPlace(source.path, split).has_value(); });
+}
+
+bool has_split_folders(const fs::path& path) {
+  return split_folder(path, "train") || split_folder(path, "val") || split_folder(path, "test");
+}
+
+/// A folder without split folders holds the training split itself.
+std::optional<fs::path> image_folder_of(const fs::path& path, std::string_view split) {
+  if (auto folder = split_folder(path, split)) return folder;
+  return split == "train" && !has_split_folders(path) ? std::optional(path) : std::nullopt;
+}
+
+bool is_file(const fs::path& path) {
+  std::error_code broken;
+  return fs::is_regular_file(path, broken);
 }
 
 std::optional<fs::path> list_of(const fs::path& path, std::string_view split) {
-  if (fs::is_directory(path)) {
-    for (const std::string_view name : candidates(split)) {
-      for (const char* extension : {".txt", ".csv"}) {
-        const fs::path file = path / (std::string(name) + extension);
-        if (fs::is_regular_file(file)) return file;
-      }
-    }
-    return std::nullopt;
-  }
+  constexpr std::array<std::string_view, 4> kEndings = {".txt", ".csv", ".tsv", ".lst"};
+  if (fs::is_directory(path)) return split_entry(path, split, kEndings, is_file);
   if (split == "train") return path;
-  constexpr std::string_view kTrain = "train";
-  const std::string file = path.filename().string();
-  const auto at = file.rfind(kTrain);
-  if (at == std::string::npos) return std::nullopt;
-  for (const std::string_view name : candidates(split)) {
-    std::string other = file;
-    other.replace(at, kTrain.size(), name);
-    if (fs::is_regular_file(path.parent_path() / other)) return path.parent_path() / other;
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const std::vector<std::string> names = sibling_names(path.filename().string(), split);
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = lower_case(entry.path().filename().string());
+    if (std::ranges::find(names, name) != names.end() && is_file(entry.path()))
+      return path.parent_path() / entry.path().filename();
   }
   return std::nullopt;
 }
 
-/// "val" and "test" where each has a place of its own.
-template <std::optional<fs::path> (*kPlace)(const fs::path&, std::string_view)>
-Names splits_by_place(const Format&, const DataSource& source) {
-  const auto val = kPlace(source.path, "val");
-  const auto test = kPlace(source.path, "test");
-  return splits_at({"train", "val", "test"}, [&](std::string_view split) {
-    if (split == "train") return kPlace(source.path, split).has_value();
-    if (split == "val") return val && val->stem() != "test";
-    return test && (test != val || test->stem() == "test");
-  });
-}
-
 bool found_list(const Format&, const fs::path& folder) {
-  return list_of(folder, "train") && !fs::is_directory(folder / "train");
+  return list_of(folder, "train") && !split_folder(folder, "train");
 }
 Found open_list(const Format& self, const DataSource& source, std::string_view split) {
   const fs::path file =
-      place_of(list_of(source.path, split), self, source, split,
+      place_of(any_place<list_of>(source.path, split), self, source, split,
                "a list train.txt, val.txt or test.txt (or .csv) beside the others");
   return open_file_list(file, file.parent_path());
 }
+
+bool found_split_folders(const Format&, const fs::path& folder) {
+  return has_split_folders(folder);
+}
+void add_beside_splits(const fs::path& path, LeftOut& left_out) {
+  for (const std::string& name : list_folder(path).folders) {
+    const bool is_split = std::ranges::any_of(std::array{"train", "val", "test"}, [&](auto split) {
+      return split_folder(path, split) == path / name;
+    });
+    if (!is_split) left_out.add(LeftOut::kBesideSplits, name);
+  }
+}
+
 Found open_folder(const Format& self, const DataSource& source, std::string_view split) {
-  return open_image_folder(
-      place_of(image_folder_of(source.path, split), self, source, split,
-               "a folder train, val, validation or test with class folders in it"));
+  const fs::path folder =
+      place_of(any_place<image_folder_of>(source.path, split), self, source, split,
+               "a folder train, val, validation or test with class folders in it");
+  if (split != "train") {
+    if (auto labeled = open_imagenet_val(folder, source.path)) return labeled;
+  }
+  LeftOut left_out;
+  if (split == "train" && folder != source.path) add_beside_splits(source.path, left_out);
+  return open_image_folder(folder, std::string(self.name), {}, left_out);
 }
 
 // --- packs
 
-std::optional<fs::path> pack_of(const fs::path& path, std::string_view split) {
-  for (const std::string_view name : candidates(split)) {
+/// Packs have the names that invp data pack gives them.
+std::optional<fs::path> own_pack_of(const fs::path& path, std::string_view split) {
+  for (const std::string_view name : names_of_split(split)) {
     if (const auto file = find_pack(path, name)) return file;
   }
   return std::nullopt;
+}
+std::optional<fs::path> pack_of(const fs::path& path, std::string_view split) {
+  return any_place<own_pack_of>(path, split);
 }
 bool found_pack(const Format&, const fs::path& folder) {
   for (const char* split : {"train", "val", "extra"}) {
@@ -138,8 +146,7 @@ bool found_pack(const Format&, const fs::path& folder) {
 }
 Names pack_splits(const Format&, const DataSource& source) {
   return splits_at({"train", "val", "test", "extra"}, [&](const std::string& split) {
-    return find_pack(source.path, split) ||
-           (split == "val" && find_pack(source.path, "validation"));
+    return own_pack_of(source.path, split).has_value();
   });
 }
 Found open_pack_split(const Format& self, const DataSource& source, std::string_view split) {
@@ -185,15 +192,24 @@ Found open_svhn_split(const Format& self, const DataSource& source, std::string_
 bool found_fine_grained(const Format& self, const fs::path& folder) {
   return recognise_fine_grained(folder) == self.name;
 }
-Names train_and_test(const Format&, const DataSource&) {
-  return {"train", "test"};
+/// By folders of classes that stand in for the official files, or by those.
+template <bool (*kHas)(const fs::path&, bool)>
+Names fine_grained_splits(const Format&, const DataSource& source) {
+  return splits_at({"train", "test"}, [&](std::string_view split) {
+    return split_folder(source.path, "train")
+               ? any_place<split_folder>(source.path, split).has_value()
+               : kHas(source.path, split == "train");
+  });
+}
+bool always(const fs::path&, bool) {
+  return true;
 }
 /// By the function that reads the official files, or as folders of classes.
 template <std::unique_ptr<Dataset> (*kOpen)(const fs::path&, bool)>
 Found open_fine_grained(const Format& self, const DataSource& source, std::string_view split) {
   const bool train = split == "train";
-  if (!fs::is_directory(source.path / "train")) return kOpen(source.path, train);
-  const auto folder = image_folder_of(source.path, train ? "train" : "test");
+  if (!split_folder(source.path, "train")) return kOpen(source.path, train);
+  const auto folder = any_place<split_folder>(source.path, train ? "train" : "test");
   return open_image_folder(folder.value_or(source.path / "test"), std::string(self.name));
 }
 std::unique_ptr<Dataset> open_caltech(const fs::path& path, bool train) {
@@ -202,32 +218,22 @@ std::unique_ptr<Dataset> open_caltech(const fs::path& path, bool train) {
 
 // --- VOC and Places205
 
-/// Trained on is trainval if there is a test split to judge by; otherwise train, judged by val.
-std::optional<std::string> voc_split_of(const fs::path& path, std::string_view split) {
-  const auto year = find_voc(path);
-  if (!year) return std::nullopt;
-  if (split == "train" && has_voc_split(*year, "trainval") && has_voc_split(*year, "test"))
-    return "trainval";
-  if (split == "val" && has_voc_split(*year, "test")) return "test";
-  if (has_voc_split(*year, split)) return std::string(split);
-  if (split == "test" && has_voc_split(*year, "val")) return "val";
-  return std::nullopt;
-}
 bool found_voc(const Format&, const fs::path& folder) {
   return find_voc(folder).has_value();
 }
 Names voc_splits(const Format&, const DataSource& source) {
-  const auto judged = voc_split_of(source.path, "val");
+  const auto judged = voc_part(source.path, "val");
   return splits_at({"train", "val", "test"}, [&](std::string_view split) {
-    return split == "train" ? voc_split_of(source.path, split).has_value() : judged == split;
+    return split == "train" ? voc_part(source.path, split).has_value()
+                            : judged && judged->split == split;
   });
 }
 Found open_voc_split(const Format& self, const DataSource& source, std::string_view split) {
-  const std::string part =
-      place_of(voc_split_of(source.path, split), self, source, split,
+  const VocPart part =
+      place_of(voc_part(source.path, split), self, source, split,
                "a VOCdevkit or its folder VOC2007, with ImageSets/Main/trainval.txt and test.txt, "
                "or train.txt and val.txt");
-  return open_voc(*find_voc(source.path), part);
+  return open_voc(part.year, part.split);
 }
 
 Names places205_splits(const Format&, const DataSource& source) {
@@ -244,8 +250,8 @@ Found open_places205_split(const Format&, const DataSource& source, std::string_
 
 // --- drawn
 
-Names train_and_val(const Format&, const DataSource&) {
-  return {"train", "val"};
+Names drawn_splits(const Format&, const DataSource& source) {
+  return source.synthetic_val > 0 ? Names{"train", "val"} : Names{"train"};
 }
 Found open_drawn(const Format&, const DataSource& source, std::string_view split) {
   const bool train = split == "train";
@@ -254,22 +260,27 @@ Found open_drawn(const Format&, const DataSource& source, std::string_view split
 }
 
 constexpr std::array kFormats = {
-    Format{"pack", found_pack, pack_splits, open_pack_split},
-    Format{"cifar10", found_cifar<Cifar::k10>, cifar_splits<Cifar::k10>,
+    Format{"pack", false, found_pack, pack_splits, open_pack_split},
+    Format{"cifar10", false, found_cifar<Cifar::k10>, cifar_splits<Cifar::k10>,
            open_cifar_split<Cifar::k10>},
-    Format{"cifar100", found_cifar<Cifar::k100>, cifar_splits<Cifar::k100>,
+    Format{"cifar100", false, found_cifar<Cifar::k100>, cifar_splits<Cifar::k100>,
            open_cifar_split<Cifar::k100>},
-    Format{"svhn", found_svhn, svhn_splits, open_svhn_split},
-    Format{"flowers102", found_fine_grained, train_and_test, open_fine_grained<open_flowers102>},
-    Format{"cars", found_fine_grained, train_and_test, open_fine_grained<open_cars>},
-    Format{"pets", found_fine_grained, train_and_test, open_fine_grained<open_pets>},
-    Format{"cub200", found_fine_grained, train_and_test, open_fine_grained<open_cub200>},
-    Format{"caltech101", found_fine_grained, train_and_test, open_fine_grained<open_caltech>},
-    Format{"voc", found_voc, voc_splits, open_voc_split},
-    Format{"places205", found_places205, places205_splits, open_places205_split},
-    Format{"list", found_list, splits_by_place<list_of>, open_list},
-    Format{"imagefolder", nullptr, splits_by_place<image_folder_of>, open_folder},
-    Format{"synthetic", nullptr, train_and_val, open_drawn},
+    Format{"svhn", false, found_svhn, svhn_splits, open_svhn_split},
+    Format{"flowers102", false, found_fine_grained, fine_grained_splits<always>,
+           open_fine_grained<open_flowers102>},
+    Format{"cars", false, found_fine_grained, fine_grained_splits<has_cars_split>,
+           open_fine_grained<open_cars>},
+    Format{"pets", false, found_fine_grained, fine_grained_splits<has_pets_split>,
+           open_fine_grained<open_pets>},
+    Format{"cub200", false, found_fine_grained, fine_grained_splits<always>,
+           open_fine_grained<open_cub200>},
+    Format{"caltech101", false, found_fine_grained, fine_grained_splits<always>,
+           open_fine_grained<open_caltech>},
+    Format{"voc", false, found_voc, voc_splits, open_voc_split},
+    Format{"places205", false, found_places205, places205_splits, open_places205_split},
+    Format{"list", true, found_list, splits_by_place<list_of>, open_list},
+    Format{"imagefolder", true, found_split_folders, splits_by_place<image_folder_of>, open_folder},
+    Format{"synthetic", true, nullptr, drawn_splits, open_drawn},
 };
 
 }  // namespace

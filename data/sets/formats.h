@@ -13,6 +13,8 @@ namespace invp {
 
 struct DatasetFormat {
   std::string_view name;
+  /// Can a folder of one class look like a set of this format?
+  bool general;
   /// Does the folder hold a set of this format? Null for one that `auto` does not look for.
   bool (*found)(const DatasetFormat& self, const std::filesystem::path& folder);
   /// The splits that are there.

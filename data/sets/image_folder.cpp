@@ -1,9 +1,8 @@
 #include "data/sets/image_folder.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
-#include <array>
-#include <cctype>
-#include <system_error>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -13,91 +12,141 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 16;  // links may form a ring
+constexpr std::size_t kMaxDepth = 64;
 
-struct Folder {
-  std::vector<std::string> folders;
-  std::vector<std::string> images;
-  bool other_files = false;
-};
+/// What tells a folder from all others, by whatever links it is reached.
+using FolderId = std::pair<dev_t, ino_t>;
 
-Folder list_folder(const fs::path& path) {
-  Folder result;
-  std::error_code error;
-  fs::directory_iterator entries(path, error);
-  CHECK(!error, path.string(), ": cannot be listed (", error.message(), "); check the path");
-  for (const fs::directory_entry& entry : entries) {
-    std::error_code broken_link;
-    std::string name = entry.path().filename().string();
-    if (entry.is_directory(broken_link)) {
-      result.folders.push_back(std::move(name));
-    } else if (has_image_extension(name)) {
-      result.images.push_back(std::move(name));
-    } else {
-      result.other_files = true;
-    }
-  }
-  std::ranges::sort(result.folders);
-  std::ranges::sort(result.images);
-  return result;
+FolderId id_of(const fs::path& folder) {
+  struct stat info {};
+  CHECK(::stat(folder.c_str(), &info) == 0, folder.string(), ": this folder has gone");
+  return {info.st_dev, info.st_ino};
 }
 
-/// Each folder below `path` with its pictures; the order of the result is that of the walk.
-void collect(const fs::path& root, const std::string& path, int depth,
-             std::vector<std::pair<std::string, std::vector<std::string>>>& found) {
-  CHECK(depth <= kMaxDepth, (root / path).string(), ": nested more than ", kMaxDepth,
-        " folders deep; is a link pointing back up?");
-  Folder folder = list_folder(root / path);
-  found.emplace_back(path, std::move(folder.images));
-  for (const std::string& name : folder.folders) collect(root, path + '/' + name, depth + 1, found);
+struct FolderImages {
+  std::string folder;  ///< relative to the root; "" for the root itself
+  std::vector<std::string> images;
+  auto operator<=>(const FolderImages&) const = default;
+};
+
+/// Walks through folders and links to folders, but into none twice on one way down.
+class Walk {
+ public:
+  Walk(fs::path root, LeftOut& left_out)
+      : root_(std::move(root)), left_out_(left_out), above_{id_of(root_)} {}
+
+  /// The paths of the images in the folder and below, relative to the root: sorted by the whole
+  /// path of their folder, so that "a/b" stands after "a b".
+  std::vector<std::string> images_below(const std::string& folder) {
+    found_.clear();
+    if (folder.empty())
+      visit(folder);
+    else
+      enter(folder);
+    std::ranges::sort(found_);
+    std::vector<std::string> paths;
+    for (const auto& [below, images] : found_) {
+      for (const std::string& image : images)
+        paths.push_back(below.empty() ? image : below + '/' + image);
+    }
+    return paths;
+  }
+
+ private:
+  void enter(const std::string& folder) {
+    const FolderId id = id_of(root_ / folder);
+    if (std::ranges::find(above_, id) != above_.end()) {
+      left_out_.add(LeftOut::kRing, folder);
+      return;
+    }
+    CHECK(above_.size() <= kMaxDepth, (root_ / folder).string(), ": nested more than ", kMaxDepth,
+          " folders deep");
+    above_.push_back(id);
+    visit(folder);
+    above_.pop_back();
+  }
+
+  void visit(const std::string& folder) {
+    FolderListing listing = list_folder(root_ / folder, left_out_);
+    if (!listing.images.empty()) found_.push_back({folder, std::move(listing.images)});
+    for (const std::string& name : listing.folders)
+      enter(folder.empty() ? name : folder + '/' + name);
+  }
+
+  fs::path root_;
+  LeftOut& left_out_;
+  std::vector<FolderId> above_;  ///< from the root down to the folder that is visited
+  std::vector<FolderImages> found_;
+};
+
+void check_folder(const fs::path& root) {
+  CHECK(fs::exists(root), root.string(), ": no such folder; check the path");
+  CHECK(fs::is_directory(root), root.string(),
+        ": is a file, a folder of class folders was expected");
+}
+
+std::string why_no_classes(const fs::path& root, const FolderListing& top) {
+  if (top.folders.empty()) {
+    return message(root.string(),
+                   ": the pictures lie in no class folders, so they have no labels; "
+                   "to give them some, put them into ",
+                   root.string(), "/CLASS/");
+  }
+  return message(root.string(), ": pictures (", top.images.front(),
+                 top.images.size() > 1 ? ", ..." : "",
+                 ") lie beside the folders, so the folders are no classes and there are no labels; "
+                 "to have classes, move those pictures away or into a folder of their class");
+}
+
+[[noreturn]] void fail_without_images(const fs::path& root, const LeftOut& left_out) {
+  const std::string found = left_out.text();
+  if (found.empty() && packed_hint(root).empty()) fail(root.string(), ": the folder is empty");
+  fail(root.string(), ": holds no picture (a file that ends in .jpg, .png, ...)",
+       found.empty() ? "" : ", only " + found, packed_hint(root));
 }
 
 }  // namespace
 
-bool has_image_extension(const fs::path& file) {
-  constexpr std::array kExtensions = {".jpg", ".jpeg", ".png",  ".ppm", ".bmp",
-                                      ".pgm", ".tif",  ".tiff", ".webp"};
-  std::string extension = file.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::ranges::find(kExtensions, extension) != kExtensions.end();
+std::unique_ptr<Dataset> open_unlabeled_folder(const fs::path& root, const std::string& kind,
+                                               const std::string& why_no_labels) {
+  check_folder(root);
+  LeftOut left_out;
+  std::vector<std::string> paths = Walk(root, left_out).images_below("");
+  if (paths.empty()) fail_without_images(root, left_out);
+  std::vector<std::int32_t> labels(paths.size(), -1);
+  return std::make_unique<FileDataset>(kind, root, std::move(paths), std::move(labels),
+                                       std::vector<std::string>(),
+                                       FileNotes{left_out.text(), why_no_labels});
 }
 
 std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::string& kind,
-                                           const std::vector<std::string>& leave_out) {
-  CHECK(fs::exists(root), root.string(), ": no such folder; check the path");
-  CHECK(fs::is_directory(root), root.string(),
-        ": is a file, a folder of class folders was expected");
-  Folder top = list_folder(root);
+                                           const std::vector<std::string>& leave_out,
+                                           LeftOut left_out) {
+  check_folder(root);
+  LeftOut of_top;
+  FolderListing top = list_folder(root, of_top);
+  if (!top.images.empty()) return open_unlabeled_folder(root, kind, why_no_classes(root, top));
+  left_out.add(of_top);
   std::erase_if(top.folders, [&](const std::string& name) {
     return std::ranges::find(leave_out, name) != leave_out.end();
   });
-  if (top.folders.empty()) {
-    CHECK(top.images.empty(), root.string(), ": holds ", top.images.size(),
-          " pictures but no class folders; put them into ", root.string(), "/CLASS/");
-    fail(root.string(),
-         top.other_files ? ": holds neither class folders nor pictures" : ": the folder is empty",
-         "; expected are class folders with pictures in them");
-  }
   std::vector<std::string> paths;
   std::vector<std::int32_t> labels;
-  std::vector<std::string> empty;
-  for (std::size_t label = 0; label < top.folders.size(); ++label) {
-    std::vector<std::pair<std::string, std::vector<std::string>>> found;
-    collect(root, top.folders[label], 1, found);
-    std::ranges::sort(found);  // by whole path: "a/b" stands after "a b"
-    const std::size_t before = paths.size();
-    for (const auto& [folder, images] : found) {
-      for (const std::string& image : images) paths.push_back(folder + '/' + image);
+  std::vector<std::string> classes;
+  Walk walk(root, left_out);
+  for (const std::string& name : top.folders) {
+    const std::vector<std::string> images = walk.images_below(name);
+    if (images.empty()) {
+      left_out.add(LeftOut::kEmptyFolder, name);
+      continue;
     }
-    if (paths.size() == before) empty.push_back(top.folders[label]);
-    labels.resize(paths.size(), static_cast<std::int32_t>(label));
+    paths.insert(paths.end(), images.begin(), images.end());
+    labels.resize(paths.size(), static_cast<std::int32_t>(classes.size()));
+    classes.push_back(name);
   }
-  CHECK(empty.empty(), (root / empty.front()).string(), ": the class folder has no picture in it",
-        empty.size() > 1 ? message(" (nor have ", empty.size() - 1, " others)") : "",
-        "; remove it, or add files that end in .jpg, .png, ...");
+  if (paths.empty()) fail_without_images(root, left_out);
   return std::make_unique<FileDataset>(kind, root, std::move(paths), std::move(labels),
-                                       top.folders);
+                                       std::move(classes), FileNotes{left_out.text(), ""});
 }
 
 }  // namespace invp

@@ -7,18 +7,28 @@
 #include <vector>
 
 #include "data/sets/dataset.h"
+#include "data/sets/folder_listing.h"
 
 namespace invp {
 
 /// Classes are the folders in `root` but those in `leave_out`, sorted by code point. Images are
 /// sorted by class, then by the path of their folder, then by name. Images are the files that end
-/// in .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff or .webp, in either case. Throws Error for a
-/// missing or empty folder and for a class without an image.
+/// in .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff or .webp, in either case. Folders without an image
+/// are no classes.
+///
+/// If images lie in `root` itself, no folder is a class: all images, those of the folders too, form
+/// a set without labels.
+///
+/// What was left out (folder_listing.h) is told by Dataset::left_out. Throws Error for a missing
+/// folder and for one without an image.
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const std::string& kind = "imagefolder",
-                                           const std::vector<std::string>& leave_out = {});
+                                           const std::vector<std::string>& leave_out = {},
+                                           LeftOut left_out = {});
 
-/// Does the name end like that of an image?
-bool has_image_extension(const std::filesystem::path& file);
+/// All images of the folder and of the folders in it, without labels because of `why_no_labels`.
+std::unique_ptr<Dataset> open_unlabeled_folder(const std::filesystem::path& root,
+                                               const std::string& kind,
+                                               const std::string& why_no_labels);
 
 }  // namespace invp

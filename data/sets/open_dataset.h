@@ -24,15 +24,24 @@ struct DataSource {
 /// The names that `format` may have, "auto" first.
 const std::vector<std::string>& dataset_formats();
 
-/// What `auto` finds at the path; `format` itself if it is not "auto". Throws Error, with advice,
-/// for a missing path, a folder or file that holds no known set, and an unknown format.
+/// The source with its format and the folder that holds the set, which is `path`, or lies in it, or
+/// below it where each folder has pictures in one other only ("stanford_cars/", "archive/set/").
+/// Throws Error, with advice, for a missing path, a folder or file that holds no known set or
+/// several, an archive, and an unknown format.
+DataSource resolve_source(const DataSource& source);
+
+/// The format of resolve_source.
 std::string resolve_format(const DataSource& source);
 
-/// The splits that are there, of "train", "val", "test", "extra".
+/// The splits that are there, of "train", "val", "test", "extra". Names of splits are found in any
+/// capitalization: train or training, val, validation or valid, test or testing.
 std::vector<std::string> dataset_splits(const DataSource& source);
 
 /// Opens a split. If a set has only one of val and test, either name opens it.
-///   imagefolder  PATH/train and PATH/val (or validation, test); a folder of classes is train
+///   imagefolder  PATH/train, PATH/val and PATH/test, each with folders of classes, or with
+///   pictures
+///                that then have no labels; a folder without splits is train. Labels of ImageNet's
+///                val may be in a list of their own (imagenet_val.h)
 ///   cifar10, cifar100, svhn      train and test
 ///   list         PATH/train.txt and val.txt or test.txt (or .csv); or the path of one list: the
 ///                others are found by replacing "train" in its name
@@ -43,7 +52,8 @@ std::vector<std::string> dataset_splits(const DataSource& source);
 ///   flowers102, cars, pets, cub200, caltech101   train and test (fine_grained.h); if asked for by
 ///                name, they may also have the form of imagefolder
 ///   synthetic    train and val, drawn
-/// Throws Error saying what was expected where.
+/// Labels are numbered as this split has its classes; open_split and open_validation (splits.h)
+/// number them as those of the training split. Throws Error saying what was expected where.
 std::unique_ptr<Dataset> open_dataset(const DataSource& source, std::string_view split);
 
 }  // namespace invp

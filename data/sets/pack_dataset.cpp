@@ -85,7 +85,8 @@ void check_record(const FileReader& file, const PackHeader& header, const Index&
       (header.encoding == PackEncoding::kPixels && record.bytes != 3 * pixels)) {
     refuse("a size that does not fit its pixels");
   }
-  if (record.label >= header.classes) refuse("a label beyond the last class");
+  if (header.classes == 0 ? record.label != kNoPackLabel : record.label >= header.classes)
+    refuse("a label beyond the last class");
   if (record.name >= index.text.size()) refuse("a name outside of the text");
 }
 
@@ -98,7 +99,7 @@ Index read_index(const FileReader& file, const PackHeader& header) {
     damaged("it begins outside of the file");
   const std::uint64_t bytes = file.size() - header.index_offset;
   const std::uint64_t presences_each = header.presences != 0 ? header.classes : 0;
-  if (header.images == 0 || header.classes == 0 || header.encoding > PackEncoding::kPixels ||
+  if (header.images == 0 || header.encoding > PackEncoding::kPixels ||
       header.images > bytes / (sizeof(PackRecord) + presences_each)) {
     damaged("its counts do not fit into the file");
   }
@@ -163,6 +164,11 @@ class PackDataset final : public Dataset {
   }
 
   const std::string& origin() const override { return index_.kind; }
+
+  std::string why_no_labels() const override {
+    if (has_labels()) return {};
+    return mapped_->file().path().string() + ": this pack is of pictures that had no labels";
+  }
 
   std::span<const Presence> presences(std::int64_t i) const override {
     if (index_.presences.empty()) return {};

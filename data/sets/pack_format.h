@@ -25,6 +25,8 @@ static_assert(std::endian::native == std::endian::little, "packs are written as 
 
 inline constexpr std::array<char, 8> kPackMagic = {'I', 'N', 'V', 'P', 'P', 'A', 'C', 'K'};
 inline constexpr std::uint32_t kPackVersion = 1;
+/// The label of an image in a pack without classes.
+inline constexpr std::uint32_t kNoPackLabel = 0xffffffff;
 
 enum class PackEncoding : std::uint32_t {
   kFiles = 0,   ///< the bytes of an image file
@@ -38,7 +40,7 @@ struct PackHeader {
   std::uint64_t file_bytes = 0;  ///< of the whole file
   std::uint64_t images = 0;
   std::uint64_t index_offset = 0;  ///< the end of the images
-  std::uint32_t classes = 0;
+  std::uint32_t classes = 0;     ///< 0: the images have no labels
   std::uint32_t shorter = 0;     ///< larger images were shrunk to this shorter side; 0: none were
   std::uint32_t quality = 0;     ///< of the JPEGs that were encoded anew; 0: none were
   std::uint32_t presences = 0;   ///< 1: there are some

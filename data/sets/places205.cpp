@@ -43,7 +43,9 @@ std::unique_ptr<Dataset> open_places205(const fs::path& path, std::string_view s
   CHECK(list, path.string(), ": no list ", split,
         "_places205.csv in it or in its folder trainvalsplit_places205");
   const fs::path root = root_of(path, *list);
-  FileList files = read_file_list(*list);
+  FileList files = read_file_list(*list, root);
+  CHECK(files.names.empty() && files.labels.front() >= 0, list->string(),
+        ": its labels are no numbers");
   const std::int32_t last = *std::ranges::max_element(files.labels);
   CHECK(last < kClasses, list->string(), ": label ", last, ", but the set has classes 0 to ",
         kClasses - 1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -16,9 +17,13 @@ namespace {
 
 class Subset final : public Dataset {
  public:
-  Subset(std::shared_ptr<const Dataset> set, std::vector<std::int64_t> indices)
-      : Dataset(set->kind(), labels_of(*set, indices), set->classes()),
-        set_(std::move(set)),
+  Subset(const std::shared_ptr<const Dataset>& set, const std::vector<std::int64_t>& indices)
+      : Subset(set, labels_of(*set, indices), set->classes(), indices) {}
+  /// `labels` are those of the images at `indices`.
+  Subset(const std::shared_ptr<const Dataset>& set, std::vector<std::int32_t> labels,
+         std::vector<std::string> classes, std::vector<std::int64_t> indices)
+      : Dataset(set->kind(), std::move(labels), std::move(classes)),
+        set_(set),
         indices_(std::move(indices)) {}
 
   std::string name(std::int64_t index) const override { return set_->name(at(index)); }
@@ -29,6 +34,8 @@ class Subset final : public Dataset {
     return set_->presences(at(index));
   }
   std::string storage() const override { return set_->storage(); }
+  std::string left_out() const override { return set_->left_out(); }
+  std::string why_no_labels() const override { return set_->why_no_labels(); }
 
  protected:
   /// The base's identity and which of its images were chosen.
@@ -80,12 +87,22 @@ std::unique_ptr<Dataset> subset(const Dataset& set, std::vector<std::int64_t> in
 
 std::unique_ptr<Dataset> subset(std::shared_ptr<const Dataset> set,
                                 std::vector<std::int64_t> indices) {
-  return std::make_unique<Subset>(std::move(set), std::move(indices));
+  return std::make_unique<Subset>(set, indices);
+}
+
+std::unique_ptr<Dataset> relabeled(std::shared_ptr<const Dataset> set,
+                                   std::vector<std::int32_t> labels,
+                                   std::vector<std::string> classes) {
+  CHECK(set->presences(0).empty(), "[relabeled] a set with several labels per image");
+  std::vector<std::int64_t> every(static_cast<std::size_t>(set->size()));
+  std::iota(every.begin(), every.end(), 0);
+  return std::make_unique<Subset>(set, std::move(labels), std::move(classes), std::move(every));
 }
 
 std::vector<std::int64_t> draw_per_class(const Dataset& set, double fraction, std::uint64_t seed) {
   CHECK(fraction > 0 && fraction <= 1, "[subset] a share of ", fraction,
         " of the labels: above 0 and at most 1 was expected");
+  CHECK(set.has_labels(), set.why_no_labels());
   // In doubles 0.07 * 100 is 7.000000000000001, whose ceiling is not the 7 that is meant.
   constexpr double kRounding = 1e-9;
   return draw_per_class(set, seed, [fraction](std::int64_t count) {

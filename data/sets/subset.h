@@ -19,9 +19,15 @@ std::unique_ptr<Dataset> subset(const Dataset& set, std::vector<std::int64_t> in
 std::unique_ptr<Dataset> subset(std::shared_ptr<const Dataset> set,
                                 std::vector<std::int64_t> indices);
 
+/// All images of the set with other labels, one per image, of other classes; for multi-label sets
+/// that is not possible.
+std::unique_ptr<Dataset> relabeled(std::shared_ptr<const Dataset> set,
+                                   std::vector<std::int32_t> labels,
+                                   std::vector<std::string> classes);
+
 /// ceil(fraction * N) of the N images of each class, drawn without replacement; rising indices. A
 /// pure function of the set's labels, the fraction and the seed. Throws Error for a fraction
-/// outside (0, 1].
+/// outside (0, 1] and for a set without labels.
 std::vector<std::int64_t> draw_per_class(const Dataset& set, double fraction, std::uint64_t seed);
 /// The same with min(wanted(N), N) images of a class of N.
 std::vector<std::int64_t> draw_per_class(

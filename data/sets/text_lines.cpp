@@ -40,9 +40,14 @@ std::int64_t TextLine::integer(std::string_view word, const char* what, std::int
 std::vector<TextLine> read_lines(const std::filesystem::path& file) {
   const auto read =
       std::make_shared<const TextLine::File>(TextLine::File{file.string(), read_text_file(file)});
+  CHECK(read->content.find('\0') == std::string::npos, read->path,
+        ": is no text in UTF-8 (it holds zero bytes, as UTF-16 does); save it as UTF-8");
   std::vector<TextLine> lines;
   std::int64_t number = 0;
-  for (std::string_view rest = read->content; !rest.empty();) {
+  std::string_view rest = read->content;
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (rest.starts_with(kMark)) rest.remove_prefix(kMark.size());
+  while (!rest.empty()) {
     const auto end = std::min(rest.find('\n'), rest.size());
     const std::string_view text = trimmed(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));

@@ -10,7 +10,8 @@
 
 namespace invp {
 
-/// A line that is not blank, without blanks at either end. Lines end in "\n" or "\r\n".
+/// A line that is not blank, without blanks at either end. Lines end in "\n" or "\r\n". The mark
+/// that some editors put before UTF-8 is no part of the first.
 struct TextLine {
   struct File {
     std::string path, content;
@@ -28,7 +29,8 @@ struct TextLine {
                        std::int64_t high) const;
 };
 
-/// The lines of a file that are not blank. Throws Error if the file cannot be read.
+/// The lines of a file that are not blank. Throws Error if the file cannot be read, and if it holds
+/// zero bytes, as UTF-16 does.
 std::vector<TextLine> read_lines(const std::filesystem::path& file);
 
 /// Without blanks at either end.

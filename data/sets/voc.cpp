@@ -1,9 +1,11 @@
 #include "data/sets/voc.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
+#include "data/sets/folder_listing.h"
 #include "data/sets/text_lines.h"
 #include "engine/core/error.h"
 
@@ -20,12 +22,31 @@ bool is_year(const fs::path& path) {
   return fs::is_directory(path / "JPEGImages") && fs::is_directory(main_folder(path));
 }
 
+/// The folders of the years, which lie below folders with "voc" in their names, or in a VOCdevkit
+/// in one of few others. Not every folder is looked into: those of a large set would take long.
+void collect_years(const fs::path& path, int depth, std::vector<fs::path>& years) {
+  constexpr int kMaxDepth = 4;
+  constexpr std::array kOthers = {"train", "test", "TrainVal", "trainval"};
+  if (is_year(path)) {
+    years.push_back(path);
+    return;
+  }
+  if (depth == kMaxDepth || !fs::is_directory(path)) return;
+  for (const std::string& name : list_folder(path).folders) {
+    if (lower_case(name).find("voc") != std::string::npos)
+      collect_years(path / name, depth + 1, years);
+    else if (std::ranges::find(kOthers, name) != kOthers.end())
+      collect_years(path / name / "VOCdevkit", depth + 2, years);
+  }
+}
+
 /// "CLASS" of every CLASS_SPLIT.txt, sorted.
 std::vector<std::string> classes_of(const fs::path& folder, const std::string& split) {
   const std::string ending = "_" + split + ".txt";
   std::vector<std::string> classes;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
+    if (is_clutter(name)) continue;
     if (name.size() > ending.size() && name.ends_with(ending))
       classes.push_back(name.substr(0, name.size() - ending.size()));
   }
@@ -65,23 +86,39 @@ class VocDataset final : public FileDataset {
 
 }  // namespace
 
+std::vector<fs::path> find_voc_years(const fs::path& path) {
+  std::vector<fs::path> years;
+  collect_years(path, 0, years);
+  if (years.empty()) return years;
+  std::ranges::sort(years);
+  const bool has_2007 =
+      std::ranges::any_of(years, [](const fs::path& year) { return year.filename() == "VOC2007"; });
+  const fs::path wanted = has_2007 ? "VOC2007" : years.front().filename();
+  std::erase_if(years, [&](const fs::path& year) { return year.filename() != wanted; });
+  return years;
+}
+
 std::optional<fs::path> find_voc(const fs::path& path) {
-  if (is_year(path)) return path;
-  for (const fs::path& devkit : {path, path / "VOCdevkit"}) {
-    if (is_year(devkit / "VOC2007")) return devkit / "VOC2007";
-    if (!fs::is_directory(devkit)) continue;
-    std::vector<fs::path> years;
-    for (const fs::directory_entry& entry : fs::directory_iterator(devkit)) {
-      if (entry.path().filename().string().starts_with("VOC") && is_year(entry.path()))
-        years.push_back(entry.path());
-    }
-    if (!years.empty()) return *std::ranges::min_element(years);
+  const std::vector<fs::path> years = find_voc_years(path);
+  return years.empty() ? std::nullopt : std::optional(years.front());
+}
+
+std::optional<VocPart> find_voc_part(const fs::path& path, std::string_view split) {
+  for (const fs::path& year : find_voc_years(path)) {
+    if (fs::is_regular_file(main_folder(year) / (std::string(split) + ".txt")))
+      return VocPart{year, std::string(split)};
   }
   return std::nullopt;
 }
 
-bool has_voc_split(const fs::path& year, std::string_view split) {
-  return fs::is_regular_file(main_folder(year) / (std::string(split) + ".txt"));
+std::optional<VocPart> voc_part(const fs::path& path, std::string_view split) {
+  const auto test = find_voc_part(path, "test");
+  if (split == "train" && test) {
+    if (auto trainval = find_voc_part(path, "trainval")) return trainval;
+  }
+  if (split == "val" && test) return test;
+  if (auto part = find_voc_part(path, split)) return part;
+  return split == "test" ? find_voc_part(path, "val") : std::nullopt;
 }
 
 std::unique_ptr<Dataset> open_voc(const fs::path& year, std::string_view split) {

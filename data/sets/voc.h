@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "data/sets/dataset.h"
 
@@ -16,12 +18,27 @@ namespace invp {
 
 inline constexpr std::int64_t kVocClasses = 20;
 
-/// The folder that holds JPEGImages and ImageSets: `path` itself; or in it, or in its VOCdevkit,
-/// the folder VOC2007 or else the first other year. Nothing if there is none.
+/// A folder with JPEGImages and ImageSets, and one of its splits ("train", "val", "trainval",
+/// "test").
+struct VocPart {
+  std::filesystem::path year;
+  std::string split;
+};
+
+/// The folders that hold JPEGImages and ImageSets: `path` itself, or those below it, which archives
+/// and downloads put into folders of their own ("VOCtrainval_06-Nov-2007/VOCdevkit/VOC2007",
+/// "train/VOCdevkit/VOC2012"). Those of one year: 2007, or else the first one.
+std::vector<std::filesystem::path> find_voc_years(const std::filesystem::path& path);
+
+/// The first of find_voc_years; nothing if there is none.
 std::optional<std::filesystem::path> find_voc(const std::filesystem::path& path);
 
-/// Is there such a split ("train", "val", "trainval", "test")? `year` is what find_voc found.
-bool has_voc_split(const std::filesystem::path& year, std::string_view split);
+/// The folder below `path` that has exactly this split; nothing if none has.
+std::optional<VocPart> find_voc_part(const std::filesystem::path& path, std::string_view split);
+
+/// What stands for "train", "val" or "test": trained on is trainval if there is a test split to
+/// judge by; otherwise train, judged by val. Nothing if it is not there.
+std::optional<VocPart> voc_part(const std::filesystem::path& path, std::string_view split);
 
 /// Classes are the files CLASS_SPLIT.txt, sorted. Images are in the order of SPLIT.txt. An image
 /// that a class file does not name, or gives 0, is unclear for that class. Throws Error naming file

@@ -121,7 +121,6 @@ class Build:
                 self.build,
                 f"-DCMAKE_CUDA_COMPILER={self.nvcc()}",
                 f"-DCMAKE_CUDA_ARCHITECTURES={number}-real",
-                "-DINVP_SVHN=OFF",
                 *options,
             ],
             60,

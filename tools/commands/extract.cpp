@@ -43,7 +43,8 @@ class ExtractCommand : public Command {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
     EvaluatedNetwork network(network_, layer_, compute);
-    const auto dataset = open_dataset(source, split_);
+    const auto dataset = open_split(source, split_);
+    tell_left_out(*dataset, split_);
     announce(compute);
     std::cerr << network.lines() << '\n';
     const Stopwatch stopwatch;

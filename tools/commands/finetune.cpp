@@ -44,11 +44,10 @@ class FinetuneCommand : public Command {
   Results run() override {
     const DataSource source = data_source(settings_.data());
     settings_.resolve(*options_);
-    const auto all = open_dataset(source, "train");
-    const auto validation = open_validation(source);
-    CHECK(validation != nullptr, settings_.data().path, ": has no validation split to evaluate on");
-    CHECK(validation->classes() == all->classes(),
-          "the validation split has other classes than the training split");
+    const auto all = open_labeled_train(source);
+    const auto validation = open_labeled_validation(source, *all);
+    tell_left_out(*all, "train");
+    tell_left_out(*validation, "val");
     const auto network = settings_.network(std::ssize(all->classes()));
     settings_.resolve_images(*options_, *all, *network);
     origin_ = all->origin();

@@ -67,9 +67,10 @@ class KnnCommand : public Command {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
     EvaluatedNetwork network(network_, layer_, compute);
-    const auto train = open_dataset(source, "train");
-    const auto validation = open_validation(source);
-    CHECK(validation != nullptr, data_.path, ": has no validation split to classify");
+    const auto train = open_labeled_train(source);
+    const auto validation = open_labeled_validation(source, *train);
+    tell_left_out(*train, "train");
+    tell_left_out(*validation, "val");
     announce(compute);
     std::cerr << network.lines() << '\n';
     if (knn_.taus.empty()) knn_.taus = {network.run().tau.value_or(kUsualTau)};

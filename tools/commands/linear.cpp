@@ -43,7 +43,9 @@ class LinearCommand : public Command {
     const LinearConfig config = settings_.resolve(*options_, *network);
     network->to(settings_.compute().device);
     const auto train = settings_.open_train();
-    const auto test = settings_.open_test();
+    const auto test = settings_.open_test(*train);
+    tell_left_out(*train, "train");
+    tell_left_out(*test, "val");
     const StopSignal signals;
     const std::string title =
         message("Linear classification of ", train->kind(), ": ", name_of(network->config().arch));

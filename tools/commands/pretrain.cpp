@@ -41,11 +41,18 @@ class PretrainCommand : public Command {
     const DataSource source = data_source(settings_.data());
     const PretrainConfig config = settings_.resolve(*options_);
     const auto train = open_dataset(source, "train");
-    const auto validation = open_validation(source);
+    auto validation = open_validation(source, *train);
+    tell_left_out(*train, "train");
+    const std::string no_knn = why_no_knn(*train, validation.get());
+    if (!no_knn.empty()) validation = nullptr;
     const StopSignal signals;
     StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
-    greet(reporter, config, *train, validation.get());
+    greet(reporter, config, *train,
+          !no_knn.empty()         ? "no labels to validate by"
+          : validation == nullptr ? "no validation split"
+                                  : message(validation->size(), " to validate with"));
+    if (!no_knn.empty()) reporter.note("kNN      left out: " + no_knn);
     const RunResult result = pretrain(config, *train, validation.get(), reporter);
     if (result.finished) leave_report(reporter, config.run.out, *train);
     return conclude(reporter, result);
@@ -57,12 +64,16 @@ class PretrainCommand : public Command {
                    config.network.width);
   }
 
+  /// Empty if the validation split can be classified, or there is none.
+  static std::string why_no_knn(const Dataset& train, const Dataset* validation) {
+    if (validation == nullptr) return "";
+    return train.has_labels() ? validation->why_no_labels() : train.why_no_labels();
+  }
+
   void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
-             const Dataset* validation) const {
+                  const std::string& validation) const {
     observer.note(
-        message("data     ", train.kind(), ", ", train.size(), " images to train on",
-                validation == nullptr ? ", no validation split"
-                                      : message(", ", validation->size(), " to validate with"),
+        message("data     ", train.kind(), ", ", train.size(), " images to train on, ", validation,
                 ", ", config.workers, " loader threads, augmentation ",
                 config.augment_on.value_or(best_augment_on(config.device)) == AugmentOn::kWorkers
                     ? "in them"

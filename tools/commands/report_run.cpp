@@ -49,7 +49,7 @@ void understand(ReportRun& run, const std::vector<Setting>& settings, const std:
   if (!data.empty()) where.path = data;
   run.open = [where](std::string_view split) -> std::shared_ptr<const Dataset> {
     try {
-      return open_dataset(data_source(where), split);
+      return open_split(data_source(where), split);
     } catch (const UsageError& error) {
       throw Error(error.what());
     }

@@ -65,7 +65,7 @@ void TsneInputs::declare(Options& options) {
 
 std::unique_ptr<Dataset> TsneInputs::open(const std::string& split) const {
   if (data_.path.empty() && data_.format != "synthetic") return nullptr;
-  return open_dataset(data_source(data_), split);
+  return open_split(data_source(data_), split);
 }
 
 std::vector<TsneInput> TsneInputs::read(const Compute& compute) const {
@@ -76,7 +76,7 @@ std::vector<TsneInput> TsneInputs::read(const Compute& compute) const {
   std::vector<TsneInput> inputs;
   for (const std::string& file : files_) inputs.push_back(from_file(file, compute.seed));
   if (!checkpoints_.empty()) {
-    const std::unique_ptr<Dataset> all = open_dataset(data_source(data_), split_);
+    const std::unique_ptr<Dataset> all = open_split(data_source(data_), split_);
     std::vector<std::int64_t> labels;
     for (std::int64_t i = 0; i < all->size(); ++i) labels.push_back(all->label(i));
     const std::vector<std::int64_t> rows = chosen(labels, compute.seed);

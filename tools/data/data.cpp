@@ -12,6 +12,7 @@
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/core/text.h"
+#include "engine/files/file_reader.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
 #include "tools/options/augment_options.h"
@@ -36,29 +37,54 @@ class InfoCommand : public Command {
   void declare(Options& options) override { declare_data(options, data_); }
 
   Results run() override {
-    const DataSource source = data_source(data_);
-    const std::string format = resolve_format(source);
+    const DataSource source = resolve_source(data_source(data_));
+    const std::string& format = source.format;
     std::int64_t images = 0;
     std::size_t classes = 0;
     Results sizes = Results::object();
-    std::string storage;
+    std::string remarks;
     Table table({"split", ">images", ">classes", "first class", "last class"});
+    std::unique_ptr<Dataset> train;
     for (const std::string& split : dataset_splits(source)) {
-      const auto dataset = open_dataset(source, split);
+      auto dataset = open_dataset(source, split);
       images += dataset->size();
       classes = std::max(classes, dataset->classes().size());
       sizes[split] = dataset->size();
       table.row({split, std::to_string(dataset->size()), std::to_string(dataset->classes().size()),
-                 dataset->classes().front(), dataset->classes().back()});
-      if (!dataset->storage().empty()) storage += "  " + split + ": " + dataset->storage() + '\n';
+                 dataset->has_labels() ? dataset->classes().front() : "-",
+                 dataset->has_labels() ? dataset->classes().back() : "-"});
+      remarks += remarks_on(*dataset, split);
+      if (train != nullptr) remarks += class_remark(*train, std::move(dataset), split);
+      if (split == "train") train = std::move(dataset);
     }
-    std::cout << (source.path.empty() ? "synthetic set" : printable(source.path.string())) << ": "
-              << format << '\n'
-              << table.text() << storage;
+    if (sizes.contains("val") && sizes.contains("test"))
+      remarks += "  commands evaluate on val, not on test\n";
+    std::cout << (source.path.empty() ? "synthetic set" : printable(source.path.string())) << ": " << format
+              << '\n'
+              << table.text() << remarks;
     return {{"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
   }
 
  private:
+  /// What other commands will say of the split's classes; empty if they fit.
+  static std::string class_remark(const Dataset& train, std::unique_ptr<Dataset> set,
+                                  const std::string& split) {
+    try {
+      numbered_as(train, std::move(set));
+      return "";
+    } catch (const Error& error) {
+      return "  " + split + ": " + error.what() + '\n';
+    }
+  }
+
+  static std::string remarks_on(const Dataset& set, const std::string& split) {
+    std::string remarks;
+    if (!set.storage().empty()) remarks += "  " + split + ": " + set.storage() + '\n';
+    if (!set.left_out().empty()) remarks += "  " + split + ": left out: " + set.left_out() + '\n';
+    if (!set.has_labels()) remarks += "  " + split + ": no labels: " + set.why_no_labels() + '\n';
+    return remarks;
+  }
+
   DataOptions data_;
 };
 
@@ -74,6 +100,8 @@ struct BadPicture {
 BadPicture check_picture(const Dataset& dataset, std::int64_t index) {
   try {
     dataset.check(index);
+  } catch (const SystemError&) {
+    throw;  // says nothing about the image
   } catch (const UnsupportedPicture& error) {
     return {error.what(), kUnsupported};
   } catch (const Error& error) {

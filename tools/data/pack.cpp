@@ -8,6 +8,7 @@
 #include "engine/core/memory.h"
 #include "engine/core/parallel.h"
 #include "engine/core/text.h"
+#include "engine/files/file_reader.h"
 #include "invp/report/text/progress.h"
 #include "tools/data/data.h"
 #include "tools/options/data_options.h"
@@ -68,7 +69,7 @@ class PackCommand : public Command {
       const bool into_folder = all || std::filesystem::is_directory(to_);
       const auto file =
           into_folder ? std::filesystem::path(to_) / (split + ".pack") : std::filesystem::path(to_);
-      add(results, file, pack(*open_dataset(source, split), split, file));
+      add(results, file, pack(*open_split(source, split), split, file));
     }
     return results;
   }
@@ -77,13 +78,24 @@ class PackCommand : public Command {
   PackReport pack(const Dataset& dataset, const std::string& split,
                   const std::filesystem::path& file) const {
     PackOptions options = pack_;
-    Sample first;
-    if (dataset.size() > 0) dataset.fetch(0, first);
     // Small pictures gain nothing from JPEG and would lose their exact values.
-    if (!first.is_encoded() && !declared_->given("quality")) options.raw = true;
+    if (!has_files(dataset) && !declared_->given("quality")) options.raw = true;
     ProgressBar bar("packing " + split);
     return write_pack(dataset, file, options,
                       [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
+  }
+
+  /// Are the images files, or pixels? One file that cannot be read tells too.
+  static bool has_files(const Dataset& dataset) {
+    try {
+      Sample first;
+      dataset.fetch(0, first);
+      return first.is_encoded();
+    } catch (const SystemError&) {
+      throw;
+    } catch (const Error&) {
+      return true;
+    }
   }
 
   static void add(Results& results, const std::filesystem::path& file, const PackReport& report) {

@@ -1,6 +1,6 @@
 #include "tools/options/data_options.h"
 
-#include <algorithm>
+#include <iostream>
 
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
@@ -88,13 +88,8 @@ int worker_count(const DataOptions& data) {
   return data.workers > 0 ? data.workers : num_threads();
 }
 
-std::unique_ptr<Dataset> open_validation(const DataSource& source) {
-  const std::vector<std::string> splits = dataset_splits(source);
-  for (const char* split : {"val", "test"}) {
-    if (std::find(splits.begin(), splits.end(), split) != splits.end())
-      return open_dataset(source, split);
-  }
-  return nullptr;
+void tell_left_out(const Dataset& set, std::string_view split) {
+  if (!set.left_out().empty()) std::cerr << split << ": left out: " << set.left_out() << '\n';
 }
 
 }  // namespace invp::cli

@@ -1,13 +1,13 @@
 // --data, --format and the settings of the synthetic set; --workers.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "data/images/decode.h"
 #include "data/load/loader.h"
-#include "data/sets/open_dataset.h"
+#include "data/sets/splits.h"
 #include "tools/options/options.h"
 
 namespace invp::cli {
@@ -46,7 +46,7 @@ DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device
 DataSource data_source(const DataOptions& data);
 /// Loader threads: what was asked for, or one per compute thread.
 int worker_count(const DataOptions& data);
-/// The validation split; null where there is none.
-std::unique_ptr<Dataset> open_validation(const DataSource& source);
+/// One line on stderr about what lies among the images of the split and was not taken, if anything.
+void tell_left_out(const Dataset& set, std::string_view split);
 
 }  // namespace invp::cli

@@ -1,5 +1,6 @@
 #include "tools/options/linear_options.h"
 
+#include "data/sets/splits.h"
 #include "data/sets/voc.h"
 #include "engine/core/error.h"
 #include "tools/options/augment_options.h"
@@ -222,23 +223,22 @@ std::unique_ptr<ResNet> LinearOptions::network() const {
                       false);
 }
 
-std::unique_ptr<Dataset> LinearOptions::open_train() const {
-  const DataSource source = data_source(data_);
-  if (voc_train_ == "train" && resolve_format(source) == "voc") {
-    const auto year = find_voc(source.path);
-    CHECK(year, source.path.string(), ": no VOC2007 folder with JPEGImages and ImageSets");
-    return open_voc(*year, "train");
-  }
-  return open_dataset(source, "train");
+std::unique_ptr<Dataset> LinearOptions::open_voc_part(const char* split) const {
+  const DataSource source = resolve_source(data_source(data_));
+  if (voc_train_ != "train" || source.format != "voc") return nullptr;
+  const auto part = find_voc_part(source.path, split);
+  CHECK(part, source.path.string(), ": no VOC2007 folder with ImageSets/Main/", split, ".txt");
+  return open_voc(part->year, part->split);
 }
 
-std::unique_ptr<Dataset> LinearOptions::open_test() const {
-  const DataSource source = data_source(data_);
-  if (voc_train_ == "train" && resolve_format(source) == "voc")
-    return open_voc(*find_voc(source.path), "val");
-  auto validation = open_validation(source);
-  CHECK(validation, data_.path, ": has no validation split to evaluate on");
-  return validation;
+std::unique_ptr<Dataset> LinearOptions::open_train() const {
+  auto part = open_voc_part("train");
+  return part ? std::move(part) : open_labeled_train(data_source(data_));
+}
+
+std::unique_ptr<Dataset> LinearOptions::open_test(const Dataset& train) const {
+  auto part = open_voc_part("val");
+  return part ? std::move(part) : open_labeled_validation(data_source(data_), train);
 }
 
 }  // namespace invp::cli

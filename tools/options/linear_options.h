@@ -24,7 +24,8 @@ class LinearOptions {
   std::unique_ptr<ResNet> network() const;
   /// The two splits, by the protocol's convention.
   std::unique_ptr<Dataset> open_train() const;
-  std::unique_ptr<Dataset> open_test() const;
+  /// Numbered as `train`.
+  std::unique_ptr<Dataset> open_test(const Dataset& train) const;
 
   const Compute& compute() const { return compute_; }  ///< after resolve()
   const RunOptions& run() const { return run_; }
@@ -35,6 +36,9 @@ class LinearOptions {
   const std::string& protocol() const { return protocol_; }
 
  private:
+  /// With --voc-train train, a split of VOC as the challenge has it; null otherwise.
+  std::unique_ptr<Dataset> open_voc_part(const char* split) const;
+
   void declare_protocol(Options& options);
   void declare_images(Options& options);
   void declare_training(Options& options);

@@ -65,14 +65,8 @@ TEST(ImageFolder, SaysWhatIsWrong) {
   EXPECT_THAT(error_of([&] { open_image_folder(folder / "none"); }),
               AllOf(HasSubstr("none"), HasSubstr("no such folder")));
   EXPECT_THAT(says(), HasSubstr("the folder is empty"));
-  folder.write("1.jpg", "x");
-  EXPECT_THAT(says(), HasSubstr("no class folders"));
-  folder.write("a/1.jpg", "x");
   folder.write("b/readme.txt", "x");
-  EXPECT_THAT(says(), AllOf(HasSubstr((folder / "b").string()), HasSubstr("no picture in it")));
-  folder.write("b/2.jpg", "x");
-  fs::create_directory_symlink(folder.path(), folder / "a/loop");
-  EXPECT_THAT(says(), HasSubstr("link pointing back"));
+  EXPECT_THAT(says(), AllOf(HasSubstr("holds no picture"), HasSubstr("readme.txt")));
 }
 
 TEST(ImageFolder, BrokenFilesAreNamedWhenTheyAreRead) {
@@ -260,7 +254,7 @@ TEST(OpenDataset, FindsListsBesideEachOther) {
   folder.write("car_test.txt", "1.ppm,0\n1.ppm,1\n");
   EXPECT_EQ(open_dataset({.path = train}, "train")->size(), 1);
   EXPECT_EQ(open_dataset({.path = train}, "val")->size(), 2);
-  EXPECT_THAT(dataset_splits({.path = train}), ElementsAre("train", "val"));
+  EXPECT_THAT(dataset_splits({.path = train}), ElementsAre("train", "test"));
   folder.write("car_val.txt", "1.ppm,0\n1.ppm,1\n1.ppm,1\n");
   EXPECT_THAT(dataset_splits({.path = train}), ElementsAre("train", "val", "test"));
   EXPECT_EQ(open_dataset({.path = train}, "val")->size(), 3);
@@ -294,7 +288,8 @@ TEST(OpenDataset, SaysWhatIsWrong) {
   EXPECT_THAT(says({.path = folder.path(), .format = "cifar"}),
               AllOf(HasSubstr("unknown format"), HasSubstr("cifar10")));
   EXPECT_THAT(says({.path = folder.path()}, "training"), HasSubstr("unknown split"));
-  EXPECT_THAT(says({.path = folder.write("x.zip", "")}), HasSubstr("unknown kind"));
+  EXPECT_THAT(says({.path = folder.write("x.zip", "")}), HasSubstr("unzip"));
+  EXPECT_THAT(says({.path = folder.write("x.bin", "")}), HasSubstr("unknown kind"));
 }
 
 TEST(OpenDataset, DrawsTheSyntheticSet) {

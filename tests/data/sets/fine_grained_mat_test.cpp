@@ -1,12 +1,12 @@
 // Flowers-102 and Stanford Cars in their official forms, made here on a small scale, and broken
 // ones.
 #include <gmock/gmock.h>
-#include <matio.h>
 
 #include "data/sets/fine_grained.h"
 #include "data/sets/open_dataset.h"
 #include "engine/core/error.h"
 #include "tests/data/sets/files.h"
+#include "tests/data/sets/mat_writer.h"
 
 namespace invp::testing {
 namespace {
@@ -16,38 +16,26 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-using Variable = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
+using W = MatWriter;
 
-/// A row of numbers of any class.
-template <class T>
-Variable numbers(const char* name, matio_classes as, matio_types type, std::vector<T> values) {
-  std::size_t dims[] = {1, values.size()};
-  return {Mat_VarCreate(name, as, type, 2, dims, values.data(), 0), Mat_VarFree};
+/// The file with its variables compressed, as releases are.
+void write_mat(const TempFolder& folder, std::string_view path,
+               const std::vector<std::string>& variables, const W& writer = W()) {
+  std::vector<std::string> compressed;
+  for (const std::string& variable : variables) compressed.push_back(writer.compressed(variable));
+  folder.write(path, writer.file(compressed));
 }
 
-matvar_t* text(const char* name, std::string value) {
-  std::size_t dims[] = {1, value.size()};
-  return Mat_VarCreate(name, MAT_C_CHAR, MAT_T_UTF8, 2, dims, value.data(), 0);
-}
-
-void write_mat(const fs::path& path, const std::vector<matvar_t*>& variables,
-               matio_compression compression = MAT_COMPRESSION_ZLIB) {
-  fs::create_directories(path.parent_path());
-  mat_t* file = Mat_CreateVer(path.c_str(), nullptr, MAT_FT_MAT5);
-  ASSERT_NE(file, nullptr);
-  for (matvar_t* variable : variables) Mat_VarWrite(file, variable, compression);
-  Mat_Close(file);
-}
-
-void write_flowers(const TempFolder& folder, std::vector<std::uint8_t> labels,
-                   std::vector<std::uint16_t> valid = {1}) {
-  const Variable label = numbers("labels", MAT_C_UINT8, MAT_T_UINT8, std::move(labels));
-  write_mat(folder / "imagelabels.mat", {label.get()});
-  // The class of the numbers varies from copy to copy.
-  const Variable train = numbers<double>("trnid", MAT_C_DOUBLE, MAT_T_DOUBLE, {3, 4});
-  const Variable val = numbers("valid", MAT_C_UINT16, MAT_T_UINT16, std::move(valid));
-  const Variable test = numbers<std::uint16_t>("tstid", MAT_C_UINT16, MAT_T_UINT16, {2});
-  write_mat(folder / "setid.mat", {train.get(), val.get(), test.get()});
+void write_flowers(const TempFolder& folder, const std::vector<std::uint8_t>& labels,
+                   const std::vector<std::uint16_t>& valid = {1}) {
+  const W writer;
+  write_mat(folder, "imagelabels.mat", {writer.numbers("labels", W::kBytes, W::kUint8, labels)});
+  // The class of the numbers varies from copy to copy, and how they are stored.
+  constexpr std::uint32_t kUint16s = 11;
+  write_mat(folder, "setid.mat",
+            {writer.numbers<double>("trnid", W::kDoubles, W::kDouble, {3, 4}),
+             writer.numbers("valid", W::kDoubles, W::kUint16, valid),
+             writer.numbers<std::uint16_t>("tstid", kUint16s, W::kUint16, {2})});
   write_pictures(folder, {"jpg/image_00001.jpg", "jpg/image_00002.jpg", "jpg/image_00003.jpg",
                           "jpg/image_00004.jpg"});
 }
@@ -111,36 +99,34 @@ struct Car {
 };
 
 /// The structures `annotations` of a file, as MATLAB writes them.
-void write_cars(const fs::path& path, const std::vector<Car>& cars, bool both = false) {
-  const auto number = [](const char* name, double value) {
-    return numbers<double>(name, MAT_C_DOUBLE, MAT_T_DOUBLE, {value}).release();
+void write_cars(const TempFolder& folder, const std::string& path, const std::vector<Car>& cars,
+                bool both = false) {
+  const W writer;
+  const auto number = [&](double value) {
+    return writer.numbers<double>("", W::kDoubles, W::kDouble, {value});
   };
-  std::vector<matvar_t*> fields;  // car by car; the structure takes them over
+  std::vector<std::string> fields;  // car by car
   for (const Car& car : cars) {
-    fields.push_back(number("bbox_x1", 39));
-    fields.push_back(number("class", car.label));
-    fields.push_back(text(both ? "relative_im_path" : "fname", car.file));
-    if (both) fields.push_back(number("test", car.test));
+    fields.push_back(number(39));
+    fields.push_back(number(car.label));
+    fields.push_back(writer.text("", car.file));
+    if (both) fields.push_back(number(car.test));
   }
-  fields.push_back(nullptr);
-  std::size_t dims[] = {1, cars.size()};
-  const Variable annotations(
-      Mat_VarCreate("annotations", MAT_C_STRUCT, MAT_T_STRUCT, 2, dims, fields.data(), 0),
-      Mat_VarFree);
-  std::size_t name_dims[] = {1, 196};
-  const Variable names(
-      Mat_VarCreate("class_names", MAT_C_CELL, MAT_T_CELL, 2, name_dims, nullptr, 0), Mat_VarFree);
-  for (int i = 0; i < 196; ++i)
-    Mat_VarSetCell(names.get(), i, text(nullptr, message("Car ", i + 1)));
-  write_mat(path,
-            both ? std::vector{annotations.get(), names.get()} : std::vector{annotations.get()});
-  if (!both) write_mat(path.parent_path() / "cars_meta.mat", {names.get()});
+  std::vector<std::string> field_names = {"bbox_x1", "class", both ? "relative_im_path" : "fname"};
+  if (both) field_names.emplace_back("test");
+  const std::string annotations =
+      writer.structs("annotations", static_cast<std::int32_t>(cars.size()), field_names, fields);
+  std::vector<std::string> cells;
+  for (int i = 1; i <= 196; ++i) cells.push_back(writer.text("", message("Car ", i)));
+  const std::string names = writer.cells("class_names", cells);
+  write_mat(folder, path, both ? std::vector{annotations, names} : std::vector{annotations});
+  if (!both) write_mat(folder, (fs::path(path).parent_path() / "cars_meta.mat").string(), {names});
 }
 
 TEST(FineGrained, CarsComeInTwoForms) {
   const TempFolder folder;
-  write_cars(folder / "a/devkit/cars_train_annos.mat", {{14, "00001.jpg"}, {196, "00002.jpg"}});
-  write_cars(folder / "a/cars_test_annos_withlabels.mat", {{1, "00001.jpg"}});
+  write_cars(folder, "a/devkit/cars_train_annos.mat", {{14, "00001.jpg"}, {196, "00002.jpg"}});
+  write_cars(folder, "a/cars_test_annos_withlabels.mat", {{1, "00001.jpg"}});
   write_pictures(folder,
                  {"a/cars_train/00001.jpg", "a/cars_train/00002.jpg", "a/cars_test/00001.jpg"});
   const DataSource source{.path = folder / "a"};
@@ -151,7 +137,7 @@ TEST(FineGrained, CarsComeInTwoForms) {
   EXPECT_THAT(train->name(1), ::testing::EndsWith("cars_train/00002.jpg"));
   EXPECT_THAT(open_dataset(source, "test")->name(0), ::testing::EndsWith("cars_test/00001.jpg"));
 
-  write_cars(folder / "b/cars_annos.mat", {{2, "car_ims/1.jpg", 1}, {3, "car_ims/2.jpg", 0}}, true);
+  write_cars(folder, "b/cars_annos.mat", {{2, "car_ims/1.jpg", 1}, {3, "car_ims/2.jpg", 0}}, true);
   write_pictures(folder, {"b/car_ims/1.jpg", "b/car_ims/2.jpg"});
   EXPECT_THAT(labels_of(*open_dataset({.path = folder / "b"}, "train")), ElementsAre(2));
   EXPECT_THAT(labels_of(*open_dataset({.path = folder / "b"}, "test")), ElementsAre(1));
@@ -159,22 +145,22 @@ TEST(FineGrained, CarsComeInTwoForms) {
 
 TEST(FineGrained, CarsNameTheEntryThatIsWrong) {
   const TempFolder folder;
-  const fs::path file = folder / "devkit/cars_train_annos.mat";
+  const std::string file = "devkit/cars_train_annos.mat";
   const auto open = [&] { open_cars(folder.path(), true); };
   write_pictures(folder, {"cars_train/1.jpg"});
-  write_cars(file, {{1, "1.jpg"}, {197, "2.jpg"}});
+  write_cars(folder, file, {{1, "1.jpg"}, {197, "2.jpg"}});
   EXPECT_THAT(error_of(open),
               AllOf(HasSubstr("cars_train_annos.mat: annotations(2).class"), HasSubstr("197")));
-  write_cars(file, {{0.5, "1.jpg"}});
+  write_cars(folder, file, {{0.5, "1.jpg"}});
   EXPECT_THAT(error_of(open), HasSubstr("whole number"));
-  write_cars(file, {{1, "gone.jpg"}});
+  write_cars(folder, file, {{1, "gone.jpg"}});
   EXPECT_THAT(error_of(open), AllOf(HasSubstr("gone.jpg"), HasSubstr("no such file")));
   EXPECT_THAT(error_of([&] { open_cars(folder.path(), false); }),
               HasSubstr("cars_test_annos_withlabels.mat"));
-  write_cars(file, {{1, "1.jpg"}, {2, "1.jpg"}, {3, "1.jpg"}});
-  const std::string whole = read_all(file);
+  write_cars(folder, file, {{1, "1.jpg"}, {2, "1.jpg"}, {3, "1.jpg"}});
+  const std::string whole = read_all(folder / file);
   for (std::size_t length = 0; length + 8 < whole.size(); length += 7) {
-    folder.write("devkit/cars_train_annos.mat", whole.substr(0, length));
+    folder.write(file, whole.substr(0, length));
     EXPECT_THAT(error_of(open), HasSubstr("cars_train_annos.mat")) << "cut to " << length;
   }
 }

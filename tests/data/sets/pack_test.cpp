@@ -42,6 +42,20 @@ TEST_F(PackTest, PixelsAreTheDecodedOnes) {
   }
 }
 
+TEST_F(PackTest, PicturesWithoutLabelsStayWithoutThem) {
+  const testing::TempFolder flat;
+  for (const char* name : {"a.ppm", "b.ppm"}) flat.write(name, "P6\n1 1\n255\nabc");
+  const auto set = open_dataset({.path = flat.path()}, "train");
+  const fs::path file = flat / "train.pack";
+  write_pack(*set, file, {.raw = true}, [](std::int64_t, std::int64_t) {});
+  const auto pack = open_pack(file);
+  EXPECT_EQ(pack->size(), 2);
+  EXPECT_FALSE(pack->has_labels());
+  EXPECT_EQ(pack->label(1), -1);
+  EXPECT_EQ(pack->load(1), set->load(1));
+  EXPECT_THAT(pack->why_no_labels(), HasSubstr("train.pack"));
+}
+
 TEST_F(PackTest, SmallJpegsAreCopiedByteForByte) {
   const PackReport report = write({.shorter = 60, .quality = 80});
   EXPECT_EQ(report.images, 12);
