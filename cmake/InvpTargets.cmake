@@ -169,18 +169,14 @@ function(invp_test name)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})
 endfunction()
 
-# invp_fuzz(NAME SOURCE FILE [FORMAT IMAGEFORMAT] USES ROOM... READERS FILE...): fuzz_NAME, a libFuzzer program over one kind of untrusted
-# bytes. READERS: sources of rooms that use so many others that only these are compiled. FORMAT: the pictures it is about.
+# invp_fuzz(NAME SOURCE FILE [FORMAT IMAGEFORMAT] LINKS LIB...): fuzz_NAME, a libFuzzer program over one kind of untrusted bytes.
+# FORMAT: the pictures it is about.
 function(invp_fuzz name)
-  cmake_parse_arguments(ARG "" "SOURCE;FORMAT" "USES;READERS" ${ARGN})
-  list(TRANSFORM ARG_READERS PREPEND ${CMAKE_SOURCE_DIR}/)
-  add_executable(fuzz_${name} ${ARG_SOURCE} ${ARG_READERS})
+  cmake_parse_arguments(ARG "" "SOURCE;FORMAT" "LINKS" ${ARGN})
+  add_executable(fuzz_${name} ${ARG_SOURCE})
   invp_compile_options(fuzz_${name})
   target_include_directories(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR})
-  foreach(room IN LISTS ARG_USES)
-    string(REPLACE "/" "_" target invp_${room})
-    target_link_libraries(fuzz_${name} PRIVATE ${target})
-  endforeach()
+  target_link_libraries(fuzz_${name} PRIVATE ${ARG_LINKS})
   if(ARG_FORMAT)
     target_compile_definitions(fuzz_${name} PRIVATE INVP_FUZZ_FORMAT=ImageFormat::${ARG_FORMAT})
   endif()

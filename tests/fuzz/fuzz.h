@@ -23,6 +23,10 @@ namespace invp::fuzz {
 
 using Bytes = std::span<const std::uint8_t>;
 
+/// Bytes that a harness lets a reader fill: files that say much of little are looked at, not
+/// filled.
+inline constexpr std::uint64_t kSmall = std::uint64_t{1} << 20;
+
 inline std::string_view text_of(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -33,16 +37,15 @@ inline std::string_view text_of(Bytes bytes) {
   std::abort();
 }
 
-/// Was the answer one? An Error without a text, or of several lines, is a fault.
+/// Were the bytes read? The program shows an Error as one line, whatever the file's names hold; one
+/// without a text is a fault.
 template <class Read>
 bool reads(const Read& read) {
   try {
     read();
     return true;
   } catch (const Error& error) {
-    const std::string_view text = error.what();
-    if (text.empty()) fault("an Error without a text");
-    if (text.find('\n') != std::string_view::npos) fault("an Error of several lines");
+    if (std::string_view(error.what()).empty()) fault("an Error without a text");
     return false;
   }
 }

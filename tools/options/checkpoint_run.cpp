@@ -5,8 +5,8 @@
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "engine/files/safetensors.h"
-#include "invp/run/checkpoint.h"
 #include "invp/run/identity.h"
+#include "invp/run/run_metadata.h"
 #include "tools/options/options.h"
 
 namespace invp::cli {
