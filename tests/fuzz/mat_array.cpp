@@ -11,7 +11,7 @@ namespace invp::fuzz {
 namespace {
 
 void walk(const MatArray& array) {
-  reads([&] { mat_text(array, "array"); });
+  if (array.is(MatClass::kText)) reads([&] { mat_text(array, "array"); });
   if (array.is_number()) {
     for (std::int64_t i = 0; i < array.count; ++i) mat_number(array, i);
   }
