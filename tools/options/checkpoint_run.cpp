@@ -85,12 +85,11 @@ CheckpointRun read_checkpoint_run(const std::filesystem::path& checkpoint) {
   if (!is_whole_checkpoint(checkpoint, reason)) return run;
   const Metadata metadata = read_safetensors_header(checkpoint).metadata;
   const RunSettings settings(metadata, checkpoint);
-  run.training_images = settings.text("training images");
+  run.training_images = stored_training_images(metadata);
   run.tau = settings.number("tau");
   if (checkpoint_version(metadata) == 1) {
     run.command = settings.text("tau").empty() ? "invp finetune" : "invp pretrain";
     run.image_size = size_of_version_1(settings.text("augmentation"));
-    run.training_images.clear();  // it only counted them
     return run;
   }
   const auto command = metadata.find("command");
