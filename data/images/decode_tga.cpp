@@ -9,7 +9,7 @@ namespace invp::decoders {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 18;
-enum Kind { kMapped = 1, kColor = 2, kGray = 3 };
+enum Kind : int { kMapped = 1, kColor = 2, kGray = 3 };
 
 struct Header {
   int id_bytes = 0;
