@@ -63,7 +63,10 @@ class KnnCommand : public Command {
   Results run() override {
     const DataSource source = data_source(data_);
     const Compute compute = start_compute(device_);
-    const auto network = load_network(network_, true);
+    layer_.tap = has_head(network_) ? FeatureLayer::kHead : FeatureLayer::kPool;
+    const bool head = layer_.tap == FeatureLayer::kHead;
+    if (!head) std::cerr << network_.checkpoint << ": no head: pooled features are compared\n";
+    const auto network = load_network(network_, head);
     network->set_compute_type(compute.type);
     network->to(compute.device);
     const auto train = open_dataset(source, "train");
@@ -142,11 +145,11 @@ class KnnCommand : public Command {
   }
 
   Features embeddings(ResNet& network, const Dataset& dataset, const char* label) const {
-    return features_of(network, dataset, {FeatureLayer::kHead}, network_, worker_count(data_),
-                       label);
+    return features_of(network, dataset, layer_, network_, worker_count(data_), label);
   }
 
   CheckpointOptions network_;
+  FeatureLayer layer_;
   std::vector<std::int64_t> ks_ = {200};
   KnnConfig knn_;
   BankSource bank_source_ = BankSource::kAuto;
