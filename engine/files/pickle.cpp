@@ -419,12 +419,12 @@ bool Unpickler::make_bytes(const std::string& callee, const Items& arguments) {
     const bool latin1 = arguments.size() == 2 && arguments[0]->is(Kind::kText) &&
                         (arguments[1]->text == "latin1" || arguments[1]->text == "latin-1");
     const bool copy = arguments.size() == 1 && arguments[0]->is(Kind::kBytes);
-    // Each text is encoded once: one that is recalled again and again would grow without end.
-    encoded_ += latin1 || copy ? arguments[0]->text.size() : 0;
-    if (encoded_ > bytes_) broken("encodes more bytes than it has");
     const auto encoded = latin1 ? latin1_bytes(arguments[0]->text) : std::nullopt;
     if (!encoded && !copy) return false;  // another encoding: opaque
     bytes = copy ? arguments[0]->text : *encoded;
+    // Each text is encoded once: one that is recalled again and again would grow without end.
+    encoded_ += bytes.size();
+    if (encoded_ > bytes_) broken("encodes more bytes than it has");
   }
   set_text(Kind::kBytes, std::move(bytes));
   return true;
