@@ -78,8 +78,9 @@ class Decoder : private Handle {
       png_set_chunk_malloc_max(png_, kMaxChunkBytes);
       // Texts and profiles may inflate to any size, and none is used here.
       png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+      // As an unknown chunk: libpng's reader of this one does not obey the limit.
       if (options.apply_orientation)
-        png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kExif, 1);
+        png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_ALWAYS, kExif, 1);
       png_read_info(png_, info_);
     });
     const std::int64_t width = png_get_image_width(png_, info_);
@@ -145,10 +146,9 @@ class Decoder : private Handle {
   /// EXIF data may stand after the pixels. Damage there harms nothing.
   int orientation() {
     if (setjmp(jump_) == 0) png_read_end(png_, info_);
-    png_uint_32 size = 0;
-    png_bytep block = nullptr;
-    if (png_get_eXIf_1(png_, info_, &size, &block) == 0) return 1;
-    return exif_orientation({block, size});
+    png_unknown_chunkp chunks = nullptr;  // only kExif is kept
+    const int count = png_get_unknown_chunks(png_, info_, &chunks);
+    return count > 0 ? exif_orientation({chunks[0].data, chunks[0].size}) : 1;
   }
 
   /// As in decode_jpeg.cpp: `calls` must own nothing with a destructor.

@@ -12,8 +12,8 @@ namespace {
 using namespace std::string_view_literals;
 
 bool holds(Bytes bytes, std::string_view magic, std::size_t offset) {
-  return bytes.size() >= offset + magic.size() &&
-         std::memcmp(bytes.data() + offset, magic.data(), magic.size()) == 0;
+  return magic.empty() || (bytes.size() >= offset + magic.size() &&
+                           std::memcmp(bytes.data() + offset, magic.data(), magic.size()) == 0);
 }
 
 /// Both must stand in the file; an empty second one does.

@@ -61,7 +61,7 @@ Entry split_line(const TextLine& line) {
     if (label == 0) line.fail("goes on after a quote");
     return {line, std::move(path), unquoted(line, text.substr(label))};
   }
-  if (has_image_extension(std::string(text))) return {line, std::string(text), ""};
+  if (has_image_extension(text)) return {line, std::string(text), ""};
   // A label in quotes may hold separators.
   const auto quote = text.ends_with('"') ? text.substr(0, text.size() - 1).rfind('"') : text.npos;
   const auto separator =

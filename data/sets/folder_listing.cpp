@@ -132,12 +132,23 @@ FolderListing list_folder(const fs::path& folder) {
 }
 
 bool is_clutter(std::string_view name) {
-  return name.starts_with('.') || std::ranges::find(kClutter, lower_case(name)) != kClutter.end();
+  return name.starts_with('.') ||
+         std::ranges::any_of(kClutter, [&](auto known) { return same_in_lower_case(name, known); });
 }
 
-bool has_image_extension(const fs::path& file) {
-  return std::ranges::find(kImageExtensions, lower_case(file.extension().string())) !=
-         kImageExtensions.end();
+bool has_image_extension(std::string_view name) {
+  const auto point = name.rfind('.');
+  if (point == std::string_view::npos || point == 0) return false;
+  const std::string_view ending = name.substr(point);
+  return std::ranges::any_of(kImageExtensions,
+                             [&](auto known) { return same_in_lower_case(ending, known); });
+}
+
+bool same_in_lower_case(std::string_view name, std::string_view lower) {
+  return name.size() == lower.size() &&
+         std::ranges::equal(name, lower, [](unsigned char c, char other) {
+           return static_cast<char>(std::tolower(c)) == other;
+         });
 }
 
 std::string lower_case(std::string_view text) {

@@ -44,7 +44,11 @@ FolderListing list_folder(const std::filesystem::path& folder);
 bool is_clutter(std::string_view name);
 
 /// Does the name end like that of an image?
-bool has_image_extension(const std::filesystem::path& file);
+bool has_image_extension(std::string_view name);
+
+/// Is the name `lower`, which is in lower case, in any capitalization? Quick: large folders are
+/// looked through several times.
+bool same_in_lower_case(std::string_view name, std::string_view lower);
 
 /// In lower case, as far as it is ASCII.
 std::string lower_case(std::string_view text);

@@ -26,7 +26,6 @@ FolderId id_of(const fs::path& folder) {
 struct FolderImages {
   std::string folder;  ///< relative to the root; "" for the root itself
   std::vector<std::string> images;
-  auto operator<=>(const FolderImages&) const = default;
 };
 
 /// Walks through folders and links to folders, but into none twice on one way down.
@@ -43,7 +42,7 @@ class Walk {
       visit(folder);
     else
       enter(folder);
-    std::ranges::sort(found_);
+    std::ranges::sort(found_, {}, &FolderImages::folder);
     std::vector<std::string> paths;
     for (const auto& [below, images] : found_) {
       for (const std::string& image : images)

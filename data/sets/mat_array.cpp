@@ -123,7 +123,14 @@ class MatrixReader {
  private:
   template <class... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
-    fail(where_, ": ", parts..., "; the file is damaged: download it again");
+    std::string where = where_;
+    for (const auto& [array, i] : way_) {
+      const std::int64_t fields = std::ssize(array->fields);
+      where += fields == 0 ? message('{', i + 1, '}')
+                           : message('(', i / fields + 1, ").",
+                                     array->fields[static_cast<std::size_t>(i % fields)]);
+    }
+    fail(where, ": ", parts..., "; the file is damaged: download it again");
   }
 
   Element next(Elements& elements, const char* what) const {
@@ -183,15 +190,23 @@ class MatrixReader {
     const std::int64_t count = array.count * each;
     array.inner.reserve(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i) {
+      way_.push_back({&array, i});
       const Element element = next(elements, "elements");
       if (element.type != kMatMatrix)
         refuse("an element of type ", element.type, " where an array was expected");
       array.inner.push_back(read(element.data, depth + 1));
+      way_.pop_back();
     }
   }
 
+  struct Step {
+    const MatArray* array;
+    std::int64_t inner;
+  };
+
   bool swapped_;
   const std::string& where_;
+  std::vector<Step> way_;  ///< from the variable to the array that is read, for errors
 };
 
 void append_utf8(std::string& text, std::uint32_t c) {

@@ -171,11 +171,13 @@ const std::vector<std::string>& dataset_formats() {
 }
 
 DataSource resolve_source(const DataSource& source) {
+  if (source.resolved) return source;
   return with_own_errors([&] {
     const Place place = find_place(source);
     DataSource resolved = source;
     resolved.format = place.format->name;
     resolved.path = place.path;
+    resolved.resolved = true;
     return resolved;
   });
 }

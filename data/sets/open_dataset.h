@@ -19,6 +19,7 @@ struct DataSource {
   SyntheticOptions synthetic;
   std::int64_t synthetic_train = 10'000;
   std::int64_t synthetic_val = 1'000;
+  bool resolved = false;  ///< by resolve_source; then nothing is looked for again
 };
 
 /// The names that `format` may have, "auto" first.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <system_error>
 
 #include "data/sets/folder_listing.h"
@@ -40,22 +39,26 @@ std::vector<std::string_view> splits_for(std::string_view split) {
 std::optional<fs::path> split_entry(const fs::path& folder, std::string_view split,
                                     std::span<const std::string_view> endings,
                                     const std::function<bool(const fs::path&)>& fits) {
-  std::multimap<std::string, fs::path> entries;  // by their names in lower case
-  std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
-    entries.emplace(lower_case(at->path().filename().string()), at->path());
+  std::vector<std::string> wanted;
   for (const std::string_view name : names_of_split(split)) {
-    for (const std::string_view ending : endings) {
-      const auto [first, last] = entries.equal_range(std::string(name) + std::string(ending));
-      std::vector<fs::path> fitting;
-      for (auto at = first; at != last; ++at) {
-        if (fits(at->second)) fitting.push_back(at->second);
-      }
+    for (const std::string_view ending : endings)
+      wanted.push_back(std::string(name) + std::string(ending));
+  }
+  std::optional<fs::path> best;
+  std::size_t rank = wanted.size();  // of the best
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string& path = at->path().native();
+    const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+    for (std::size_t i = 0; i < wanted.size() && i <= rank; ++i) {
       // Of "Train" and "train", the latter.
-      if (!fitting.empty()) return *std::ranges::max_element(fitting);
+      const bool better = i < rank || at->path() > *best;
+      if (!same_in_lower_case(name, wanted[i]) || !better || !fits(at->path())) continue;
+      best = at->path();
+      rank = i;
     }
   }
-  return std::nullopt;
+  return best;
 }
 
 std::optional<fs::path> split_folder(const fs::path& folder, std::string_view split) {

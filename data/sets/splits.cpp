@@ -80,13 +80,15 @@ std::unique_ptr<Dataset> numbered_as(const Dataset& train, std::unique_ptr<Datas
   return relabeled(std::move(set), std::move(labels), train.classes());
 }
 
-std::unique_ptr<Dataset> open_split(const DataSource& source, std::string_view split) {
+std::unique_ptr<Dataset> open_split(const DataSource& given, std::string_view split) {
+  const DataSource source = resolve_source(given);
   auto set = open_dataset(source, split);
   if (split == "train" || !set->has_labels() || !is_there(source, "train")) return set;
   return numbered_as(*open_dataset(source, "train"), std::move(set));
 }
 
-std::unique_ptr<Dataset> open_validation(const DataSource& source, const Dataset& train) {
+std::unique_ptr<Dataset> open_validation(const DataSource& given, const Dataset& train) {
+  const DataSource source = resolve_source(given);
   for (const char* split : {"val", "test"}) {
     if (is_there(source, split)) return numbered_as(train, open_dataset(source, split));
   }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kRun = "run.";
 constexpr const char* kEpochs = "epochs";
+constexpr const char* kTrainingImages = "training images";
 
 bool more_epochs(const std::string& before, const std::string& now) {
   const auto a = number_in(before);
@@ -46,9 +47,15 @@ std::optional<double> number_in(const std::string& text) {
 }
 
 IdentityEntry training_images(const Dataset& train) {
-  return {.name = "training images",
+  return {.name = kTrainingImages,
           .value = message(train.size(), ", ", train.identity()),
           .option = false};
+}
+
+std::string stored_training_images(const Metadata& metadata) {
+  if (checkpoint_version(metadata) != 2) return {};
+  const auto stored = metadata.find(std::string(kRun) + kTrainingImages);
+  return stored == metadata.end() ? std::string() : stored->second;
 }
 
 void write_identity(const RunIdentity& identity, Metadata& metadata) {

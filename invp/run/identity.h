@@ -33,6 +33,10 @@ struct RunIdentity {
 /// Which images the data set holds: their number, and the set's own identity.
 IdentityEntry training_images(const Dataset& train);
 
+/// What a checkpoint holds of it; empty where it does not tell one set from another: of version 1,
+/// which only counted, or no checkpoint.
+std::string stored_training_images(const Metadata& metadata);
+
 /// Adds it to a checkpoint's metadata.
 void write_identity(const RunIdentity& identity, Metadata& metadata);
 

@@ -1,6 +1,8 @@
 // invp doctor: what this build and this machine have, what is missing and how to get it.
 #include <png.h>
+#include <tiffio.h>
 #include <toml++/toml.h>
+#include <webp/decode.h>
 #include <zlib.h>
 
 #include <filesystem>
@@ -71,6 +73,18 @@ struct Library {
   std::string use;
 };
 
+/// "4.5.0" of "LIBTIFF, Version 4.5.0\nCopyright ...".
+std::string tiff_version() {
+  const std::string_view text = TIFFGetVersion();
+  const std::string_view line = text.substr(0, text.find('\n'));
+  return std::string(line.substr(line.rfind(' ') + 1));
+}
+
+std::string webp_version() {
+  const int version = WebPGetDecoderVersion();
+  return message(version >> 16, '.', version >> 8 & 255, '.', version & 255);
+}
+
 std::vector<Library> libraries(const CudaInfo& cuda) {
   const dnnl_version_t* dnnl = dnnl_version();
   std::vector<Library> libraries = {
@@ -81,6 +95,10 @@ std::vector<Library> libraries(const CudaInfo& cuda) {
       {"OpenMP", std::to_string(_OPENMP), "", "threads"},
       {"libjpeg-turbo", INVP_TEXT(LIBJPEG_TURBO_VERSION), "", "JPEG"},
       {"libpng", PNG_LIBPNG_VER_STRING, png_get_libpng_ver(nullptr), "PNG"},
+      {"libtiff", message("of ", TIFFLIB_VERSION), tiff_version(), "TIFF"},
+      {"libwebp",
+       message("ABI ", WEBP_DECODER_ABI_VERSION >> 8, '.', WEBP_DECODER_ABI_VERSION & 255),
+       webp_version(), "WebP"},
       {"zlib", ZLIB_VERSION, zlibVersion(), "PNG, zip checksums"},
       {"nlohmann-json",
        INVP_TEXT(NLOHMANN_JSON_VERSION_MAJOR) "." INVP_TEXT(

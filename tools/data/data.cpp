@@ -131,7 +131,7 @@ class CheckCommand : public Command {
 
   Results run() override {
     set_num_threads(threads_);
-    const DataSource source = data_source(data_);
+    const DataSource source = resolve_source(data_source(data_));
     Results results{{"images", 0}, {"bad", Results::array()}, {kBroken, 0}, {kUnsupported, 0}};
     std::int64_t images = 0;
     for (const std::string& split : dataset_splits(source)) {

@@ -14,6 +14,20 @@ namespace invp::cli {
 namespace {
 
 constexpr std::string_view kRun = "run.";
+constexpr const char* kExport = "invp-weights-1";  ///< the kind of an exported network
+
+/// Of a checkpoint of ours or an export of one; else empty.
+Metadata metadata_of(const std::filesystem::path& file) {
+  try {
+    Metadata metadata = read_safetensors_header(file).metadata;
+    const auto kind = metadata.find("kind");
+    const bool exported = kind != metadata.end() && kind->second == kExport;
+    if (exported || !checkpoint_kind(metadata).empty()) return metadata;
+  } catch (const Error&) {
+    // PyTorch's, or broken, which reading its tensors will say.
+  }
+  return {};
+}
 
 /// The settings of a run, by the names of their options.
 class RunSettings {
@@ -79,18 +93,26 @@ void CheckpointRun::apply(AugmentConfig& training) const {
   training.normalization = normalization.value_or(training.normalization);
 }
 
+Metadata exported_run(const Metadata& checkpoint) {
+  if (checkpoint_kind(checkpoint).empty()) return {};
+  Metadata kept = {{"kind", kExport}};
+  for (const char* key : {"command", "run.image-size", "run.resize-shorter", "run.normalize-mean",
+                          "run.normalize-std", "run.tau"}) {
+    if (const auto found = checkpoint.find(key); found != checkpoint.end()) kept.insert(*found);
+  }
+  return kept;
+}
+
 CheckpointRun read_checkpoint_run(const std::filesystem::path& checkpoint) {
   CheckpointRun run;
-  std::string reason;
-  if (!is_whole_checkpoint(checkpoint, reason)) return run;
-  const Metadata metadata = read_safetensors_header(checkpoint).metadata;
+  const Metadata metadata = metadata_of(checkpoint);
   const RunSettings settings(metadata, checkpoint);
-  run.training_images = settings.text("training images");
+  run.exported = !metadata.empty() && metadata.at("kind") == kExport;
+  run.training_images = stored_training_images(metadata);
   run.tau = settings.number("tau");
   if (checkpoint_version(metadata) == 1) {
     run.command = settings.text("tau").empty() ? "invp finetune" : "invp pretrain";
     run.image_size = size_of_version_1(settings.text("augmentation"));
-    run.training_images.clear();  // it only counted them
     return run;
   }
   const auto command = metadata.find("command");

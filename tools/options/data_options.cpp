@@ -1,6 +1,7 @@
 #include "tools/options/data_options.h"
 
 #include <iostream>
+#include <unordered_set>
 
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
@@ -90,6 +91,14 @@ int worker_count(const DataOptions& data) {
 
 void tell_left_out(const Dataset& set, std::string_view split) {
   if (!set.left_out().empty()) std::cerr << split << ": left out: " << set.left_out() << '\n';
+  // Every number up to the largest label is a class, and gets an output of a classifier.
+  constexpr std::int64_t kSuspicious = 100;
+  std::unordered_set<std::int64_t> labels;
+  for (std::int64_t i = 0; i < set.size(); ++i) labels.insert(set.label(i));
+  if (set.has_labels() && std::ssize(set.classes()) > kSuspicious * std::ssize(labels)) {
+    std::cerr << split << ": only " << labels.size() << " of its " << set.classes().size()
+              << " classes occur; is a label wrong?\n";
+  }
 }
 
 }  // namespace invp::cli

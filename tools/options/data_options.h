@@ -46,7 +46,8 @@ DecodeOn decode_on(const DataOptions& data, const AugmentConfig& augment, Device
 DataSource data_source(const DataOptions& data);
 /// Loader threads: what was asked for, or one per compute thread.
 int worker_count(const DataOptions& data);
-/// One line on stderr about what lies among the images of the split and was not taken, if anything.
+/// On stderr, if there is anything: what lies among the images of the split and was not taken, and
+/// labels far beyond the number of those that occur.
 void tell_left_out(const Dataset& set, std::string_view split);
 
 }  // namespace invp::cli

@@ -5,6 +5,7 @@
 #include "invp/report/html/html.h"
 #include "invp/report/html/sections.h"
 #include "invp/report/text/metrics_writer.h"
+#include "invp/run/identity.h"
 
 namespace invp {
 
@@ -56,6 +57,7 @@ void read_checkpoint(RunParts& parts, Missing& missing) {
     MemoryBank rows(*bank);
     NeighborGraph graph(*neighbors);
     CHECK(rows.size() == graph.size(), "bank and graph of its checkpoint do not fit");
+    parts.trained_on = stored_training_images(checkpoint.metadata);
     parts.bank = std::move(rows);
     parts.graph = std::move(graph);
   } catch (const Error& error) {
@@ -71,10 +73,17 @@ void open_data(RunParts& parts, Missing& missing) {
     missing.add(parts, message("no pictures: ", error.what()));
     return;
   }
-  if (parts.bank && parts.bank->size() != parts.train->size()) {
+  if (!parts.bank) return;
+  // Rows are images by their places alone: of other images they would show nonsense.
+  if (parts.bank->size() != parts.train->size()) {
     missing.add(parts, message("no neighbors or positives, its bank has ", parts.bank->size(),
                                " rows and the data set ", parts.train->size(),
                                " images: not the set it was trained on"));
+    parts.bank.reset();
+  } else if (!parts.trained_on.empty() && parts.trained_on != training_images(*parts.train).value) {
+    missing.add(parts,
+                "no neighbors or positives, the data set has other images than those it was "
+                "trained on, or another order");
     parts.bank.reset();
   }
 }

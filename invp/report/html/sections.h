@@ -24,6 +24,7 @@ struct RunParts {
   std::vector<PlotPoints> plots;
   std::optional<MemoryBank> bank;        ///< of the last checkpoint, on the host
   std::optional<NeighborGraph> graph;    ///< present if the bank is
+  std::string trained_on;                ///< training_images() of the checkpoint; empty: unknown
   std::shared_ptr<const Dataset> train;  ///< null if it cannot be opened
 
   const std::string& name() const { return run->name; }

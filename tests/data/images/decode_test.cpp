@@ -158,6 +158,45 @@ TEST(Decode, FillsACutFileOnlyWhenAsked) {
   EXPECT_EQ(decode_image(bytes, "x"), whole);
 }
 
+// Whichever rows a crop needs: a file is whole for all of them or for none.
+TEST(Decode, FindsACutFileWhicheverRowsAreWanted) {
+  const Image image = photo_like(120, 200, 4);
+  for (const bool progressive : {false, true}) {
+    for (const auto sampling : {Subsampling::k444, Subsampling::k420, Subsampling::kGray}) {
+      const auto bytes = encode_jpeg(image, {.subsampling = sampling, .progressive = progressive});
+      const Image whole = decode_image(bytes, "x");
+      int accepted = 0;
+      for (std::size_t length = 700; length <= bytes.size(); length += 397) {
+        if (length + 397 > bytes.size()) length = bytes.size() - 2;  // the last: no end marker
+        const std::span cut = std::span(bytes).first(length);
+        const bool is_whole = error_of([&] { decode_image(cut, "x"); }) == "no error";
+        accepted += is_whole;
+        for (const Box box : {Box{0, 0, 120, 1}, Box{30, 0, 40, 20}, Box{5, 90, 100, 30},
+                              Box{0, 199, 120, 1}, Box{0, 0, 120, 199}}) {
+          Image part;
+          const std::string error = error_of([&] { decode_region(cut, "x", box, part); });
+          ASSERT_EQ(error == "no error", is_whole) << length << " of " << bytes.size() << error;
+          if (is_whole) {
+            EXPECT_EQ(part, crop(whole, box));
+          }
+        }
+        if (length == bytes.size() - 2) break;
+      }
+      // Only the end marker may be missing; a progressive file may go on behind any scan.
+      EXPECT_EQ(accepted, progressive ? 0 : 1);
+    }
+  }
+}
+
+TEST(Decode, BytesBehindAJpegChangeNothing) {
+  auto bytes = encode_jpeg(photo_like(60, 80, 4));
+  const Image whole = decode_image(bytes, "x");
+  bytes.insert(bytes.end(), 500, 7);
+  Image part;
+  decode_region(bytes, "x", {0, 0, 60, 8}, part);
+  EXPECT_EQ(part, crop(whole, {0, 0, 60, 8}));
+}
+
 // No prefix of a file may crash the decoder, and none may be taken for the whole.
 TEST(Decode, SurvivesEveryPrefixAndManyFlips) {
   const Image image = photo_like(40, 30, 2);

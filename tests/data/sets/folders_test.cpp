@@ -161,19 +161,20 @@ TEST(Folders, WhatIsNoOrdinaryFileIsToldWhenItIsRead) {
 // --- packed and nested
 
 TEST(Folders, ArchivesAreToBeUnpacked) {
-  for (const auto& [name, command] : std::vector<std::pair<std::string, std::string>>{
-           {"car_ims.tgz", "tar -xf '"},
-           {"ILSVRC2012_img_val.tar", "tar -xf '"},
-           {"deep/101_ObjectCategories.tar.gz", "tar -xf '"},
-           {"archive.ZIP", "unzip '"},
-           {"train.7z", "7z x '"}}) {
+  struct Archive {
+    std::string name, command;
+  };
+  for (const Archive& archive :
+       {Archive{"car_ims.tgz", "tar -xf '"}, Archive{"ILSVRC2012_img_val.tar", "tar -xf '"},
+        Archive{"deep/101_ObjectCategories.tar.gz", "tar -xf '"}, Archive{"archive.ZIP", "unzip '"},
+        Archive{"train.7z", "7z x '"}}) {
     const TempFolder folder;
-    folder.write(name, "packed");
+    const fs::path file = folder.write(archive.name, "packed");
     EXPECT_THAT(error_of([&] { open_dataset({.path = folder.path()}, "train"); }),
-                AllOf(HasSubstr(fs::path(name).filename().string() + " is still packed"),
-                      HasSubstr(command + (folder / name).string())));
-    EXPECT_THAT(error_of([&] { open_dataset({.path = folder / name}, "train"); }),
-                AllOf(HasSubstr("is an archive"), HasSubstr(command)));
+                AllOf(HasSubstr(file.filename().string() + " is still packed"),
+                      HasSubstr(archive.command + file.string())));
+    EXPECT_THAT(error_of([&] { open_dataset({.path = file}, "train"); }),
+                AllOf(HasSubstr("is an archive"), HasSubstr(archive.command)));
   }
 }
 

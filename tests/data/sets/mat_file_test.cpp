@@ -96,6 +96,14 @@ TEST(MatFile, RefusesWhatIsAnnouncedAndNotThere) {
               HasSubstr("elements are announced"));
   EXPECT_THAT(error_with(writer.structs("v", 1 << 28, {"class"}, {})),
               HasSubstr("elements are announced"));
+  const std::string cut = writer.matrix(W::kBytes, {1, 9}, "", two);
+  EXPECT_THAT(error_with(writer.cells("v", {writer.text("", "x"), cut})),
+              HasSubstr("x.mat: v{2}: 9 values are announced"));
+  EXPECT_THAT(error_with(writer.structs("v", 2, {"class", "fname"}, {two, two, two, cut})),
+              HasSubstr("x.mat: v(1).class: an element of type 2"));
+  const std::string one = writer.text("", "x");
+  EXPECT_THAT(error_with(writer.structs("v", 2, {"class", "fname"}, {one, one, one, cut})),
+              HasSubstr("x.mat: v(2).fname: 9 values are announced"));
   EXPECT_THAT(error_with(writer.structs("v", 1, {}, {})), HasSubstr("x.mat: v"));
   EXPECT_THAT(error_with(writer.matrix(W::kStructs, {1, 1}, "v",
                                        writer.element(W::kInt32, writer.word(std::int32_t{0})) +

@@ -12,6 +12,7 @@
 #include "engine/files/safetensors.h"
 #include "invp/method/memory_bank.h"
 #include "invp/report/html/html.h"
+#include "invp/run/identity.h"
 #include "tests/support/html.h"
 #include "tests/support/temp_folder.h"
 
@@ -62,7 +63,9 @@ class ReportTest : public ::testing::Test {
     const std::vector<std::pair<std::string, Tensor>> tensors{
         {"bank", MemoryBank(kImages, 8, 3).rows()},
         {"neighbors", Tensor::from(graph, {kImages, 2})}};
-    write_safetensors(folder / (run + "/checkpoints/last.safetensors"), tensors);
+    write_safetensors(
+        folder / (run + "/checkpoints/last.safetensors"), tensors,
+        {{"kind", "invp-checkpoint-2"}, {"run.training images", training_images(*data).value}});
   }
 
   void write_points(const std::string& run, const Dataset& set) {
@@ -217,6 +220,16 @@ TEST_F(ReportTest, AnotherDataSetIsNotShownAsTheRuns) {
   EXPECT_THAT(page.text(), HasSubstr("its bank has 40 rows and the data set 37 images"));
   EXPECT_THAT(page.text(), HasSubstr("its points are of another data set"));
   EXPECT_EQ(page.count("img"), 0);
+}
+
+TEST_F(ReportTest, AsManyOtherImagesAreNotShownAsTheRuns) {
+  ReportRun run = whole_run("other-images");
+  run.open = [](std::string_view) -> std::shared_ptr<const Dataset> {
+    return open_synthetic({.classes = 4, .size = 16, .seed = 1}, SyntheticSplit::kTrain, kImages);
+  };
+  const HtmlPage page(report_html(std::vector{run}));
+  EXPECT_THAT(page.text(), HasSubstr("the data set has other images than those it was trained on"));
+  EXPECT_THAT(page.text(), Not(HasSubstr("Nearest neighbors")));
 }
 
 TEST_F(ReportTest, BrokenFilesAreNamedAndTheRestIsShown) {
