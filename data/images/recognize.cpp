@@ -20,7 +20,7 @@ bool holds(Bytes bytes, std::string_view magic, std::size_t offset) {
 struct Magic {
   std::string_view text;
   std::size_t offset = 0;
-  std::string_view text_2 = {};
+  std::string_view text_2 = "";  // not null: memcmp takes no null pointer
   std::size_t offset_2 = 0;
 
   bool in(Bytes bytes) const {

@@ -110,10 +110,10 @@ class MatrixReader {
     const Element name = next(elements, "name");
     array.name.assign(reinterpret_cast<const char*>(name.data.data()), name.data.size());
     if (array.is(MatClass::kCell)) {
-      read_inner(elements, array, array.count, depth);
+      read_inner(elements, array, 1, depth);
     } else if (array.is(MatClass::kStruct)) {
       read_fields(elements, array);
-      read_inner(elements, array, array.count * std::ssize(array.fields), depth);
+      read_inner(elements, array, std::ssize(array.fields), depth);
     } else if (array.is_number() || array.is(MatClass::kText)) {
       read_data(next(elements, "values"), array);
     }  // others are known by name alone
@@ -180,9 +180,14 @@ class MatrixReader {
     }
   }
 
-  void read_inner(Elements& elements, MatArray& array, std::int64_t count, int depth) {
+  /// `each`: the arrays of one element.
+  void read_inner(Elements& elements, MatArray& array, std::int64_t each, int depth) {
     const auto room = static_cast<std::int64_t>(elements.bytes_left() / kMatTagBytes);
-    if (count > room) refuse(count, " elements are announced, at most ", room, " are there");
+    // Divided, not multiplied: what a file says of itself may overflow.
+    if (each > 0 && array.count > room / each) {
+      refuse(array.count, " elements are announced, at most ", room / each, " are there");
+    }
+    const std::int64_t count = array.count * each;
     array.inner.reserve(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i) {
       way_.push_back({&array, i});

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "engine/core/error.h"
+#include "engine/files/safetensors.h"
 
 namespace invp {
 
@@ -18,6 +19,16 @@ std::string checkpoint_kind(const Metadata& metadata) {
 int checkpoint_version(const Metadata& metadata) {
   const std::string kind = checkpoint_kind(metadata);
   return kind.empty() ? 0 : kind == "invp-checkpoint-2" ? 2 : 1;
+}
+
+bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason) {
+  try {
+    if (!checkpoint_kind(read_safetensors_header(path).metadata).empty()) return true;
+    reason = path.string() + ": not a checkpoint of invp";
+  } catch (const Error& error) {
+    reason = error.what();
+  }
+  return false;
 }
 
 std::string exact_text(double value) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ using Metadata = std::map<std::string, std::string>;
 std::string checkpoint_kind(const Metadata& metadata);
 /// 2, or 1 of earlier versions; 0: no checkpoint.
 int checkpoint_version(const Metadata& metadata);
+/// Is the file a whole checkpoint, of whichever command? Says why not in `reason`.
+bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason);
 
 /// The hexadecimal digits of a double's bits: exact, and independent of locale.
 std::string exact_text(double value);

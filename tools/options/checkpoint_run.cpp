@@ -6,6 +6,7 @@
 #include "engine/core/text.h"
 #include "engine/files/safetensors.h"
 #include "invp/run/identity.h"
+#include "invp/run/run_metadata.h"
 #include "tools/options/options.h"
 
 namespace invp::cli {
