@@ -53,4 +53,14 @@ Position load_checkpoint(const std::filesystem::path& path, const std::string& c
   return position;
 }
 
+bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason) {
+  try {
+    if (!checkpoint_kind(read_safetensors_header(path).metadata).empty()) return true;
+    reason = path.string() + ": not a checkpoint of invp";
+  } catch (const Error& error) {
+    reason = error.what();
+  }
+  return false;
+}
+
 }  // namespace invp

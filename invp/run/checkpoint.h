@@ -23,4 +23,7 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& comma
 Position load_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
                          std::int64_t steps_per_epoch, const RunIdentity& identity);
 
+/// Is the file a whole checkpoint, of whichever command? Says why not in `reason`.
+bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason);
+
 }  // namespace invp

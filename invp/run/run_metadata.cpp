@@ -3,9 +3,9 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <limits>
 
 #include "engine/core/error.h"
-#include "engine/files/safetensors.h"
 
 namespace invp {
 
@@ -21,16 +21,6 @@ int checkpoint_version(const Metadata& metadata) {
   return kind.empty() ? 0 : kind == "invp-checkpoint-2" ? 2 : 1;
 }
 
-bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason) {
-  try {
-    if (!checkpoint_kind(read_safetensors_header(path).metadata).empty()) return true;
-    reason = path.string() + ": not a checkpoint of invp";
-  } catch (const Error& error) {
-    reason = error.what();
-  }
-  return false;
-}
-
 std::string exact_text(double value) {
   std::array<char, 17> text{};
   std::to_chars(text.data(), text.data() + text.size(), std::bit_cast<std::uint64_t>(value), 16);
@@ -40,8 +30,16 @@ std::string exact_text(double value) {
 MetadataReader::MetadataReader(const Metadata& metadata, std::string prefix, std::string origin)
     : metadata_(metadata), prefix_(std::move(prefix)), origin_(std::move(origin)) {}
 
-std::int64_t MetadataReader::integer(const std::string& key) const {
-  return parse<std::int64_t>(key, 10);
+std::int64_t MetadataReader::integer(const std::string& key, std::int64_t low,
+                                     std::int64_t high) const {
+  const auto value = parse<std::int64_t>(key, 10);
+  CHECK(value >= low && value <= high, origin_, ": '", key, "' is ", value, ", not from ", low,
+        " to ", high, "; the file is damaged");
+  return value;
+}
+
+std::int64_t MetadataReader::count(const std::string& key) const {
+  return integer(key, 0, std::numeric_limits<std::int64_t>::max());
 }
 
 double MetadataReader::real(const std::string& key) const {

@@ -39,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace invp;
   const Metadata metadata = fuzz::metadata_of(fuzz::text_of(fuzz::Bytes(data, size)));
   checkpoint_kind(metadata);
+  fuzz::reads([&] { cli::exported_run(metadata); });
   fuzz::reads([&] { fuzz::read_twice(metadata, {"loss", "instance"}); });
   fuzz::reads([&] { fuzz::read_twice(metadata, {"loss"}); });
   fuzz::reads([&] { steps_taken(metadata); });

@@ -6,12 +6,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace invp;
-  static const fuzz::Folder folder;
-  const fuzz::Bytes bytes(data, size);
-  const auto batch = folder.write("test", bytes);
-  folder.write("meta", bytes);
-  folder.write("train.bin", bytes);
-  folder.write("fine_label_names.txt", bytes.first(std::min<std::size_t>(bytes.size(), 256)));
+  static const fuzz::Folder folder("test", {"meta", "train.bin", "fine_label_names.txt"});
+  const auto batch = folder.write("test", fuzz::Bytes(data, size));
   for (const char* key : {"labels", "fine_labels"}) {
     fuzz::reads([&] {
       const CifarRecords records = read_cifar_pickle(batch, key);

@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,10 +53,12 @@ bool reads(const Read& read) {
 /// A folder in memory, of this process alone and gone with it.
 class Folder {
  public:
-  Folder() {
+  /// `other_names` are names of `file`, whatever is written to it.
+  explicit Folder(const char* file = "", std::initializer_list<const char*> other_names = {}) {
     std::string pattern = "/dev/shm/invp-fuzz-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) fault("no folder in /dev/shm");
     path_ = pattern;
+    for (const char* name : other_names) std::filesystem::create_symlink(file, path_ / name);
   }
   ~Folder() {
     std::error_code ignored;

@@ -2,6 +2,7 @@
 // Each set's pictures are named a.jpg and b.jpg; they are empty, since no list is read for them.
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "data/sets/file_list.h"
@@ -86,13 +87,15 @@ const std::vector<Set>& sets() {
 void read_set(const Folder& folder, std::size_t number, Bytes bytes) {
   const Set& set = sets()[number];
   const fs::path below = std::to_string(number);
+  static std::map<fs::path, std::vector<std::uint8_t>> written;  // most files stay as they are
   const auto write = [&](const std::string& name, Bytes content) {
+    const auto [known, is_new] = written.try_emplace(below / name);
+    if (!is_new && std::ranges::equal(known->second, content)) return;
+    known->second.assign(content.begin(), content.end());
     fs::create_directories((folder.path() / below / name).parent_path());
     folder.write((below / name).string(), content);
   };
-  for (const std::string& name : set.pictures) {
-    if (!fs::exists(folder.path() / below / name)) write(name, {});
-  }
+  for (const std::string& name : set.pictures) write(name, {});
   for (const std::string& name : set.files) {
     const auto end = std::ranges::find(bytes, std::uint8_t{0x1e});
     const auto length = static_cast<std::size_t>(end - bytes.begin());

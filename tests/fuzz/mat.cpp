@@ -30,11 +30,8 @@ void walk(const MatValue& value, int depth) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace invp;
-  static const fuzz::Folder folder;
-  const fuzz::Bytes bytes(data, size);
-  const auto path = folder.write("setid.mat", bytes);
-  folder.write("imagelabels.mat", bytes);
-  folder.write("cars_annos.mat", bytes);
+  static const fuzz::Folder folder("setid.mat", {"imagelabels.mat", "cars_annos.mat"});
+  const auto path = folder.write("setid.mat", fuzz::Bytes(data, size));
   constexpr std::array kVariables = {"X", "y", "annotations", "labels", "class_names", "synsets"};
   fuzz::reads([&] {
     const MatFile file(path);

@@ -58,7 +58,7 @@ std::vector<std::uint8_t> sealed(Bytes bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace invp;
   static const fuzz::Folder folder;
-  set_default_max_pixels(1 << 20);
+  set_default_max_pixels(1 << 16);
   const fuzz::Bytes bytes(data, size);
   fuzz::read_pack(folder, bytes);
   if (size >= sizeof(PackHeader)) fuzz::read_pack(folder, fuzz::sealed(bytes));

@@ -10,7 +10,7 @@
 namespace invp::fuzz {
 namespace {
 
-constexpr std::int64_t kMaxPixels = 1 << 20;
+constexpr std::int64_t kMaxPixels = 1 << 16;
 
 bool is_ours(Bytes bytes) {
   ImageFormat format{};
