@@ -123,7 +123,8 @@ bool is_signed_tga(Bytes bytes) {
 /// Markup may begin with a declaration and comments.
 bool is_svg(Bytes bytes) {
   const Bytes head = bytes.first(std::min<std::size_t>(bytes.size(), 1024));
-  return std::ranges::search(head, "<svg"sv).size() > 0;
+  constexpr auto kTag = "<svg"sv;
+  return std::search(head.begin(), head.end(), kTag.begin(), kTag.end()) != head.end();
 }
 
 }  // namespace
