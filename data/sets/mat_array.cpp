@@ -157,8 +157,9 @@ class MatrixReader {
     const std::size_t size = mat_storage_bytes(element.type);
     if (size == 0) refuse("values of the unknown type ", element.type);
     const auto present = static_cast<std::int64_t>(element.data.size() / size);
-    // UTF-8 has up to four bytes per character; mat_text counts them.
-    const bool fits = element.type == kUtf8 ? present >= array.count : present == array.count;
+    // UTF-8 has up to four bytes per character; mat_text counts them. Numbers have one value each.
+    const bool wide = element.type == kUtf8 && array.is(MatClass::kText);
+    const bool fits = wide ? present >= array.count : present == array.count;
     if (!fits || element.data.size() % size != 0)
       refuse(array.count, " values are announced, ", present, " are there");
     array.storage = element.type;
