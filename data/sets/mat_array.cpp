@@ -174,6 +174,9 @@ class MatrixReader {
     const std::uint32_t length = read_u32(length_of.data, 0, swapped_);
     if (length == 0 || names.data.size() % length != 0)
       refuse("a structure has field names of ", length, " bytes each in ", names.data.size());
+    constexpr std::size_t kMostFields = 4096;
+    if (names.data.size() / length > kMostFields)
+      refuse("a structure has ", names.data.size() / length, " fields");
     for (std::size_t at = 0; at < names.data.size(); at += length) {
       const auto* const text = reinterpret_cast<const char*>(names.data.data()) + at;
       array.fields.emplace_back(text, std::find(text, text + length, '\0'));

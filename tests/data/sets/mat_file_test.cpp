@@ -109,6 +109,14 @@ TEST(MatFile, RefusesWhatIsAnnouncedAndNotThere) {
                                        writer.element(W::kInt32, writer.word(std::int32_t{0})) +
                                            writer.element(W::kInt8, "class"))),
               HasSubstr("field names"));
+  EXPECT_THAT(error_with(writer.matrix(W::kStructs, {1 << 20, 1 << 20}, "v",
+                                       writer.element(W::kInt32, writer.word(std::int32_t{1})) +
+                                           writer.element(W::kInt8, std::string(1 << 16, 'f')))),
+              HasSubstr("a structure has 65536 fields"));
+  EXPECT_THAT(error_with(writer.matrix(W::kStructs, {1 << 20, 1 << 20}, "v",
+                                       writer.element(W::kInt32, writer.word(std::int32_t{8})) +
+                                           writer.element(W::kInt8, std::string(1 << 14, 'f')))),
+              HasSubstr("1099511627776 elements are announced"));
   EXPECT_THAT(error_with(writer.matrix(W::kBytes, {0, 0}, "v", writer.element(W::kUint8, ""))),
               HasSubstr("is empty"));
   std::string deep = writer.text("", "x");
