@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "engine/files/safetensors.h"
@@ -37,6 +38,23 @@ inline std::vector<std::int64_t> integers_of(const Tensor& tensor) {
   const Tensor host = tensor.to(kCpu);
   const auto span = host.span<std::int32_t>();
   return {span.begin(), span.end()};
+}
+
+/// The anchors of a map of rows x columns cells of 16 pixels: 15 of each cell, of five sizes and
+/// three shapes.
+inline Values grid_anchors(int rows, int columns) {
+  Values boxes;
+  for (int y = 0; y < rows; ++y)
+    for (int x = 0; x < columns; ++x)
+      for (const double size : {32, 64, 128, 256, 512})
+        for (const double ratio : {0.5, 1.0, 2.0}) {
+          const double width = std::sqrt(size * size / ratio);
+          const double half_width = static_cast<float>(width / 2);
+          const double half_height = static_cast<float>(ratio * width / 2);
+          boxes.insert(boxes.end(), {16 * x - half_width, 16 * y - half_height, 16 * x + half_width,
+                                     16 * y + half_height});
+        }
+  return boxes;
 }
 
 /// The largest difference, relative to the largest value of `want` where that is above 1.
