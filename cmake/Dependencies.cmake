@@ -8,6 +8,7 @@ if(NOT dnnl_FOUND)
   message(FATAL_ERROR "oneDNN 3.2 or newer was not found: run scripts/dependencies, or set dnnl_DIR.")
 endif()
 find_package(nlohmann_json REQUIRED)
+find_package(pugixml REQUIRED)
 # Without a version: to Eigen's own check, 5 does not satisfy a wish for 3.4. All systems that we build on have 3.4 or newer.
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(Spectra REQUIRED)

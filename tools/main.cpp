@@ -142,6 +142,7 @@ Commands all_commands() {
   add_extract(commands);
   add_linear(commands);
   add_finetune(commands);
+  add_detect(commands);
   add_tsne(commands);
   add_report(commands);
   add_convert(commands);

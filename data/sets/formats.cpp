@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "data/sets/cifar.h"
+#include "data/sets/coco.h"
 #include "data/sets/file_list.h"
 #include "data/sets/fine_grained.h"
 #include "data/sets/image_folder.h"
@@ -216,7 +217,7 @@ std::unique_ptr<Dataset> open_caltech(const fs::path& path, bool train) {
   return open_caltech101(path, train);
 }
 
-// --- VOC and Places205
+// --- VOC, COCO and Places205
 
 bool found_voc(const Format&, const fs::path& folder) {
   return find_voc(folder).has_value();
@@ -234,6 +235,18 @@ Found open_voc_split(const Format& self, const DataSource& source, std::string_v
                "a VOCdevkit or its folder VOC2007, with ImageSets/Main/trainval.txt and test.txt, "
                "or train.txt and val.txt");
   return open_voc(part.year, part.split);
+}
+
+bool found_coco(const Format&, const fs::path& folder) {
+  return !coco_splits(folder).empty();
+}
+Names coco_splits_of(const Format&, const DataSource& source) {
+  return coco_splits(source.path);
+}
+Found open_coco_split(const Format& self, const DataSource& source, std::string_view split) {
+  return open_coco_pictures(place_of(find_coco(source.path, split), self, source, split,
+                                     "annotations/instances_train2017.json or _val2017.json, or "
+                                     "such a file"));
 }
 
 Names places205_splits(const Format&, const DataSource& source) {
@@ -277,6 +290,7 @@ constexpr std::array kFormats = {
     Format{"caltech101", false, found_fine_grained, fine_grained_splits<always>,
            open_fine_grained<open_caltech>},
     Format{"voc", false, found_voc, voc_splits, open_voc_split},
+    Format{"coco", false, found_coco, coco_splits_of, open_coco_split},
     Format{"places205", false, found_places205, places205_splits, open_places205_split},
     Format{"list", true, found_list, splits_by_place<list_of>, open_list},
     Format{"imagefolder", true, found_split_folders, splits_by_place<image_folder_of>, open_folder},

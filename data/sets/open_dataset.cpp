@@ -31,6 +31,7 @@ const DatasetFormat& format_named(std::string_view name) {
 
 const DatasetFormat& format_of_file(const fs::path& file) {
   if (file.extension() == ".pack" || looks_like_pack(file)) return format_named("pack");
+  if (file.extension() == ".json") return format_named("coco");
   const std::string unpack = unpack_command(file);
   CHECK(unpack.empty(), file.string(), ": is an archive; unpack it and give the folder: ", unpack);
   constexpr std::array<std::string_view, 4> kLists = {".txt", ".csv", ".tsv", ".lst"};

@@ -50,6 +50,7 @@ std::vector<std::string> dataset_splits(const DataSource& source);
 ///                others are found by replacing the split in its name
 ///   places205    train and val, by train_places205.csv and val_places205.csv
 ///   voc          trainval as train and test as val; if one is missing, train and val
+///   coco         train, val and test, by annotations/instances_SPLIT*.json; without labels
 ///   flowers102, cars, pets, cub200, caltech101   train and test (fine_grained.h); if asked for by
 ///                name, they may also have the form of imagefolder
 ///   synthetic    train and val, drawn

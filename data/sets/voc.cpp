@@ -86,11 +86,16 @@ class VocDataset final : public FileDataset {
 
 }  // namespace
 
-std::vector<fs::path> find_voc_years(const fs::path& path) {
+std::vector<fs::path> all_voc_years(const fs::path& path) {
   std::vector<fs::path> years;
   collect_years(path, 0, years);
-  if (years.empty()) return years;
   std::ranges::sort(years);
+  return years;
+}
+
+std::vector<fs::path> find_voc_years(const fs::path& path) {
+  std::vector<fs::path> years = all_voc_years(path);
+  if (years.empty()) return years;
   const bool has_2007 =
       std::ranges::any_of(years, [](const fs::path& year) { return year.filename() == "VOC2007"; });
   const fs::path wanted = has_2007 ? "VOC2007" : years.front().filename();

@@ -25,9 +25,12 @@ struct VocPart {
   std::string split;
 };
 
-/// The folders that hold JPEGImages and ImageSets: `path` itself, or those below it, which archives
-/// and downloads put into folders of their own ("VOCtrainval_06-Nov-2007/VOCdevkit/VOC2007",
-/// "train/VOCdevkit/VOC2012"). Those of one year: 2007, or else the first one.
+/// The folders that hold JPEGImages and ImageSets, sorted: `path` itself, or those below it, which
+/// archives and downloads put into folders of their own
+/// ("VOCtrainval_06-Nov-2007/VOCdevkit/VOC2007", "train/VOCdevkit/VOC2012").
+std::vector<std::filesystem::path> all_voc_years(const std::filesystem::path& path);
+
+/// Those of one year: 2007, or else the first one.
 std::vector<std::filesystem::path> find_voc_years(const std::filesystem::path& path);
 
 /// The first of find_voc_years; nothing if there is none.

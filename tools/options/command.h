@@ -47,6 +47,7 @@ void add_knn(Commands& commands);
 void add_linear(Commands& commands);
 void add_finetune(Commands& commands);
 void add_tsne(Commands& commands);
+void add_detect(Commands& commands);
 void add_convert(Commands& commands);
 void add_data(Commands& commands);
 void add_op(Commands& commands);

@@ -1,0 +1,223 @@
+// invp detect eval: how good detections are, by the rules of PASCAL VOC and of COCO.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "data/detection/detections.h"
+#include "engine/core/error.h"
+#include "engine/core/parallel.h"
+#include "engine/core/text.h"
+#include "invp/protocols/detection/causes.h"
+#include "invp/protocols/detection/coco_evaluator.h"
+#include "invp/protocols/detection/voc_evaluator.h"
+#include "invp/report/text/table.h"
+#include "tools/options/command.h"
+#include "tools/options/device_options.h"
+
+namespace invp::cli {
+
+namespace {
+
+/// The scores of a rule, and what it is called.
+struct Rule {
+  std::string name;  ///< as in --metric
+  std::string title;
+  RuleScores scores;
+};
+
+double percent(double value) {
+  return value == kUndefined ? kUndefined : 100 * value;
+}
+std::string shown(double value) {
+  return value == kUndefined ? "-" : formatted("%.2f", 100 * value);
+}
+
+class DetectEvalCommand : public Command {
+ public:
+  CommandText text() const override {
+    return {
+        .name = "detect eval",
+        .arguments = "--data PATH --detections FILE [options]",
+        .summary = "judge detections by the rules of PASCAL VOC and COCO",
+        .description =
+            "Compares detections with the objects of a split and prints average precision\n"
+            "by three rules: VOC2007's (11 points), that of later years (area) and COCO's,\n"
+            "of each class, at the ten overlaps 0.50, 0.55, ..., 0.95. Figures equal those\n"
+            "of the official evaluators; classes without objects do not count in means.\n\n"
+            "The detections may come from any program: COCO's results\n"
+            "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
+            "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
+            "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
+            "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
+            "means that count classes without objects as 0.\n",
+        .examples =
+            "  invp detect eval --data VOCdevkit --detections results/\n"
+            "  invp detect eval --data coco --split val --detections results.json --to judged\n"};
+  }
+
+  void declare(Options& options) override {
+    options.main_group("Detections");
+    options.text("data", data_, "PATH", "a VOCdevkit, COCO's folder or its annotations").required();
+    options
+        .text("detections", detections_, "PATH",
+              "results.json, comp4_det_test_CLASS.txt, or a folder of them")
+        .required();
+    options.text(
+        "split", split_, "NAME",
+        "train, val, test; of VOC also 2007_test, 2012_val or several with + between them");
+    options
+        .choice("metric", metric_, {"auto", "voc07", "voc12", "coco"},
+                "the rule whose figures --json gives first")
+        .notes({"voc07 for VOC2007, voc12 for later years, coco for COCO", "VOC2007's 11 points",
+                "VOC2012's area under the curve", "COCO's twelve figures"});
+    options.choice("format", format_, {"auto", "voc", "coco"}, "form of the data set")
+        .notes({"by what is at PATH", "PASCAL VOC's devkit", "COCO's JSON"});
+    options.text("to", to_, "DIR",
+                 "folder to write the detections into in both forms, for the official programs");
+    declare_threads(options, threads_);
+  }
+
+  Results run() override {
+    set_num_threads(threads_);
+    // Pictures are not looked at.
+    const DetectionSet set =
+        open_boxes(data_, {.format = format_, .split = split_, .pictures = false});
+    check_objects(set);
+    const Detections detections = read_detections(detections_, set);
+    if (!to_.empty()) write_detections(to_, set, detections);
+    return judge(set, detections);
+  }
+
+ private:
+  /// Detections of a file and of a network are judged here alike.
+  Results judge(const DetectionSet& set, const Detections& detections) const {
+    VocScores voc = evaluate_voc(set, detections);
+    const CocoScores coco = evaluate_coco(set, detections);
+    const std::array rules = {Rule{"voc07", "VOC2007, 11 points", std::move(voc.eleven_point)},
+                              Rule{"voc12", "VOC2012, area", std::move(voc.area)},
+                              Rule{"coco", "COCO", coco.average_precision()}};
+    const std::string metric = metric_ != "auto" ? metric_ : usual_metric(set);
+    const Rule& chosen = *std::ranges::find(rules, metric, &Rule::name);
+    const std::vector<std::string> lines = causes(set, detections, chosen.scores.mean_at(kAt50));
+    std::cout << printable(set.source.string()) << ", " << set.split << ": "
+              << counted(std::ssize(set.pictures), "picture") << ", "
+              << counted(std::ssize(set.objects), "object") << ", "
+              << counted(std::ssize(detections.rows), "detection") << '\n';
+    for (const Rule& rule : rules) {
+      if (set.format == BoxFormat::kVoc || rule.name == metric)
+        print_classes(set, detections, rule);
+    }
+    print_summary(rules);
+    print_figures(coco);
+    for (const std::string& line : lines) std::cout << "  " << printable(line) << '\n';
+
+    Results results = figures_of(chosen, coco);
+    results["metric"] = metric;
+    results["per_class"] = Results::object();
+    for (std::size_t c = 0; c < set.classes.size(); ++c) {
+      results["per_class"][set.classes[c]] =
+          percent(metric == "coco" ? chosen.scores.mean_of(c) : chosen.scores.ap[c][kAt50]);
+    }
+    for (const Rule& rule : rules) results["rules"][rule.name] = all_of(set, rule);
+    results["pictures"] = set.pictures.size();
+    results["objects"] = set.objects.size();
+    results["detections"] = detections.rows.size();
+    results["causes"] = lines;
+    return results;
+  }
+
+  static std::string usual_metric(const DetectionSet& set) {
+    if (set.format == BoxFormat::kCoco) return "coco";
+    return set.split.find("2007") != std::string::npos ? "voc07" : "voc12";
+  }
+
+  /// Headings of AP and of the ten overlaps.
+  static void add_overlaps(std::vector<std::string>& headings) {
+    headings.emplace_back(">AP");
+    for (std::size_t t = 0; t < kOverlaps; ++t)
+      headings.push_back(">AP" + std::to_string(50 + 5 * t));
+  }
+
+  static void print_classes(const DetectionSet& set, const Detections& detections,
+                            const Rule& rule) {
+    std::vector<std::int64_t> objects(set.classes.size()), found(set.classes.size());
+    for (const BoxedObject& object : set.objects) {
+      if (!object.difficult) ++objects[static_cast<std::size_t>(object.label)];
+    }
+    for (const Detection& row : detections.rows) ++found[static_cast<std::size_t>(row.label)];
+    std::vector<std::string> headings = {"class", ">objects", ">detections"};
+    add_overlaps(headings);
+    Table table(headings);
+    for (std::size_t c = 0; c < set.classes.size(); ++c) {
+      std::vector<std::string> cells = {printable(set.classes[c]), std::to_string(objects[c]),
+                                        std::to_string(found[c]), shown(rule.scores.mean_of(c))};
+      for (const double ap : rule.scores.ap[c]) cells.push_back(shown(ap));
+      table.row(std::move(cells));
+    }
+    std::cout << "\n" << rule.title << ", %\n" << table.text();
+  }
+
+  static void print_summary(std::span<const Rule> rules) {
+    std::vector<std::string> headings = {"mean over classes"};
+    add_overlaps(headings);
+    Table table(headings);
+    for (const Rule& rule : rules) {
+      std::vector<std::string> cells = {rule.title, shown(rule.scores.mean())};
+      for (std::size_t t = 0; t < kOverlaps; ++t) cells.push_back(shown(rule.scores.mean_at(t)));
+      table.row(std::move(cells));
+    }
+    std::cout << "\n" << table.text();
+  }
+
+  static void print_figures(const CocoScores& coco) {
+    std::vector<std::string> headings, cells;
+    const auto figures = coco.figures();
+    for (std::size_t k = 0; k < figures.size(); ++k) {
+      headings.push_back(std::string(">") + kCocoFigures[k]);
+      cells.push_back(shown(figures[k]));
+    }
+    Table table(headings);
+    table.row(cells);
+    std::cout << "\nCOCO's figures, %\n" << table.text();
+  }
+
+  static Results means_of(const RuleScores& scores, EmptyClasses empty) {
+    return {{"ap", percent(scores.mean(empty))},
+            {"ap50", percent(scores.mean_at(kAt50, empty))},
+            {"ap75", percent(scores.mean_at(kAt75, empty))}};
+  }
+
+  static Results figures_of(const Rule& rule, const CocoScores& coco) {
+    Results results;
+    if (rule.name == "coco") {
+      const auto figures = coco.figures();
+      for (std::size_t k = 0; k < figures.size(); ++k)
+        results[kCocoFigures[k]] = percent(figures[k]);
+      return results;
+    }
+    return means_of(rule.scores, EmptyClasses::kLeftOut);
+  }
+
+  /// The means of a rule, and each class at the ten overlaps.
+  static Results all_of(const DetectionSet& set, const Rule& rule) {
+    Results all = means_of(rule.scores, EmptyClasses::kLeftOut);
+    all["empty_classes_as_0"] = means_of(rule.scores, EmptyClasses::kZero);
+    for (std::size_t c = 0; c < set.classes.size(); ++c) {
+      Results at = Results::array();
+      for (const double ap : rule.scores.ap[c]) at.push_back(percent(ap));
+      all["per_class"][set.classes[c]] = std::move(at);
+    }
+    return all;
+  }
+
+  std::string data_, detections_, to_;
+  std::string split_ = "test", metric_ = "auto", format_ = "auto";
+  int threads_ = 0;
+};
+
+}  // namespace
+
+void add_detect(Commands& commands) {
+  commands.push_back(std::make_unique<DetectEvalCommand>());
+}
+
+}  // namespace invp::cli
