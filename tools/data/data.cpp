@@ -15,6 +15,7 @@
 #include "engine/files/file_reader.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
+#include "tools/data/boxes.h"
 #include "tools/options/augment_options.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
@@ -26,12 +27,14 @@ namespace {
 class InfoCommand : public Command {
  public:
   CommandText text() const override {
-    return {.name = "data info",
-            .arguments = "--data PATH [--format NAME]",
-            .summary = "format, splits, images and classes of a data set",
-            .description =
-                "Prints the format of a data set, its splits, and their images and classes.\n",
-            .examples = "  invp data info --data cifar-10-batches-bin\n"};
+    return {
+        .name = "data info",
+        .arguments = "--data PATH [--format NAME]",
+        .summary = "format, splits, images and classes of a data set",
+        .description =
+            "Prints the format of a data set, its splits, and their images and classes; of sets\n"
+            "with boxes (VOC, COCO) also their objects.\n",
+        .examples = "  invp data info --data cifar-10-batches-bin\n"};
   }
 
   void declare(Options& options) override { declare_data(options, data_); }
@@ -59,10 +62,13 @@ class InfoCommand : public Command {
     }
     if (sizes.contains("val") && sizes.contains("test"))
       remarks += "  commands evaluate on val, not on test\n";
-    std::cout << (source.path.empty() ? "synthetic set" : printable(source.path.string())) << ": " << format
-              << '\n'
+    std::cout << (source.path.empty() ? "synthetic set" : printable(source.path.string())) << ": "
+              << format << '\n'
               << table.text() << remarks;
-    return {{"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
+    Results results = {
+        {"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
+    if (has_boxes(source)) results["boxes"] = tell_boxes(source);
+    return results;
   }
 
  private:
@@ -120,7 +126,10 @@ class CheckCommand : public Command {
                 "Decodes every image of every split and lists those that other commands leave\n"
                 "out, with the reason: broken ones, and those that are unsupported, of a form\n"
                 "that is not read or larger than --max-pixels. Of packs it also compares the\n"
-                "checksums. Ends with 1 if there are any.\n",
+                "checksums. Of sets with boxes (VOC, COCO) it also lists boxes that are empty, "
+                "outside\n"
+                "the picture or not numbers, and annotations that cannot be used. Ends with 1 if\n"
+                "there are any.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
@@ -147,6 +156,7 @@ class CheckCommand : public Command {
     any_bad_ = !results["bad"].empty();
     std::cout << counted(images, "image") << ": " << results[kBroken] << " broken, "
               << results[kUnsupported] << " unsupported\n";
+    if (has_boxes(source)) any_bad_ |= check_boxes(source, results);
     return results;
   }
 
