@@ -15,6 +15,7 @@
 #include "engine/files/file_reader.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
+#include "tools/data/boxes.h"
 #include "tools/options/augment_options.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
@@ -26,12 +27,14 @@ namespace {
 class InfoCommand : public Command {
  public:
   CommandText text() const override {
-    return {.name = "data info",
-            .arguments = "--data PATH [--format NAME]",
-            .summary = "format, splits, images and classes of a data set",
-            .description =
-                "Prints the format of a data set, its splits, and their images and classes.\n",
-            .examples = "  invp data info --data cifar-10-batches-bin\n"};
+    return {
+        .name = "data info",
+        .arguments = "--data PATH [--format NAME]",
+        .summary = "format, splits, images and classes of a data set",
+        .description =
+            "Prints the format of a data set, its splits, and their images and classes; of sets\n"
+            "with boxes (VOC, COCO) also their objects.\n",
+        .examples = "  invp data info --data cifar-10-batches-bin\n"};
   }
 
   void declare(Options& options) override { declare_data(options, data_); }
@@ -62,7 +65,10 @@ class InfoCommand : public Command {
     std::cout << (source.path.empty() ? "synthetic set" : printable(source.path.string())) << ": "
               << format << '\n'
               << table.text() << remarks;
-    return {{"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
+    Results results = {
+        {"format", format}, {"images", images}, {"classes", classes}, {"splits", sizes}};
+    if (has_boxes(source)) results["boxes"] = tell_boxes(source);
+    return results;
   }
 
  private:
@@ -123,7 +129,9 @@ class CheckCommand : public Command {
                 "out, with the reason: broken ones, and those that are unsupported, of a form\n"
                 "that is not read or larger than --max-pixels. Files that the system does not\n"
                 "let it read are unreadable; other commands stop at them. Of packs it also\n"
-                "compares the checksums. Ends with 1 if there are any.\n",
+                "compares the checksums. Of sets with boxes (VOC, COCO) it also lists boxes\n"
+                "that are empty, outside the picture or not numbers, and annotations that cannot\n"
+                "be used. Ends with 1 if there are any.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
@@ -156,6 +164,7 @@ class CheckCommand : public Command {
               << results[kUnsupported] << " unsupported";
     if (results[kUnreadable] > 0) std::cout << ", " << results[kUnreadable] << " unreadable";
     std::cout << '\n';
+    if (has_boxes(source)) any_bad_ |= check_boxes(source, results);
     return results;
   }
 

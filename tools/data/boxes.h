@@ -1,0 +1,20 @@
+// What invp data info and check say of a set's boxes.
+#pragma once
+
+#include "data/sets/open_dataset.h"
+#include "tools/options/command.h"
+
+namespace invp::cli {
+
+/// Has the set boxes? Those of VOC without Annotations have none.
+bool has_boxes(const DataSource& source);
+
+/// Prints pictures and objects of each split, and the objects of each class; returns them by split.
+Results tell_boxes(const DataSource& source);
+
+/// Prints boxes and annotations that are no good: what training drops or clips, annotations that
+/// cannot be read and pictures that are not there. Adds to `results` bad_boxes, clipped_boxes and
+/// pictures_without_objects. True if there is anything but boxes to be clipped.
+bool check_boxes(const DataSource& source, Results& results);
+
+}  // namespace invp::cli
