@@ -27,14 +27,13 @@ namespace {
 class InfoCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "data info",
-        .arguments = "--data PATH [--format NAME]",
-        .summary = "format, splits, images and classes of a data set",
-        .description =
-            "Prints the format of a data set, its splits, and their images and classes; of sets\n"
-            "with boxes (VOC, COCO) also their objects.\n",
-        .examples = "  invp data info --data cifar-10-batches-bin\n"};
+    return {.name = "data info",
+            .arguments = "--data PATH [--format NAME]",
+            .summary = "format, splits, images and classes of a data set",
+            .description =
+                "Prints the format of a data set, its splits, and their images and classes. Of\n"
+                "sets with boxes (VOC, COCO) it also counts the objects.\n",
+            .examples = "  invp data info --data cifar-10-batches-bin\n"};
   }
 
   void declare(Options& options) override { declare_data(options, data_); }
@@ -126,10 +125,9 @@ class CheckCommand : public Command {
                 "Decodes every image of every split and lists those that other commands leave\n"
                 "out, with the reason: broken ones, and those that are unsupported, of a form\n"
                 "that is not read or larger than --max-pixels. Of packs it also compares the\n"
-                "checksums. Of sets with boxes (VOC, COCO) it also lists boxes that are empty, "
-                "outside\n"
-                "the picture or not numbers, and annotations that cannot be used. Ends with 1 if\n"
-                "there are any.\n",
+                "checksums. Of sets with boxes (VOC, COCO) it also lists boxes that are empty,\n"
+                "outside the picture or not numbers, and annotations that cannot be used. Ends\n"
+                "with 1 if there are any.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
