@@ -81,7 +81,7 @@ TEST_F(DetectTest, ZeroHasACause) {
   EXPECT_EQ(none.code, 0) << none.err;
   EXPECT_THAT(none.out, HasSubstr("no detections"));
   EXPECT_EQ(json::parse(none.last_line())["ap"], 0);
-  const Outcome other = evaluate({result(7, 3, 0.9, {10, 10, 10, 10})});
+  const Outcome other = evaluate(json::array({result(7, 3, 0.9, {10, 10, 10, 10})}));
   EXPECT_EQ(other.code, 1);
   EXPECT_THAT(other.err,
               AllOf(HasSubstr("entry 0 is of picture 7"), HasSubstr("ids do not match")));
