@@ -50,25 +50,32 @@ class ZipStorages : public PthStorages {
   ZipStorages(std::unique_ptr<ZipReader> zip, std::string folder, std::string name)
       : zip_(std::move(zip)), folder_(std::move(folder)), name_(std::move(name)) {}
 
-  void read(const StorageReference& storage, std::uint64_t begin,
-            std::span<std::byte> to) override {
-    const ZipReader::Entry* entry = zip_->find(folder_ + "data/" + storage.key);
+  void check(const StorageReference& storage) const override {
+    const ZipReader::Entry* entry = entry_of(storage);
     if (entry == nullptr)
       fail(name_, ": storage \"", storage.key, "\" is missing from the archive");
-    const auto bytes = static_cast<std::uint64_t>(storage.count) * size_of(storage.type);
-    if (bytes != entry->size) {
-      fail(name_, ": storage \"", storage.key, "\" has ", entry->size, " bytes, not the ", bytes,
-           " expected; the file is damaged");
+    if (storage.bytes() != entry->size) {
+      fail(name_, ": storage \"", storage.key, "\" has ", entry->size, " bytes, not the ",
+           storage.bytes(), " expected; the file is damaged");
     }
-    if (to.size() == entry->size) return zip_->read(*entry, to);
-    if (kept_ != entry->name) {
-      contents_ = zip_->read(*entry);
-      kept_ = entry->name;
+  }
+
+  void read(const StorageReference& storage, std::uint64_t begin,
+            std::span<std::byte> to) override {
+    const ZipReader::Entry& entry = *entry_of(storage);
+    if (to.size() == entry.size) return zip_->read(entry, to);
+    if (kept_ != entry.name) {
+      contents_ = zip_->read(entry);
+      kept_ = entry.name;
     }
     std::ranges::copy(std::span(contents_).subspan(begin, to.size()), to.begin());
   }
 
  private:
+  const ZipReader::Entry* entry_of(const StorageReference& storage) const {
+    return zip_->find(folder_ + "data/" + storage.key);
+  }
+
   std::unique_ptr<ZipReader> zip_;
   std::string folder_;
   std::string name_;

@@ -46,16 +46,21 @@ void copy_strided(const TensorView& view, std::size_t size, std::span<const std:
 
 }  // namespace
 
-void FileStorages::read(const StorageReference& storage, std::uint64_t begin,
-                        std::span<std::byte> to) {
+void FileStorages::check(const StorageReference& storage) const {
   const std::string file = file_->path().string();
   const auto place = places_.find(storage.key);
   CHECK(place != places_.end(), file, ": storage \"", storage.key,
         "\" is missing; the file was cut short or is damaged: copy or download it again");
-  const auto bytes = static_cast<std::uint64_t>(storage.count) * size_of(storage.type);
-  CHECK(place->second.bytes == bytes, file, ": storage \"", storage.key, "\" has ",
-        place->second.bytes, " bytes, not the ", bytes, " expected; the file is damaged");
-  file_->read(place->second.begin + begin, to);
+  const auto [begin, bytes] = place->second;
+  CHECK(bytes == storage.bytes(), file, ": storage \"", storage.key, "\" has ", bytes,
+        " bytes, not the ", storage.bytes(), " expected; the file is damaged");
+  CHECK(begin <= file_->size() && bytes <= file_->size() - begin, file, ": storage \"", storage.key,
+        "\" reaches beyond the file, which was cut short: copy or download it again");
+}
+
+void FileStorages::read(const StorageReference& storage, std::uint64_t begin,
+                        std::span<std::byte> to) {
+  file_->read(places_.at(storage.key).begin + begin, to);
 }
 
 PthSource::PthSource(std::string path, PthTensors tensors, Pickle pickle,
@@ -84,6 +89,7 @@ void PthSource::read_view(const TensorView& view, std::span<std::byte> to) const
   const StoredType type = view.storage.type;
   const std::size_t size = size_of(type);
   const auto begin = static_cast<std::uint64_t>(view.storage.first + view.offset) * size;
+  storages_->check(view.storage);  // before what a damaged file may ask for is allocated
   if (is_contiguous(view)) {
     storages_->read(view.storage, begin, to);
   } else {

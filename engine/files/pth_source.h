@@ -16,7 +16,10 @@ namespace invp {
 class PthStorages {
  public:
   virtual ~PthStorages() = default;
-  /// Bytes [begin, begin + to.size()) of the storage. Throws Error naming it where they are not.
+  /// Throws Error naming the storage where the file does not hold all of it.
+  virtual void check(const StorageReference& storage) const = 0;
+  /// Bytes [begin, begin + to.size()) of a storage that was checked. Throws Error naming it where
+  /// they cannot be read.
   virtual void read(const StorageReference& storage, std::uint64_t begin,
                     std::span<std::byte> to) = 0;
 };
@@ -31,6 +34,7 @@ class FileStorages : public PthStorages {
   FileStorages(std::shared_ptr<FileReader> file, std::unordered_map<std::string, Place> places)
       : file_(std::move(file)), places_(std::move(places)) {}
 
+  void check(const StorageReference& storage) const override;
   void read(const StorageReference& storage, std::uint64_t begin, std::span<std::byte> to) override;
 
  private:

@@ -237,8 +237,10 @@ std::variant<PthPlace, std::string> Finder::view_of(const Call& call) const {
     const auto type = arguments.size() > 6 ? type_of_dtype(arguments[6]->text) : std::nullopt;
     if (!type) return "it is of a type that is not read";
     const auto size = static_cast<std::int64_t>(size_of(*type));
+    if (view.storage.first % size != 0) return "it begins in the middle of an element";
     view.storage.type = *type;
     view.storage.count /= size;
+    view.storage.first /= size;
     view.storage.part /= size;
   }
   auto extents = counts_of(*arguments[2]);
@@ -270,6 +272,8 @@ std::variant<StorageReference, std::string> parse_storage(const PickleValue& val
   const bool untyped = id[1]->text == kUntypedStorage;
   const auto type = untyped ? StoredType::kU8 : type_of_storage(id[1]->text);
   if (!type) return "its storage is " + id[1]->text + ", which is not read";
+  if (!checked_bytes(std::array{id[4]->integer}, *type))
+    return "its storage has more elements than can be";
   StorageReference storage{*type, id[2]->text, id[4]->integer, 0, id[4]->integer};
   if (id.size() > 5 && id[5]->is(Kind::kTuple)) {  // (key, offset, count): torch before 0.4
     const auto& part = id[5]->items;

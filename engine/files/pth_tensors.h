@@ -22,6 +22,9 @@ struct StorageReference {
   std::int64_t count = 0;  ///< elements of the whole storage
   std::int64_t first = 0;  ///< where a storage that is a part of it begins
   std::int64_t part = 0;   ///< elements of that part; `count` for the whole
+
+  /// Of the whole storage; parse_storage has checked that it fits.
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(count) * size_of(type); }
 };
 /// From the persistent identifier ('storage', class, key, location, count, view). The count of an
 /// untyped storage is of bytes, and its type u8. In words why not, when it is none.

@@ -12,13 +12,16 @@ namespace {
 
 constexpr std::uint64_t kContents = 1 << 16;
 
-/// Counts as whole whatever the pickle says of its size.
+/// Storages are as large as the pickle says, up to all contents.
 class Zeros : public PthStorages {
  public:
+  void check(const StorageReference& storage) const override {
+    CHECK(storage.bytes() <= kContents, "pickle: a storage is larger than all contents");
+  }
   void read(const StorageReference& storage, std::uint64_t begin,
             std::span<std::byte> to) override {
-    const std::uint64_t bytes = static_cast<std::uint64_t>(storage.count) * size_of(storage.type);
-    if (begin > bytes || to.size() > bytes - begin) fault("a view outside of its storage");
+    if (begin > storage.bytes() || to.size() > storage.bytes() - begin)
+      fault("a view outside of its storage");
     std::ranges::fill(to, std::byte{0});
   }
 };

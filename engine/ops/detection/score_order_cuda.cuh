@@ -3,6 +3,7 @@
 // take less time than the passes of a sort at the few thousand scores of a picture.
 #pragma once
 
+#include "engine/core/tensor.h"
 #include "engine/ops/search/candidates_cuda.cuh"
 
 namespace invp::cuda {
@@ -28,8 +29,8 @@ struct ScoreKeys {
 
 /// order[picture][place] = the number of the score at that place, -1 beyond those that take part:
 /// fill it with -1 before. blockIdx.y is the picture.
-__global__ inline void __launch_bounds__(kOrderThreads)
-    place_scores(ScoreKeys keys, std::int32_t* order) {
+template <class Keys>
+__global__ void __launch_bounds__(kOrderThreads) place_scores(Keys keys, std::int32_t* order) {
   __shared__ std::uint64_t tile[kOrderThreads];
   const std::int64_t picture = blockIdx.y;
   const std::int64_t i = thread_in_grid();
@@ -53,7 +54,7 @@ inline void order_scores(const Context& gpu, const ScoreKeys& keys, const Tensor
   fill_bytes(order.raw(), 0xFF, order.nbytes(), order.device());
   const auto blocks = static_cast<unsigned>((keys.count + kOrderThreads - 1) / kOrderThreads);
   launch(gpu, {dim3(blocks, static_cast<unsigned>(order.dim(0))), dim3(kOrderThreads)},
-         place_scores, keys, order.data<std::int32_t>());
+         place_scores<ScoreKeys>, keys, order.data<std::int32_t>());
 }
 
 }  // namespace invp::cuda
