@@ -2,8 +2,8 @@
 # that all of them share.
 
 # For code that waits for kernels, disks and people: compiled far more often than it is waited for. Under the sanitizers -O1 takes three
-# times as long to compile as -O0.
-if(INVP_SANITIZE)
+# times as long to compile as -O0. Fuzzers run it a million times.
+if(INVP_SANITIZE AND NOT INVP_FUZZ)
   set(INVP_LITTLE_OPTIMIZATION -O0)
 else()
   set(INVP_LITTLE_OPTIMIZATION -O1)
@@ -167,4 +167,19 @@ function(invp_test name)
   set(file ${CMAKE_CURRENT_BINARY_DIR}/test_${name}_environment.cmake)
   file(WRITE ${file} "set_tests_properties(\${test_${name}_list} PROPERTIES ENVIRONMENT [==[${environment}]==])\n")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})
+endfunction()
+
+# invp_fuzz(NAME SOURCE FILE [FORMAT IMAGEFORMAT] LINKS LIB...): fuzz_NAME, a libFuzzer program over one kind of untrusted bytes.
+# FORMAT: the pictures it is about.
+function(invp_fuzz name)
+  cmake_parse_arguments(ARG "" "SOURCE;FORMAT" "LINKS" ${ARGN})
+  add_executable(fuzz_${name} ${ARG_SOURCE})
+  invp_compile_options(fuzz_${name})
+  target_include_directories(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(fuzz_${name} PRIVATE ${ARG_LINKS})
+  if(ARG_FORMAT)
+    target_compile_definitions(fuzz_${name} PRIVATE INVP_FUZZ_FORMAT=ImageFormat::${ARG_FORMAT})
+  endif()
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()

@@ -223,7 +223,7 @@ class Decoder : private Handle {
     constexpr std::array<std::uint8_t, 2> kEnd = {0xff, JPEG_EOI};
     // Nearly always the last bytes of the file.
     if (bytes.size() >= 2 && std::ranges::equal(bytes.last(2), kEnd)) return true;
-    return !std::ranges::search(bytes, kEnd).empty();
+    return std::search(bytes.begin(), bytes.end(), kEnd.begin(), kEnd.end()) != bytes.end();
   }
 
   /// Restricts decoding to the columns of the region and their margin. Returns where the region

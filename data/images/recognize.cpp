@@ -20,7 +20,7 @@ bool holds(Bytes bytes, std::string_view magic, std::size_t offset) {
 struct Magic {
   std::string_view text;
   std::size_t offset = 0;
-  std::string_view text_2 = {};
+  std::string_view text_2 = "";  // not null: memcmp takes no null pointer
   std::size_t offset_2 = 0;
 
   bool in(Bytes bytes) const {
@@ -123,7 +123,8 @@ bool is_signed_tga(Bytes bytes) {
 /// Markup may begin with a declaration and comments.
 bool is_svg(Bytes bytes) {
   const Bytes head = bytes.first(std::min<std::size_t>(bytes.size(), 1024));
-  return std::ranges::search(head, "<svg"sv).size() > 0;
+  constexpr auto kTag = "<svg"sv;
+  return std::search(head.begin(), head.end(), kTag.begin(), kTag.end()) != head.end();
 }
 
 }  // namespace

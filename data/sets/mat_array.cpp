@@ -110,10 +110,10 @@ class MatrixReader {
     const Element name = next(elements, "name");
     array.name.assign(reinterpret_cast<const char*>(name.data.data()), name.data.size());
     if (array.is(MatClass::kCell)) {
-      read_inner(elements, array, array.count, depth);
+      read_inner(elements, array, 1, depth);
     } else if (array.is(MatClass::kStruct)) {
       read_fields(elements, array);
-      read_inner(elements, array, array.count * std::ssize(array.fields), depth);
+      read_inner(elements, array, std::ssize(array.fields), depth);
     } else if (array.is_number() || array.is(MatClass::kText)) {
       read_data(next(elements, "values"), array);
     }  // others are known by name alone
@@ -157,8 +157,9 @@ class MatrixReader {
     const std::size_t size = mat_storage_bytes(element.type);
     if (size == 0) refuse("values of the unknown type ", element.type);
     const auto present = static_cast<std::int64_t>(element.data.size() / size);
-    // UTF-8 has up to four bytes per character; mat_text counts them.
-    const bool fits = element.type == kUtf8 ? present >= array.count : present == array.count;
+    // UTF-8 has up to four bytes per character; mat_text counts them. Numbers have one value each.
+    const bool wide = element.type == kUtf8 && array.is(MatClass::kText);
+    const bool fits = wide ? present >= array.count : present == array.count;
     if (!fits || element.data.size() % size != 0)
       refuse(array.count, " values are announced, ", present, " are there");
     array.storage = element.type;
@@ -174,15 +175,23 @@ class MatrixReader {
     const std::uint32_t length = read_u32(length_of.data, 0, swapped_);
     if (length == 0 || names.data.size() % length != 0)
       refuse("a structure has field names of ", length, " bytes each in ", names.data.size());
+    constexpr std::size_t kMostFields = 4096;
+    if (names.data.size() / length > kMostFields)
+      refuse("a structure has ", names.data.size() / length, " fields");
     for (std::size_t at = 0; at < names.data.size(); at += length) {
       const auto* const text = reinterpret_cast<const char*>(names.data.data()) + at;
       array.fields.emplace_back(text, std::find(text, text + length, '\0'));
     }
   }
 
-  void read_inner(Elements& elements, MatArray& array, std::int64_t count, int depth) {
+  /// `each`: the arrays of one element.
+  void read_inner(Elements& elements, MatArray& array, std::int64_t each, int depth) {
     const auto room = static_cast<std::int64_t>(elements.bytes_left() / kMatTagBytes);
-    if (count > room) refuse(count, " elements are announced, at most ", room, " are there");
+    // Divided, not multiplied: what a file says of itself may overflow.
+    if (each > 0 && array.count > room / each) {
+      refuse(array.count, " elements are announced, at most ", room / each, " are there");
+    }
+    const std::int64_t count = array.count * each;
     array.inner.reserve(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i) {
       way_.push_back({&array, i});

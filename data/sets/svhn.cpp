@@ -21,7 +21,7 @@ std::unique_ptr<Dataset> open_svhn(const std::filesystem::path& mat_file) {
         "test_32x32.mat and extra_32x32.mat");
   const MatFile file(mat_file);
   const MatValue x = file.variable("X");
-  const std::vector<std::int64_t> dims = x.dims();
+  const std::vector<std::int64_t>& dims = x.dims();
   CHECK(dims.size() == 4 && std::cmp_equal(dims[0], kSide) && std::cmp_equal(dims[1], kSide) &&
             dims[2] == 3 && dims[3] > 0,
         path, ": X is not 32 x 32 x 3 x N; is it the cropped-digits version (format 2)?");

@@ -8,6 +8,8 @@
 #include <span>
 #include <utility>
 
+#include "engine/core/host_device.h"
+
 namespace invp {
 
 /// What a stream is for. Values are part of the checkpoint contract: never renumber.
@@ -19,15 +21,53 @@ enum class Purpose : std::uint32_t {
   kSynthetic = 5,
   kBenchmark = 6,
   kSplit = 7,
+  kAnchorSample = 8,
+  kRegionSample = 9,
 };
 
 /// One Philox block: four random words for a 128-bit counter and a 64-bit key.
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
-                                        std::array<std::uint32_t, 2> key);
+HOST_DEVICE inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                                           std::array<std::uint32_t, 2> key) {
+  constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
+  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
+  constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
+  constexpr std::uint32_t kWeyl1 = 0xBB67AE85;
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t product0 = kMultiplier0 * counter[0];
+    const std::uint64_t product1 = kMultiplier1 * counter[2];
+    counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
+               static_cast<std::uint32_t>(product1),
+               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
+               static_cast<std::uint32_t>(product0)};
+    key[0] += kWeyl0;
+    key[1] += kWeyl1;
+  }
+  return counter;
+}
+
+/// The words of a stream by their number, for kernels of both devices.
+struct RandomWords {
+  std::uint64_t seed;
+  Purpose purpose;
+  std::uint64_t epoch;
+  std::uint64_t sample;
+
+  /// Words 4 i to 4 i + 3. Counter: i, low sample, epoch, purpose (8 bits) with high sample (24).
+  HOST_DEVICE std::array<std::uint32_t, 4> block(std::uint32_t i) const {
+    return philox4x32({i, static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(epoch),
+                       (static_cast<std::uint32_t>(purpose) << 24) |
+                           (static_cast<std::uint32_t>(sample >> 32) & 0xFFFFFF)},
+                      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  }
+  HOST_DEVICE std::uint32_t word(std::uint64_t i) const {
+    return block(static_cast<std::uint32_t>(i / 4))[i % 4];
+  }
+};
 
 class Random {
  public:
-  Random(std::uint64_t seed, Purpose purpose, std::uint64_t epoch = 0, std::uint64_t sample = 0);
+  Random(std::uint64_t seed, Purpose purpose, std::uint64_t epoch = 0, std::uint64_t sample = 0)
+      : words_{seed, purpose, epoch, sample} {}
 
   std::uint32_t bits();
   /// Uniform real in [0, 1), 53 random bits.
@@ -49,8 +89,8 @@ class Random {
   }
 
  private:
-  std::array<std::uint32_t, 4> counter_;
-  std::array<std::uint32_t, 2> key_;
+  RandomWords words_;
+  std::uint32_t next_ = 0;  ///< block
   std::array<std::uint32_t, 4> block_{};
   int used_ = 4;
 };

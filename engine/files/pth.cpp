@@ -8,6 +8,7 @@
 #include "engine/files/file_reader.h"
 #include "engine/files/pickle.h"
 #include "engine/files/pth_source.h"
+#include "engine/files/pth_types.h"
 #include "engine/files/zip_reader.h"
 
 namespace invp {
@@ -17,9 +18,11 @@ using Kind = PickleValue::Kind;
 
 constexpr std::string_view kZipMagic = "PK\x03\x04";
 constexpr std::string_view kEmptyZipMagic = "PK\x05\x06";
-// The plain form opens with a pickle of the number 0x1950a86a20f9469cfc6c.
-constexpr std::string_view kPlainMagic =
-    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+// The plain form opens with a pickle of the number 0x1950a86a20f9469cfc6c: as protocols from 2 on
+// write it, and as 0 and 1 do.
+constexpr std::string_view kPlainMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+constexpr std::string_view kPlainMagicLine = "L119547037146038801333356L\n.";
+constexpr std::size_t kPlainMagicWithin = 32;
 constexpr std::string_view kTarMagic = "ustar";
 constexpr std::uint64_t kTarMagicAt = 257;
 
@@ -31,7 +34,11 @@ Form form_of(const FileReader& file) {
   file.read(0, std::as_writable_bytes(std::span(start).first(known)));
   const std::string_view text(start.data(), known);
   if (text.starts_with(kZipMagic) || text.starts_with(kEmptyZipMagic)) return Form::kZip;
-  if (text.starts_with(kPlainMagic)) return Form::kPlain;
+  const std::string_view first = text.substr(0, kPlainMagicWithin);
+  if (text.starts_with(kPlainMagicLine) ||
+      (text.starts_with('\x80') && first.find(kPlainMagic) != std::string_view::npos)) {
+    return Form::kPlain;
+  }
   if (text.ends_with(kTarMagic) && known == start.size()) return Form::kTar;
   return Form::kOther;
 }
@@ -101,23 +108,24 @@ std::unique_ptr<TensorSource> open_zip_form(const std::filesystem::path& path) {
                                      std::move(storages), swap, contents);
 }
 
-/// Only the object's mention of a storage tells its width, and so where the next one begins.
-std::unordered_map<std::string, StoredType> types_of_storages(const Pickle& object) {
-  std::unordered_map<std::string, StoredType> types;
+/// Bytes of an element. Only the object's mention of a storage tells them, and so where the next
+/// one begins.
+std::unordered_map<std::string, std::size_t> sizes_of_storages(const Pickle& object) {
+  std::unordered_map<std::string, std::size_t> sizes;
   for (const PickleValue& value : *object.values) {
-    if (!value.is(Kind::kPersistent)) continue;
-    const auto storage = parse_storage(value);
-    if (const auto* known = std::get_if<StorageReference>(&storage))
-      types.emplace(known->key, known->type);
+    if (!value.is(Kind::kPersistent) || value.items[0]->items.size() < 5) continue;
+    const auto& id = value.items[0]->items;
+    sizes.emplace(id[2]->text, storage_element_size(id[1]->text));
   }
-  return types;
+  return sizes;
 }
 
 /// Four pickles (magic, protocol, system, object), one more of the storages' keys, then for each
 /// key a 64-bit count and the elements.
 std::unique_ptr<TensorSource> open_plain_form(const std::shared_ptr<FileReader>& file) {
   const std::string name = file->path().string();
-  PickleInput input(*file, kPlainMagic.size(), file->size());
+  PickleInput input(*file, 0, file->size());
+  read_pickle(input);  // the magic number
   read_pickle(input);  // the protocol's number, always 1001
   const Pickle system = read_pickle(input);
   const PickleValue* little = system.root->get("little_endian");
@@ -125,18 +133,19 @@ std::unique_ptr<TensorSource> open_plain_form(const std::shared_ptr<FileReader>&
   Pickle object = read_pickle(input);
   const Pickle keys = read_pickle(input);
 
-  const auto types = types_of_storages(object);
+  const auto sizes = sizes_of_storages(object);
   std::unordered_map<std::string, FileStorages::Place> places;
   std::uint64_t position = input.position();
   for (const PickleValue* key : keys.root->items) {
-    const auto type = types.find(key->text);
+    const auto known = sizes.find(key->text);
+    const std::size_t size = known == sizes.end() ? 0 : known->second;
     // Where it ends is not known, so the ones after it are missing.
-    if (type == types.end() || file->size() - position < sizeof(std::uint64_t)) break;
+    if (size == 0 || file->size() - position < sizeof(std::uint64_t)) break;
     const auto count = little_endian<std::uint64_t>(file->read(position, 8).data());
     position += sizeof(count);
-    const std::uint64_t bytes = count * size_of(type->second);
+    const std::uint64_t bytes = count * size;
     places[key->text] = {position, bytes};
-    if (count > (file->size() - position) / size_of(type->second)) break;  // the file ends first
+    if (count > (file->size() - position) / size) break;  // the file ends first
     position += bytes;
   }
   PthTensors tensors = find_tensors(*object.root, name, most_tensor_bytes(file->size()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace invp {
 namespace {
@@ -47,6 +48,17 @@ const PthType* pth_type(StoredType type) {
 
 std::optional<StoredType> type_of_storage(std::string_view global) {
   return type_called(global, &PthType::storage);
+}
+
+std::size_t storage_element_size(std::string_view global) {
+  constexpr std::pair<std::string_view, std::size_t> kOthers[] = {
+      {kUntypedStorage, 1},         {"torch.QInt8Storage", 1},    {"torch.QUInt8Storage", 1},
+      {"torch.QUInt4x2Storage", 1}, {"torch.QUInt2x4Storage", 1}, {"torch.QInt32Storage", 4}};
+  if (const auto type = type_of_storage(global)) return size_of(*type);
+  for (const auto& [name, size] : kOthers) {
+    if (name == global) return size;
+  }
+  return 0;
 }
 
 std::optional<StoredType> type_of_dtype(std::string_view global) {

@@ -18,6 +18,9 @@ struct PthType {
 const PthType* pth_type(StoredType type);
 /// "torch.FloatStorage" -> f32. Nothing for other classes, the untyped ones among them.
 std::optional<StoredType> type_of_storage(std::string_view global);
+/// Bytes of an element of a storage's class, also of those whose tensors are not read; 0 if
+/// unknown.
+std::size_t storage_element_size(std::string_view global);
 /// "torch.float32" -> f32.
 std::optional<StoredType> type_of_dtype(std::string_view global);
 

@@ -51,14 +51,13 @@ class HeaderParser final : public Json::json_sax_t {
 
   bool key(std::string& text) override {
     if (unknown_depth_ > 0) return true;
-    switch (place_) {
-      case Place::kTop:
-        if (!names_.insert(text).second) broken("the name \"", text, "\" appears twice");
-        name_ = std::move(text);
-        return true;
-      case Place::kMetadata: key_ = std::move(text); return true;
-      default: key_ = std::move(text); return true;
+    if (place_ == Place::kTop) {
+      if (!names_.insert(text).second) broken("the name \"", text, "\" appears twice");
+      name_ = std::move(text);
+    } else {
+      key_ = std::move(text);
     }
+    return true;
   }
 
   bool string(std::string& text) override {

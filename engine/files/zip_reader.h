@@ -21,6 +21,8 @@ class ZipReader {
     std::string name;
     std::uint64_t size = 0;   ///< bytes, unpacked
     std::uint64_t index = 0;  ///< libzip's
+    /// Stored, and with a CRC of 0: torch writes that when it is told to compute none.
+    bool without_crc = false;
   };
 
   /// Reads the directory. Throws Error for damaged archives, for archives in several parts, for
@@ -34,9 +36,9 @@ class ZipReader {
   /// Bytes of all entries together, unpacked.
   std::uint64_t contents() const { return contents_; }
 
-  /// Reads an entry into `bytes`, which has entry.size of them, and checks its CRC. Stored entries
-  /// are read straight into `bytes`. Throws Error with the names of file and entry for damaged,
-  /// encrypted and unknown kinds of entries.
+  /// Reads an entry into `bytes`, which has entry.size of them, and checks its CRC if it has one.
+  /// Stored entries are read straight into `bytes`. Throws Error with the names of file and entry
+  /// for damaged, encrypted and unknown kinds of entries.
   void read(const Entry& entry, std::span<std::byte> bytes) const;
   std::vector<std::byte> read(const Entry& entry) const;
 

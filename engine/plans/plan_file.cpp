@@ -27,7 +27,10 @@ constexpr int kFormat = 1;
 /// The content of the file; empty if it is missing, damaged or of another format.
 Json read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  Json document = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  // Copies of what is nested without end would exhaust the stack.
+  constexpr int kDeepest = 8;
+  const auto shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kDeepest; };
+  Json document = Json::parse(file, shallow, /*allow_exceptions=*/false);
   const bool good = document.is_object() && document.value("format", Json()) == kFormat &&
                     document.value("places", Json()).is_object();
   if (good) return document;

@@ -1,11 +1,11 @@
 #include "invp/run/position.h"
 
-#include <optional>
+#include <charconv>
+#include <limits>
 #include <sstream>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
-#include "invp/run/identity.h"
 
 namespace invp {
 
@@ -16,6 +16,10 @@ constexpr const char* kBadImages = "position.bad_images";
 constexpr const char* kBest = "position.best.";
 constexpr const char* kBestEpoch = "position.best_epoch.";
 
+int epoch_in(const MetadataReader& read, const std::string& key, int first) {
+  return static_cast<int>(read.integer(key, first, std::numeric_limits<int>::max() - 1));
+}
+
 /// Pretraining wrote its losses and its best kNN by names of their own before version 2.
 void read_earlier(const MetadataReader& read, const std::vector<std::string>& losses,
                   Position& position) {
@@ -23,7 +27,7 @@ void read_earlier(const MetadataReader& read, const std::vector<std::string>& lo
     position.loss_sums.push_back(read.real(loss + "_sum"));
     position.last_losses.push_back(read.real("last_" + loss));
   }
-  if (const int epoch = static_cast<int>(read.integer("best_epoch")); epoch > 0)
+  if (const int epoch = epoch_in(read, "best_epoch", 0); epoch > 0)
     position.best["knn_top1"] = {.value = read.real("best_knn_top1"), .epoch = epoch};
 }
 
@@ -41,9 +45,11 @@ std::vector<std::int64_t> bad_images_in(const Metadata& metadata, const std::str
   if (found == metadata.end()) return numbers;
   std::istringstream words(found->second);
   for (std::string word; std::getline(words, word, ',');) {
-    const std::optional<double> number = number_in(word);
-    CHECK(number, origin, ": '", kBadImages, "' holds '", printable(word), "', not a number");
-    numbers.push_back(static_cast<std::int64_t>(*number));
+    std::int64_t number = -1;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+    CHECK(error == std::errc() && end == word.data() + word.size() && number >= 0, origin, ": '",
+          kBadImages, "' holds '", printable(word), "', not the number of an image");
+    numbers.push_back(number);
   }
   return numbers;
 }
@@ -75,11 +81,11 @@ void write_position(const Position& position, const std::vector<std::string>& lo
 Position read_position(const Metadata& metadata, const std::vector<std::string>& losses,
                        std::int64_t steps_per_epoch, const std::string& origin) {
   const MetadataReader read(metadata, kPosition, origin);
-  Position position{.progress = {.step = read.integer("global_step"),
-                                 .epoch = static_cast<int>(read.integer("epoch")),
-                                 .epoch_step = read.integer("step"),
+  Position position{.progress = {.step = read.count("global_step"),
+                                 .epoch = epoch_in(read, "epoch", 1),
+                                 .epoch_step = read.count("step"),
                                  .steps_per_epoch = steps_per_epoch},
-                    .images = read.integer("images"),
+                    .images = read.count("images"),
                     .loss_sums = {},
                     .seconds = read.real("seconds"),
                     .wait_seconds = read.real_or_zero("wait_seconds"),
@@ -102,15 +108,17 @@ Position read_position(const Metadata& metadata, const std::vector<std::string>&
   for (const auto& [key, value] : metadata) {
     if (!key.starts_with(kBest)) continue;
     const std::string name = key.substr(std::string_view(kBest).size());
-    position.best[name] = {.value = best.real(name),
-                           .epoch = static_cast<int>(best_epoch.integer(name))};
+    position.best[name] = {.value = best.real(name), .epoch = epoch_in(best_epoch, name, 0)};
   }
   return position;
 }
 
 std::int64_t steps_taken(const Metadata& metadata) {
-  const MetadataReader read(metadata, kPosition, "");
-  return read.has("global_step") ? read.integer("global_step") : -1;
+  try {
+    return MetadataReader(metadata, kPosition, "").count("global_step");
+  } catch (const Error&) {
+    return -1;
+  }
 }
 
 }  // namespace invp

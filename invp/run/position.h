@@ -34,11 +34,11 @@ void write_position(const Position& position, const std::vector<std::string>& lo
                     Metadata& metadata);
 
 /// Reads also what versions before 2 wrote. `steps_per_epoch` is of the run that reads. Throws
-/// Error naming `origin` and what is missing.
+/// Error naming `origin` and what is missing, no number or out of its range.
 Position read_position(const Metadata& metadata, const std::vector<std::string>& losses,
                        std::int64_t steps_per_epoch, const std::string& origin);
 
-/// Steps since the start; -1 where the metadata do not say.
+/// Steps since the start; -1 where the metadata do not say, or not as a number.
 std::int64_t steps_taken(const Metadata& metadata);
 
 }  // namespace invp

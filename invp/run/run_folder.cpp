@@ -97,6 +97,12 @@ std::optional<std::filesystem::path> RunFolder::to_resume(const std::string& res
     return std::nullopt;
   }
   CHECK(std::filesystem::exists(resume), resume, ": no such checkpoint to resume from");
+  std::error_code ignored;
+  const bool its_own = std::filesystem::equivalent(std::filesystem::absolute(resume).parent_path(),
+                                                   checkpoints(), ignored);
+  CHECK(its_own || !std::filesystem::exists(checkpoint("last")), path_.string(),
+        ": holds a run already, which is not that of ", resume,
+        "; --out DIR goes on elsewhere, --resume auto goes on with the run that is there");
   return resume;
 }
 

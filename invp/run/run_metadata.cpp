@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <limits>
 
 #include "engine/core/error.h"
 
@@ -29,8 +30,16 @@ std::string exact_text(double value) {
 MetadataReader::MetadataReader(const Metadata& metadata, std::string prefix, std::string origin)
     : metadata_(metadata), prefix_(std::move(prefix)), origin_(std::move(origin)) {}
 
-std::int64_t MetadataReader::integer(const std::string& key) const {
-  return parse<std::int64_t>(key, 10);
+std::int64_t MetadataReader::integer(const std::string& key, std::int64_t low,
+                                     std::int64_t high) const {
+  const auto value = parse<std::int64_t>(key, 10);
+  CHECK(value >= low && value <= high, origin_, ": '", key, "' is ", value, ", not from ", low,
+        " to ", high, "; the file is damaged");
+  return value;
+}
+
+std::int64_t MetadataReader::count(const std::string& key) const {
+  return integer(key, 0, std::numeric_limits<std::int64_t>::max());
 }
 
 double MetadataReader::real(const std::string& key) const {

@@ -22,14 +22,16 @@ int checkpoint_version(const Metadata& metadata);
 /// The hexadecimal digits of a double's bits: exact, and independent of locale.
 std::string exact_text(double value);
 
-/// Reads back numbers under a prefix. Throws Error naming `origin` and the key that is missing or
-/// no number.
+/// Reads back numbers under a prefix. Throws Error naming `origin` and the key that is missing, no
+/// number, or out of its range.
 class MetadataReader {
  public:
   MetadataReader(const Metadata& metadata, std::string prefix, std::string origin);
 
   bool has(const std::string& key) const { return metadata_.contains(prefix_ + key); }
-  std::int64_t integer(const std::string& key) const;
+  std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high) const;
+  /// From 0 on.
+  std::int64_t count(const std::string& key) const;
   double real(const std::string& key) const;
   /// Of keys that files of earlier versions lack.
   double real_or_zero(const std::string& key) const;

@@ -71,6 +71,7 @@ TEST(Readme, CommandsOfTheProgramAreUnderstood) {
   const std::map<std::string, std::string> runs = {
       {"doctor", ""},
       {"data info --data photos/", ""},
+      {"data check --data photos/", ""},
       {"data show --data photos/ --to views.png", ""},
       {"bench step",
        " --arch resnet18-cifar --width 8 --image-size 16 --batch-size 4 --bank 500"

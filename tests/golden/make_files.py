@@ -128,6 +128,20 @@ def write_cifar():
         (hundred / name).write_bytes(py2_batch(cifar_pixels(2, shift), columns))
 
 
+def write_cifar_protocols():
+    """The same two pictures, pickled by Python 3 and this numpy in each protocol, with labels as people keep them."""
+    pixels = cifar_pixels(2, 9)
+    array = lambda dtype: np.array([9, 0], dtype=dtype)
+    labels = [[9, 0], array(np.int64), (np.int32(9), np.int32(0)), array(np.uint8), [np.int64(9), np.int64(0)], array(">i2")]
+    for protocol, each in enumerate(labels):
+        contents = {"data": np.asfortranarray(pixels) if protocol in (1, 4, 5) else pixels, "labels": each, "batch_label": "testing batch 1 of 1"}
+        if protocol == 3:
+            contents = {key.encode(): value for key, value in contents.items()}
+        folder = OUT / "cifar10-protocols" / str(protocol)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "test_batch").write_bytes(pickle.dumps(contents, protocol=protocol))
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     save_file(all_types(), OUT / "types.safetensors", metadata={"made_by": "make_files.py", "note": "\u00fc\u2713"})
@@ -139,6 +153,7 @@ def main():
     torch.save(checkpoint(), OUT / "checkpoint.pth.tar")
     torch.save(checkpoint(), OUT / "checkpoint_plain.pth.tar", _use_new_zipfile_serialization=False)
     write_cifar()
+    write_cifar_protocols()
 
 
 if __name__ == "__main__":

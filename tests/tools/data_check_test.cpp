@@ -1,6 +1,7 @@
 // invp data check and apply as a person uses them: what is bad is counted, told apart and named.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -38,8 +39,20 @@ class DataCheckTest : public ::testing::Test {
 TEST_F(DataCheckTest, AWholeSetEndsWithZero) {
   const Outcome outcome = check();
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(json::parse(outcome.last_line()),
-            (json{{"images", 4}, {"bad", json::array()}, {"broken", 0}, {"unsupported", 0}}));
+  EXPECT_EQ(json::parse(outcome.last_line()), (json{{"images", 4},
+                                                    {"bad", json::array()},
+                                                    {"broken", 0},
+                                                    {"unsupported", 0},
+                                                    {"unreadable", 0}}));
+}
+
+TEST_F(DataCheckTest, WhatMayNotBeReadDoesNotEndIt) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  std::filesystem::permissions(scratch_.path() / "train/a/1.png", std::filesystem::perms::none);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("4 images: 0 broken, 0 unsupported, 1 unreadable"));
+  EXPECT_THAT(outcome.out, HasSubstr("you may not read it"));
 }
 
 TEST_F(DataCheckTest, BrokenAndUnsupportedAreToldApart) {

@@ -94,6 +94,17 @@ TEST_F(Evaluation, EveryCommandSaysWhatItShows) {
   }
 }
 
+TEST_F(Evaluation, AnExportedNetworkRemembersItsRun) {
+  const std::string exported = of("exported.safetensors");
+  ASSERT_EQ(run_invp("convert " + checkpoint() + " --to " + exported).code, 0);
+  const std::string images = " --threads 1 --data " + data();
+  const Outcome taken = run_invp("extract --checkpoint " + exported + images + " --to " + of("e1"));
+  EXPECT_THAT(taken.err, HasSubstr("40 px, normalized as cifar, as its run had them"));
+  ASSERT_EQ(run_invp(with_network("extract") + images + " --to " + of("e2")).code, 0);
+  EXPECT_EQ(read_all(of("e1")), read_all(of("e2")));
+  EXPECT_THAT(run_invp("knn --k 3 --checkpoint " + exported + images).out, HasSubstr("3  0.2 "));
+}
+
 TEST_F(Evaluation, KnnTakesTheTemperatureOfTheRun) {
   const std::string knn = with_network("knn") + "--data " + data() + " --k 3";
   EXPECT_THAT(run_invp(knn).out, HasSubstr("3  0.2 "));

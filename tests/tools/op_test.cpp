@@ -209,5 +209,78 @@ TEST(ConvertCommand, PthComesBackAsItWas) {
   EXPECT_EQ(run_invp("convert " + (scratch / "b.pth") + " --to x.bin").code, 2);
 }
 
+TEST(ConvertCommand, KeepsEveryTypeOrRefuses) {
+  const Scratch scratch;
+  std::vector<StoredTensor> tensors;
+  for (const char* name : {"F64", "F16", "BF16", "F8_E4M3", "F8_E5M2", "C64", "I64", "I16", "I8",
+                           "U64", "U32", "U16", "U8", "BOOL"}) {
+    const StoredType type = *stored_type_from_safetensors(name);
+    tensors.push_back({name, type, {3}, 3 * size_of(type)});
+  }
+  const FillElements fill = [](std::size_t i, std::span<std::byte> to) {
+    for (std::size_t k = 0; k < to.size(); ++k) to[k] = static_cast<std::byte>(37 * i + 11 * k + 1);
+  };
+  const std::string first = scratch / "a.safetensors";
+  write_safetensors(first, tensors, {}, fill);
+  const Outcome outcome = run_invp("convert " + first + " --to " + (scratch / "b.pth") + " --list");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* line : {"F64      f64", "BOOL     bool", "F8_E4M3  f8_e4m3", "I8       i8"})
+    EXPECT_THAT(outcome.out, HasSubstr(line));
+  ASSERT_EQ(
+      run_invp("convert " + (scratch / "b.pth") + " --to " + (scratch / "c.safetensors")).code, 0);
+  const auto back = open_safetensors(scratch / "c.safetensors");
+  ASSERT_EQ(back->tensors().size(), tensors.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    EXPECT_EQ(back->tensors()[i].name, tensors[i].name);
+    EXPECT_EQ(back->tensors()[i].type, tensors[i].type) << tensors[i].name;
+    std::vector<std::byte> want(tensors[i].bytes);
+    fill(i, want);
+    EXPECT_EQ(back->bytes(i), want) << tensors[i].name;
+  }
+  tensors = {{"odd", StoredType::kF4, {2}, 1}};
+  write_safetensors(first, tensors, {}, fill);
+  const Outcome refused = run_invp("convert " + first + " --to " + (scratch / "d.pth"));
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("\"odd\" is of type f4, which PyTorch has no name for"));
+}
+
+TEST(ConvertCommand, NamesFromTheFileReachTheTerminalEscaped) {
+  const Scratch scratch;
+  const std::string file = scratch / "a.safetensors";
+  write_safetensors(
+      file,
+      std::vector<std::pair<std::string, Tensor>>{{"\x1b]0;x\x07 \xc3\xa9", Tensor::zeros({1})}},
+      {{"key\x1b[2J", "value\r\xc2\x9b"}});
+  const Outcome outcome = run_invp("convert " + file + " --list");
+  ASSERT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("\\x1b]0;x\\x07 \xc3\xa9"));
+  EXPECT_THAT(outcome.out, HasSubstr("key\\x1b[2J: value\\x0d\\u009b"));
+  const Outcome failed = run_invp("extract --format synthetic --to x --checkpoint " + file);
+  EXPECT_EQ(failed.code, 1);
+  for (const std::string& text : {outcome.out, failed.err}) {
+    EXPECT_EQ(text.find('\x1b'), std::string::npos) << text;
+    EXPECT_THAT(text, HasSubstr("\\x1b]0;x"));
+  }
+}
+
+TEST(ConvertCommand, WritesTheNetworkAlone) {
+  const Scratch scratch;
+  const std::string file =
+      std::string(INVP_SOURCE_DIR) + "/tests/golden/data/weights/moco_v2.pth.tar";
+  const std::string to = scratch / "a.safetensors";
+  const Outcome list = run_invp("convert " + file + " --list");
+  EXPECT_THAT(list.out,
+              HasSubstr("network: resnet18 of width 1 with an mlp head of 16, under "
+                        "\"state_dict.module.encoder_q.\", not \"state_dict.module.encoder_k.\""));
+  EXPECT_THAT(list.out, HasSubstr("module.queue"));
+  ASSERT_EQ(run_invp("convert " + file + " --strip-prefixes --to " + to).code, 0);
+  const auto query = open_safetensors(to);
+  EXPECT_EQ(query->tensors().size(), 124u);
+  ASSERT_EQ(run_invp("convert " + file + " --weights-prefix encoder_k. --to " + to).code, 0);
+  const auto key = open_safetensors(to);
+  EXPECT_EQ(key->tensors()[0].name, query->tensors()[0].name);
+  EXPECT_NE(key->bytes(0), query->bytes(0));
+}
+
 }  // namespace
 }  // namespace invp

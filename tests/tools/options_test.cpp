@@ -200,5 +200,27 @@ TEST(Deciding, NothingOfAnAugmentationIsLeftToItsName) {
   }
 }
 
+std::string refusal(const std::string& toml) {
+  try {
+    parse_settings(toml, "run.toml");
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// The parser enters itself for each part of a name and each bracket.
+TEST(SettingsText, NestingWithoutEndIsRefused) {
+  std::string name = "a";
+  for (int i = 0; i < 200'000; ++i) name += ".a";
+  EXPECT_THAT(refusal("\n" + name + " = 1\n"), HasSubstr("run.toml:2: not settings"));
+  EXPECT_THAT(refusal("[" + name + "]\n"), HasSubstr("run.toml:1: not settings"));
+  EXPECT_THAT(refusal("x = {" + name + " = 1}\n"), HasSubstr("run.toml:1: not settings"));
+  EXPECT_THAT(refusal("x = " + std::string(200'000, '[')), HasSubstr("run.toml:1: not TOML"));
+  std::string sections = "a = 1\n";
+  for (int i = 0; i < 2'000; ++i) sections += "# " + std::string(500, '.') + "\n";
+  EXPECT_EQ(refusal(sections), "no error");
+}
+
 }  // namespace
 }  // namespace invp::cli

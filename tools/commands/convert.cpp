@@ -10,6 +10,7 @@
 #include "invp/run/run_metadata.h"
 #include "layers/find_network.h"
 #include "tools/options/checkpoint_network.h"
+#include "tools/options/checkpoint_run.h"
 #include "tools/options/command.h"
 
 namespace invp::cli {
@@ -64,7 +65,7 @@ class ConvertCommand : public Command {
         source->read(taken[i].second, to);
       };
       const bool all = tensors.size() == source->tensors().size();
-      const auto metadata = all ? source->metadata() : std::map<std::string, std::string>{};
+      const auto metadata = all ? source->metadata() : exported_run(source->metadata());
       pth ? write_pth(to_, tensors, fill) : write_safetensors(to_, tensors, metadata, fill);
     }
     if (list_) print_list(*source, tensors);

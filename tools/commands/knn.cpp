@@ -157,7 +157,7 @@ class KnnCommand : public Command {
   /// Why the checkpoint's bank cannot stand for the training images; empty if it can.
   static std::string obstacle_to_bank(const EvaluatedNetwork& network, const Dataset& train) {
     const CheckpointRun& run = network.run();
-    if (run.command != "invp pretrain") return "it has no memory bank";
+    if (run.command != "invp pretrain" || run.exported) return "it has no memory bank";
     if (network.layer() != "head")
       return "its bank holds outputs of the head, not of " + network.layer();
     if (run.training_images.empty())

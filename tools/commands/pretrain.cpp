@@ -71,7 +71,7 @@ class PretrainCommand : public Command {
   }
 
   void greet(RunObserver& observer, const PretrainConfig& config, const Dataset& train,
-                  const std::string& validation) const {
+             const std::string& validation) const {
     observer.note(
         message("data     ", train.kind(), ", ", train.size(), " images to train on, ", validation,
                 ", ", config.workers, " loader threads, augmentation ",

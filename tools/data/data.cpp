@@ -93,9 +93,11 @@ class InfoCommand : public Command {
   DataOptions data_;
 };
 
-/// Why a picture would be left out, as `kind` in the results.
+/// Why a picture cannot be used, as `kind` in the results. Other commands leave out the first two
+/// and stop at the third, which is the machine's fault: a missing right, a failing disk.
 constexpr const char* kBroken = "broken";
 constexpr const char* kUnsupported = "unsupported";
+constexpr const char* kUnreadable = "unreadable";
 
 struct BadPicture {
   std::string reason;
@@ -105,8 +107,8 @@ struct BadPicture {
 BadPicture check_picture(const Dataset& dataset, std::int64_t index) {
   try {
     dataset.check(index);
-  } catch (const SystemError&) {
-    throw;  // says nothing about the image
+  } catch (const SystemError& error) {
+    return {error.what(), kUnreadable};
   } catch (const UnsupportedPicture& error) {
     return {error.what(), kUnsupported};
   } catch (const Error& error) {
@@ -124,10 +126,11 @@ class CheckCommand : public Command {
             .description =
                 "Decodes every image of every split and lists those that other commands leave\n"
                 "out, with the reason: broken ones, and those that are unsupported, of a form\n"
-                "that is not read or larger than --max-pixels. Of packs it also compares the\n"
-                "checksums. Of sets with boxes (VOC, COCO) it also lists boxes that are empty,\n"
-                "outside the picture or not numbers, and annotations that cannot be used. Ends\n"
-                "with 1 if there are any.\n",
+                "that is not read or larger than --max-pixels. Files that the system does not\n"
+                "let it read are unreadable; other commands stop at them. Of packs it also\n"
+                "compares the checksums. Of sets with boxes (VOC, COCO) it also lists boxes that\n"
+                "are empty, outside the picture or not numbers, and annotations that cannot be\n"
+                "used. Ends with 1 if there are any.\n",
             .examples = "  invp data check --data photos\n"};
   }
 
@@ -139,7 +142,11 @@ class CheckCommand : public Command {
   Results run() override {
     set_num_threads(threads_);
     const DataSource source = resolve_source(data_source(data_));
-    Results results{{"images", 0}, {"bad", Results::array()}, {kBroken, 0}, {kUnsupported, 0}};
+    Results results{{"images", 0},
+                    {"bad", Results::array()},
+                    {kBroken, 0},
+                    {kUnsupported, 0},
+                    {kUnreadable, 0}};
     std::int64_t images = 0;
     for (const std::string& split : dataset_splits(source)) {
       const auto dataset = open_dataset(source, split);
@@ -153,7 +160,9 @@ class CheckCommand : public Command {
     }
     any_bad_ = !results["bad"].empty();
     std::cout << counted(images, "image") << ": " << results[kBroken] << " broken, "
-              << results[kUnsupported] << " unsupported\n";
+              << results[kUnsupported] << " unsupported";
+    if (results[kUnreadable] > 0) std::cout << ", " << results[kUnreadable] << " unreadable";
+    std::cout << '\n';
     if (has_boxes(source)) any_bad_ |= check_boxes(source, results);
     return results;
   }

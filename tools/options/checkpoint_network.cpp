@@ -54,23 +54,23 @@ void say_which(const TensorSource& source, const FoundNetwork& network) {
 
 }  // namespace
 
-TensorFile load_weights_of(const CheckpointOptions& options, bool with_head) {
+NetworkWeights load_weights_of(const CheckpointOptions& options, bool with_head) {
   const std::unique_ptr<TensorSource> source = open_weights(options.checkpoint);
   const FoundNetwork network = choose_network(*source, options.weights_prefix);
   check_arch(options.arch, network.config.arch, options.checkpoint);
   CHECK(!with_head || network.head, options.checkpoint, ": the network in it has no head that is ",
         "built here ('fc', or 'fc.0' and 'fc.2'); look at the pooled features before it");
   say_which(*source, network);
-  return read_network(*source, network, with_head);
+  return {.config = network.config, .tensors = read_network(*source, network, with_head)};
 }
 
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head) {
-  const TensorFile weights = load_weights_of(options, with_head);
-  auto network = std::make_unique<ResNet>(recognise_network(weights, options.checkpoint));
+  const auto [config, tensors] = load_weights_of(options, with_head);
+  auto network = std::make_unique<ResNet>(config);
   if (with_head) {
-    load_pytorch_state(*network, weights, options.checkpoint);
+    load_pytorch_state(*network, tensors, options.checkpoint);
   } else {
-    load_pytorch_backbone(*network, weights, options.checkpoint);
+    load_pytorch_backbone(*network, tensors, options.checkpoint);
   }
   network->train(false);
   return network;

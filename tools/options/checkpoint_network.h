@@ -35,7 +35,13 @@ std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with
 
 /// Does that network have a head that we build?
 bool has_head(const CheckpointOptions& options);
+/// The weights of a network and what they are the weights of; the head is part of that even where
+/// it was not read.
+struct NetworkWeights {
+  NetworkConfig config;
+  TensorFile tensors;
+};
 /// The weights alone, for commands that build the network themselves.
-TensorFile load_weights_of(const CheckpointOptions& options, bool with_head);
+NetworkWeights load_weights_of(const CheckpointOptions& options, bool with_head);
 
 }  // namespace invp::cli

@@ -1,12 +1,12 @@
 #include "tools/options/checkpoint_run.h"
 
-#include <algorithm>
+#include <array>
+#include <vector>
 
 #include "engine/core/error.h"
-#include "engine/core/text.h"
 #include "engine/files/safetensors.h"
-#include "invp/run/checkpoint.h"
 #include "invp/run/identity.h"
+#include "invp/run/run_metadata.h"
 #include "tools/options/options.h"
 
 namespace invp::cli {
@@ -14,60 +14,48 @@ namespace invp::cli {
 namespace {
 
 constexpr std::string_view kRun = "run.";
+constexpr double kMostPixels = 65536;              ///< of a side
+constexpr const char* kExport = "invp-weights-1";  ///< the kind of an exported network
 
-/// The settings of a run, by the names of their options.
-class RunSettings {
- public:
-  RunSettings(const Metadata& metadata, const std::filesystem::path& origin)
-      : metadata_(metadata), origin_(origin) {}
-
-  std::string text(std::string_view name) const {
-    const auto found = metadata_.find(std::string(kRun).append(name));
-    return found == metadata_.end() ? std::string() : found->second;
+/// Of a checkpoint of ours or an export of one; else empty.
+Metadata metadata_of(const std::filesystem::path& file) {
+  try {
+    Metadata metadata = read_safetensors_header(file).metadata;
+    const auto kind = metadata.find("kind");
+    const bool exported = kind != metadata.end() && kind->second == kExport;
+    if (exported || !checkpoint_kind(metadata).empty()) return metadata;
+  } catch (const Error&) {
+    // PyTorch's, or broken, which reading its tensors will say.
   }
+  return {};
+}
 
-  std::optional<double> number(std::string_view name) const {
-    const std::string value = text(name);
-    if (value.empty()) return std::nullopt;
-    const std::optional<double> number = number_in(value);
-    CHECK(number, origin_.string(), ": its ", name, " is '", printable(value), "', not a number");
-    return number;
-  }
+std::string setting(const Metadata& metadata, const std::string& name) {
+  const auto found = metadata.find(std::string(kRun) + name);
+  return found == metadata.end() ? std::string() : found->second;
+}
 
-  std::optional<int> pixels(std::string_view name) const {
-    const std::optional<double> value = number(name);
-    if (!value) return std::nullopt;
-    CHECK(*value >= 0 && *value <= 65536, origin_.string(), ": its ", name, " is ", *value,
-          " pixels");
-    return static_cast<int>(*value);
-  }
-
-  /// Three numbers, one per channel.
-  std::optional<std::array<float, 3>> channels(std::string_view name) const {
-    const std::string value = text(name);
-    if (value.empty()) return std::nullopt;
-    std::array<float, 3> all{};
-    std::size_t count = 0;
-    for (const std::string& word : split(value, ',')) {
-      const std::optional<double> number = number_in(word);
-      CHECK(number && count < all.size(), origin_.string(), ": its ", name, " is '",
-            printable(value), "', not three numbers");
-      all.at(count++) = static_cast<float>(*number);
+/// Sets the options that the run tells of, as the command line would; others keep their values.
+void read_settings(const Metadata& metadata, const std::string& origin, const Options& options) {
+  for (const Options::Spec& option : options.specs()) {
+    const std::string value = setting(metadata, option.name);
+    try {
+      if (!value.empty()) option.set(value);
+    } catch (const UsageError& error) {
+      fail(origin, ": its ", option.name, " ", error.what(), "; the file is damaged");
     }
-    CHECK(count == all.size(), origin_.string(), ": its ", name, " is '", printable(value),
-          "', not three numbers");
-    return all;
   }
+}
 
- private:
-  const Metadata& metadata_;
-  const std::filesystem::path& origin_;
-};
+std::array<float, 3> channels(const std::vector<double>& values) {
+  return {static_cast<float>(values[0]), static_cast<float>(values[1]),
+          static_cast<float>(values[2])};
+}
 
 /// Version 1 has the size at the beginning of its "augmentation": "224 px, framing 0, ...".
 std::optional<int> size_of_version_1(const std::string& augmentation) {
   const std::optional<double> size = number_in(augmentation.substr(0, augmentation.find(' ')));
-  if (!size || *size < 1 || *size > 65536) return std::nullopt;
+  if (!size || !(*size >= 1 && *size <= kMostPixels)) return std::nullopt;  // NaN, too
   return static_cast<int>(*size);
 }
 
@@ -79,26 +67,47 @@ void CheckpointRun::apply(AugmentConfig& training) const {
   training.normalization = normalization.value_or(training.normalization);
 }
 
+Metadata exported_run(const Metadata& checkpoint) {
+  if (checkpoint_kind(checkpoint).empty()) return {};
+  Metadata kept = {{"kind", kExport}};
+  for (const char* key : {"command", "run.image-size", "run.resize-shorter", "run.normalize-mean",
+                          "run.normalize-std", "run.tau"}) {
+    if (const auto found = checkpoint.find(key); found != checkpoint.end()) kept.insert(*found);
+  }
+  return kept;
+}
+
 CheckpointRun read_checkpoint_run(const std::filesystem::path& checkpoint) {
   CheckpointRun run;
-  std::string reason;
-  if (!is_whole_checkpoint(checkpoint, reason)) return run;
-  const Metadata metadata = read_safetensors_header(checkpoint).metadata;
-  const RunSettings settings(metadata, checkpoint);
+  const Metadata metadata = metadata_of(checkpoint);
+  const bool first_version = checkpoint_version(metadata) == 1;
+  int image_size = 0, resize_shorter = -1;
+  double tau = 0;
+  std::vector<double> mean, deviation;
+  Options options;
+  options.number("tau", tau, kPositive, "");
+  if (!first_version) {
+    options.integer("image-size", image_size, {1, kMostPixels}, "")
+        .integer("resize-shorter", resize_shorter, {0, kMostPixels}, "")
+        .numbers("normalize-mean", mean, 3, {0, 1}, "")
+        .numbers("normalize-std", deviation, 3, {0, 1000, true}, "");
+  }
+  read_settings(metadata, checkpoint.string(), options);
+
+  run.exported = !metadata.empty() && metadata.at("kind") == kExport;
   run.training_images = stored_training_images(metadata);
-  run.tau = settings.number("tau");
-  if (checkpoint_version(metadata) == 1) {
-    run.command = settings.text("tau").empty() ? "invp finetune" : "invp pretrain";
-    run.image_size = size_of_version_1(settings.text("augmentation"));
+  if (tau > 0) run.tau = tau;
+  if (first_version) {
+    run.command = run.tau ? "invp pretrain" : "invp finetune";
+    run.image_size = size_of_version_1(setting(metadata, "augmentation"));
     return run;
   }
   const auto command = metadata.find("command");
   run.command = command == metadata.end() ? "" : command->second;
-  run.image_size = settings.pixels("image-size");
-  run.resize_shorter = settings.pixels("resize-shorter");
-  const auto mean = settings.channels("normalize-mean");
-  const auto deviation = settings.channels("normalize-std");
-  if (mean && deviation) run.normalization = Normalization{.mean = *mean, .std = *deviation};
+  if (image_size > 0) run.image_size = image_size;
+  if (resize_shorter >= 0) run.resize_shorter = resize_shorter;
+  if (!mean.empty() && !deviation.empty())
+    run.normalization = Normalization{.mean = channels(mean), .std = channels(deviation)};
   return run;
 }
 

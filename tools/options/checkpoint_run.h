@@ -8,11 +8,13 @@
 
 #include "data/images/augment.h"
 #include "data/sets/dataset.h"
+#include "invp/run/run_metadata.h"
 
 namespace invp::cli {
 
 struct CheckpointRun {
-  std::string command;  ///< "invp pretrain"; empty: no run of ours wrote the file
+  std::string command;    ///< "invp pretrain"; empty: no run of ours wrote the file
+  bool exported = false;  ///< its network alone, by invp convert
   std::optional<int> image_size;
   std::optional<int> resize_shorter;
   std::optional<Normalization> normalization;  ///< version 1 does not say
@@ -23,10 +25,14 @@ struct CheckpointRun {
   void apply(AugmentConfig& training) const;
 };
 
-/// Of any file: a checkpoint of ours, of this version or the one before, or weights of others, of
-/// which nothing is known. Throws Error naming the file where a checkpoint's settings cannot be
-/// read.
+/// Of any file: a checkpoint of ours, of this version or the one before, an export of one, or
+/// weights of others, of which nothing is known. Throws Error naming the file where a checkpoint's
+/// settings cannot be read.
 CheckpointRun read_checkpoint_run(const std::filesystem::path& checkpoint);
+
+/// What an export of a run's network keeps of its settings, for a file's metadata, so that
+/// read_checkpoint_run finds it again. Empty of other files.
+Metadata exported_run(const Metadata& checkpoint);
 
 /// Were these the images that the run trained on, in the same order? False for runs that do not
 /// say.

@@ -132,9 +132,10 @@ std::unique_ptr<ResNet> FinetuneOptions::network(std::int64_t classes) {
       if (name == arch_) start.arch = arch;
     }
   } else {
-    weights = load_weights_of(
+    NetworkWeights loaded = load_weights_of(
         {.checkpoint = checkpoint_, .weights_prefix = weights_prefix_, .arch = arch_}, false);
-    start = recognise_network(*weights, checkpoint_);
+    start = loaded.config;
+    weights = std::move(loaded.tensors);
   }
   arch_ = name_of(start.arch);
   width_ = start.width;

@@ -21,9 +21,22 @@ std::string scalar(const toml::node& node, const std::string& where) {
   throw UsageError(message(where, " must be a number, a string, true, false or a list of these"));
 }
 
+/// The parser enters itself for each part of a name "a.b.c", which could exhaust the stack.
+void refuse_deep_names(std::string_view toml, const std::string& source) {
+  constexpr std::ptrdiff_t kMostDots = 1000;
+  for (std::int64_t line = 1; !toml.empty(); ++line) {
+    const std::string_view text = toml.substr(0, toml.find('\n'));
+    if (std::ranges::count(text, '.') > kMostDots)
+      throw UsageError(
+          message(source, ":", line, ": not settings: a line of over ", kMostDots, " dots"));
+    toml.remove_prefix(std::min(text.size() + 1, toml.size()));
+  }
+}
+
 }  // namespace
 
 std::vector<Setting> parse_settings(std::string_view toml, const std::string& source) {
+  refuse_deep_names(toml, source);
   toml::table table;
   try {
     table = toml::parse(toml, source);

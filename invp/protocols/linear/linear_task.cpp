@@ -202,8 +202,8 @@ std::vector<BadImage> LinearTask::judge(std::vector<TapJudge>& judges,
   }
   // Each crop of a picture fails.
   std::vector<BadImage> bad = feed.bad_images();
-  const auto same = std::ranges::unique(bad, {}, &BadImage::file);
-  bad.erase(same.begin(), same.end());
+  const auto same_file = [](const BadImage& a, const BadImage& b) { return a.file == b.file; };
+  bad.erase(std::unique(bad.begin(), bad.end(), same_file), bad.end());
   return bad;
 }
 

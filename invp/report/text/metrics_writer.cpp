@@ -26,6 +26,11 @@ double number_of(const Json& value) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
+/// Throws for other values than whole numbers: one like 1e300 has none to be cast to.
+std::int64_t whole_of(const Json& value) {
+  return value.get_ref<const Json::number_integer_t&>();
+}
+
 /// A field that every epoch has: its key, and where the report keeps it.
 struct Field {
   const char* key;
@@ -36,8 +41,7 @@ struct Field {
     return real != nullptr ? number(report.*real) : Json(report.*whole);
   }
   void write(EpochReport& report, const Json& value) const {
-    real != nullptr ? void(report.*real = number_of(value))
-                    : void(report.*whole = value.get<std::int64_t>());
+    real != nullptr ? void(report.*real = number_of(value)) : void(report.*whole = whole_of(value));
   }
 };
 
@@ -56,7 +60,7 @@ constexpr std::array kFields = {
 EpochReport parse_line(const std::string& line) {
   const Json object = Json::parse(line);
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-  EpochReport report{.epoch = object.at("epoch").get<std::int64_t>(),
+  EpochReport report{.epoch = whole_of(object.at("epoch")),
                      .loss = kUnknown,
                      .learning_rate = kUnknown,
                      .seconds = kUnknown,

@@ -168,6 +168,23 @@ TEST(PicturesThatAreRefused, AreNamedWithTheReason) {
   EXPECT_GT(broken, 10);
 }
 
+// The signature at the end of a file says TGA, whatever the type in its header is.
+TEST(PicturesThatAreRefused, AreTgasOfEveryUnknownType) {
+  const auto known = std::ranges::find(pictures(), "tga-top-left", &Picture::name);
+  ASSERT_NE(known, pictures().end());
+  constexpr std::string_view kSignature("TRUEVISION-XFILE.\0", 18);
+  int refused = 0;
+  for (int type = 0; type < 256; ++type) {
+    Bytes file = known->file;
+    file[2] = static_cast<std::uint8_t>(type);
+    file.insert(file.end(), kSignature.begin(), kSignature.end());
+    const std::string error = refusal(file, "x");
+    if (error.find("TGA: image type " + std::to_string(type) + " with") != std::string::npos)
+      ++refused;
+  }
+  EXPECT_GE(refused, 128);
+}
+
 /// The header of a picture of 9,000 x 9,000, and little behind it.
 std::vector<Bytes> hollow_pictures() {
   std::vector<Bytes> files;

@@ -182,6 +182,19 @@ TEST(CifarSet, ReadsThePythonVersions) {
   expect_cifar(*test, 1, 1, 2);
 }
 
+TEST(CifarSet, ReadsPicklesOfEveryProtocol) {
+  const auto want = open_cifar(golden("files/cifar10-py"), Cifar::k10, false);
+  for (int protocol = 0; protocol <= 5; ++protocol) {
+    const auto folder = golden("files/cifar10-protocols") / std::to_string(protocol);
+    const auto set = open_cifar(folder, Cifar::k10, false);
+    ASSERT_EQ(set->size(), 2) << protocol;
+    for (std::int64_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(set->label(i), i == 0 ? 9 : 0) << protocol;
+      EXPECT_EQ(set->load(i).pixels, want->load(i).pixels) << protocol;
+    }
+  }
+}
+
 TEST(CifarSet, RefusesPicklesThatAreNoBatch) {
   const TempFolder folder;
   for (const char* hostile : {"\x80\x02"

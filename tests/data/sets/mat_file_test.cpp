@@ -86,6 +86,11 @@ TEST(MatFile, RefusesWhatIsAnnouncedAndNotThere) {
   EXPECT_THAT(error_with(writer.matrix(W::kBytes, {1, 9}, "v", two)),
               AllOf(HasSubstr("x.mat: v"), HasSubstr("9 values are announced, 2 are there")));
   EXPECT_THAT(error_with(writer.matrix(W::kBytes, {1, 1}, "v", two)), HasSubstr("2 are there"));
+  // Of UTF-8, texts alone may have more bytes than characters.
+  for (const auto array_class : {W::kBytes, W::kDoubles}) {
+    EXPECT_THAT(error_with(writer.matrix(array_class, {1, 1}, "v", writer.element(W::kUtf8, "12"))),
+                HasSubstr("1 values are announced, 2 are there"));
+  }
   EXPECT_THAT(error_with(writer.matrix(W::kBytes, {-1, 2}, "v", two)),
               HasSubstr("dimension of -1"));
   EXPECT_THAT(error_with(writer.matrix(W::kBytes, {1 << 30, 1 << 30, 1 << 30}, "v", two)),
@@ -109,6 +114,14 @@ TEST(MatFile, RefusesWhatIsAnnouncedAndNotThere) {
                                        writer.element(W::kInt32, writer.word(std::int32_t{0})) +
                                            writer.element(W::kInt8, "class"))),
               HasSubstr("field names"));
+  EXPECT_THAT(error_with(writer.matrix(W::kStructs, {1 << 20, 1 << 20}, "v",
+                                       writer.element(W::kInt32, writer.word(std::int32_t{1})) +
+                                           writer.element(W::kInt8, std::string(1 << 16, 'f')))),
+              HasSubstr("a structure has 65536 fields"));
+  EXPECT_THAT(error_with(writer.matrix(W::kStructs, {1 << 20, 1 << 20}, "v",
+                                       writer.element(W::kInt32, writer.word(std::int32_t{8})) +
+                                           writer.element(W::kInt8, std::string(1 << 14, 'f')))),
+              HasSubstr("1099511627776 elements are announced"));
   EXPECT_THAT(error_with(writer.matrix(W::kBytes, {0, 0}, "v", writer.element(W::kUint8, ""))),
               HasSubstr("is empty"));
   std::string deep = writer.text("", "x");
@@ -158,6 +171,22 @@ TEST(MatFile, TellsOtherFiles) {
   EXPECT_THAT(error_with(writer.file({writer.text("other", "x")})), HasSubstr("no variable v"));
   EXPECT_THAT(error_with(writer.file({writer.compressed("no matrix at all")})),
               HasSubstr("no array is compressed here"));
+}
+
+TEST(MatFile, RefusesToUnpackALittleIntoVeryMuch) {
+  const TempFolder folder;
+  const W writer;
+  const auto file_of = [&](std::int32_t count) {
+    const std::string values = writer.element(W::kUint8, std::string(count, '\1'));
+    return folder.write(
+        "x.mat",
+        writer.file({writer.compressed(writer.matrix(W::kBytes, {1, count}, "v", values))}));
+  };
+  EXPECT_EQ(MatFile(file_of(60 << 20)).variable("v").count(), 60 << 20);
+  const MatFile large(file_of(80 << 20));
+  EXPECT_THAT(error_of([&] { large.variable("v"); }),
+              AllOf(HasSubstr("x.mat: v: "), HasSubstr("-v6")));
+  EXPECT_THAT(error_of([&] { large.variable("w"); }), HasSubstr("no variable w"));
 }
 
 }  // namespace

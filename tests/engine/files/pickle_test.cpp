@@ -294,7 +294,7 @@ TEST(PthTree, RefusesNamesWithoutEnd) {
   std::string nested = key + "}"s;
   for (int i = 0; i < 2000; ++i) nested += "h\x01}";
   nested += std::string(2000, 's') + ".";
-  EXPECT_THAT(error_of([&] { found_in(nested); }), HasSubstr("names of 6001 bytes"));
+  EXPECT_THAT(error_of([&] { found_in(nested); }), HasSubstr("names of 9001 bytes"));
   std::string flat = key + "](}(h\x01Nuq\x02";
   for (int i = 0; i < 30000; ++i) flat += "h\x02";
   EXPECT_THAT(error_of([&] { found_in(flat + "e."); }), HasSubstr("no checkpoint"));

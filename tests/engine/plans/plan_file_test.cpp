@@ -70,6 +70,9 @@ TEST(PlanFile, DamagedFilesAreEmptyAndGetReplaced) {
     damaged.push_back(whole.substr(0, size));
   }
   damaged.emplace_back(100000, '[');
+  std::string nested = R"({"format": 1, "places": )";
+  for (int i = 0; i < 300'000; ++i) nested += R"({"a":)";
+  damaged.push_back(nested + "1" + std::string(300'001, '}'));
   for (const std::string& content : damaged) {
     SCOPED_TRACE(content.substr(0, 200));
     folder.write("plans.json", content);

@@ -209,6 +209,25 @@ TEST_F(RunTest, ResumedAnywhereItEndsInTheSameBytes) {
   }
 }
 
+TEST_F(RunTest, AFileOfAnotherRunDoesNotReplaceTheRunThatIsThere) {
+  config.stop_after = 5;
+  run();
+  const std::string first = last();
+  config.out = folder / "second";
+  run();
+  const auto before = everything();
+  config.resume = first;
+  EXPECT_THAT(error_of_run(), AllOf(HasSubstr("holds a run already"), HasSubstr(first)));
+  EXPECT_EQ(everything(), before);
+  // Its own checkpoints go on, and so does that of another run in a new folder.
+  config.stop_after = 0;
+  config.resume = last();
+  EXPECT_TRUE(run().finished);
+  config.resume = first;
+  config.out = folder / "third";
+  EXPECT_TRUE(run().finished);
+}
+
 // An epoch can take days; a broken validation set must not cost it.
 TEST_F(RunTest, AnEpochIsNotLostWhereEvaluationFails) {
   for (const std::int64_t steps : {0, 6}) {  // to the end of the epochs, and inside one

@@ -133,6 +133,21 @@ TEST(Metrics, ABadLineIsNamed) {
             file.string() + ":2: not a line of metrics; remove the line or the file");
 }
 
+TEST(Metrics, NumbersThatAreNotWholeAreNoEpochs) {
+  const TempFolder folder;
+  const auto file =
+      folder.write("metrics.jsonl",
+                   "{\"epoch\": 1e300}\n{\"epoch\": 1, \"step\": -1e30}\n"
+                   "{\"epoch\": 2, \"skipped_images\": 0.5}\n{\"epoch\": 3, \"loss\": 1e300}\n"
+                   "{\"epoch\": null}\n{\"epoch\": \"4\"}\n");
+  std::vector<std::int64_t> bad_lines;
+  const auto epochs = read_metrics(file, bad_lines);
+  ASSERT_EQ(epochs.size(), 1u);
+  EXPECT_EQ(epochs[0].epoch, 3);
+  EXPECT_EQ(epochs[0].loss, 1e300);
+  EXPECT_THAT(bad_lines, ElementsAre(1, 2, 3, 5, 6));
+}
+
 // A TFRecord and protocol-buffer reader with its own bitwise CRC, independent of the writer's
 // table.
 std::uint32_t slow_crc32c(const std::string& bytes) {
