@@ -27,14 +27,13 @@ namespace {
 class InfoCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "data info",
-        .arguments = "--data PATH [--format NAME]",
-        .summary = "format, splits, images and classes of a data set",
-        .description =
-            "Prints the format of a data set, its splits, and their images and classes; of sets\n"
-            "with boxes (VOC, COCO) also their objects.\n",
-        .examples = "  invp data info --data cifar-10-batches-bin\n"};
+    return {.name = "data info",
+            .arguments = "--data PATH [--format NAME]",
+            .summary = "format, splits, images and classes of a data set",
+            .description =
+                "Prints the format of a data set, its splits, and their images and classes. Of\n"
+                "sets with boxes (VOC, COCO) it also counts the objects.\n",
+            .examples = "  invp data info --data cifar-10-batches-bin\n"};
   }
 
   void declare(Options& options) override { declare_data(options, data_); }
@@ -129,9 +128,9 @@ class CheckCommand : public Command {
                 "out, with the reason: broken ones, and those that are unsupported, of a form\n"
                 "that is not read or larger than --max-pixels. Files that the system does not\n"
                 "let it read are unreadable; other commands stop at them. Of packs it also\n"
-                "compares the checksums. Of sets with boxes (VOC, COCO) it also lists boxes\n"
-                "that are empty, outside the picture or not numbers, and annotations that cannot\n"
-                "be used. Ends with 1 if there are any.\n",
+                "compares the checksums. Of sets with boxes (VOC, COCO) it also lists boxes that\n"
+                "are empty, outside the picture or not numbers, and annotations that cannot be\n"
+                "used. Ends with 1 if there are any.\n",
             .examples = "  invp data check --data photos\n"};
   }
 

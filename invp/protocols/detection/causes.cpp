@@ -64,7 +64,8 @@ void add_boxes(const DetectionSet& set, std::vector<std::string>& lines) {
                     " without \"area\": width times height stands for it in AP by size");
   }
   if (zero_ids > 0)
-    lines.push_back("an annotation with id 0: pycocotools counts it as missed even if it is found");
+    lines.emplace_back(
+        "an annotation with id 0: pycocotools counts it as missed even if it is found");
 }
 
 void add_sizes(const DetectionSet& set, std::vector<std::string>& lines) {
@@ -109,7 +110,7 @@ void add_no_hit(const DetectionSet& set, const Detections& detections,
                             " overlap an object of another class by half: are the classes numbered "
                             "as in the set?"));
   } else if (tiny == std::ssize(sizes.rows)) {
-    lines.push_back(
+    lines.emplace_back(
         "AP50 is 0: all boxes lie in [0, 1]; pixels of the original picture are expected");
   } else {
     lines.push_back(message(

@@ -76,7 +76,8 @@ class Matcher {
     std::iota(order_.begin(), order_.end(), 0);
     for (std::size_t g = 0; g < objects_.size(); ++g)
       ignored_[g] = objects_[g]->difficult || out_of_range(objects_[g]->area, area);
-    std::ranges::stable_partition(order_, [&](std::size_t g) { return !ignored_[g]; });
+    std::stable_partition(order_.begin(), order_.end(),
+                          [&](std::size_t g) { return !ignored_[g]; });
   }
 
   void match(std::size_t area, std::size_t t, std::span<Judged> judged) {
