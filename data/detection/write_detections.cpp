@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -53,6 +54,13 @@ std::string line_of(const DetectionSet& set, const Detection& row, bool rounded)
   return line + '\n';
 }
 
+/// The class as part of a file's name: a set may call it anything, "a/b" or "..".
+std::string file_name_of(std::string name) {
+  std::ranges::replace_if(
+      name, [](char c) { return c == '/' || static_cast<unsigned char>(c) < ' '; }, '_');
+  return name;
+}
+
 void write_texts(const fs::path& folder, const DetectionSet& set, const Detections& detections) {
   const Detections text = as_voc_text(detections);
   std::vector<std::string> files(set.classes.size());
@@ -61,7 +69,7 @@ void write_texts(const fs::path& folder, const DetectionSet& set, const Detectio
         line_of(set, row, detections.form != BoxForm::kVocText);
   }
   for (std::size_t c = 0; c < files.size(); ++c)
-    write_file(folder / ("comp4_det_test_" + set.classes[c] + ".txt"), files[c]);
+    write_file(folder / ("comp4_det_test_" + file_name_of(set.classes[c]) + ".txt"), files[c]);
 }
 
 void write_results(const fs::path& folder, const DetectionSet& set, const Detections& detections) {

@@ -123,6 +123,9 @@ inline int __popc(unsigned word) {
 inline int __ffs(int word) {
   return word == 0 ? 0 : std::countr_zero(static_cast<unsigned>(word)) + 1;
 }
+inline int __ffsll(long long word) {
+  return __builtin_ffsll(word);
+}
 inline int __clz(int word) {
   return std::countl_zero(static_cast<unsigned>(word));
 }
