@@ -77,7 +77,8 @@ Image decode_image(std::span<const std::uint8_t> bytes, const std::string& name,
 /// The pixels of `region`, the same as decode_image followed by a crop. Reuses the storage of
 /// `out`. Rows of a JPEG or PNG below the region are not decoded, so damage there goes unnoticed; a
 /// JPEG that is cut short is refused whichever rows the region needs. If `scale_denominator` is not
-/// 1, the region is in coordinates of the scaled image. Throws Error for `apply_orientation`.
+/// 1, the region is in coordinates of the scaled image. Of a progressive JPEG that lacks scans,
+/// which libjpeg smooths, pixels may differ. Throws Error for `apply_orientation`.
 void decode_region(std::span<const std::uint8_t> bytes, const std::string& name, const Box& region,
                    Image& out, const DecodeOptions& options = {});
 

@@ -121,6 +121,7 @@ void PixelDataset::add_content(Hash& hash) const {
 
 std::vector<std::string> numbered_classes(std::int64_t count) {
   std::vector<std::string> classes;
+  classes.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) classes.push_back(std::to_string(i));
   return classes;
 }

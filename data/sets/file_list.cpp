@@ -99,7 +99,7 @@ std::map<std::string, std::int32_t> numbered(const std::vector<Entry>& entries) 
 }  // namespace
 
 FileList read_file_list(const fs::path& list, const fs::path& root) {
-  constexpr std::int64_t kMaxLabel = 9'999'999;
+  constexpr std::int64_t kMaxLabel = 999'999;  // a class each: one line must not fill the memory
   std::vector<TextLine> lines = read_lines(list);
   std::erase_if(lines, [](const TextLine& line) { return line.text.starts_with('#'); });
   CHECK(!lines.empty(), list.string(), ": the list is empty");

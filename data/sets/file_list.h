@@ -19,11 +19,12 @@ struct FileList {
 };
 
 /// The label is what follows the last comma, space or tab. If the first is a whole number, all are,
-/// from 0; otherwise all are names of classes. Lines that are a path alone, which ends like that of
-/// an image, have the label -1; then all lines do. Path and label may stand in double quotes, in
-/// which "" is one; paths may hold blanks and commas without them too. Skipped are blank lines,
-/// lines that begin with '#', and a first line that is a header: it names no file below `root`, and
-/// its label is a word like "label" or another kind of label than that of the second line.
+/// from 0 to 999,999; otherwise all are names of classes. Lines that are a path alone, which ends
+/// like that of an image, have the label -1; then all lines do. Path and label may stand in double
+/// quotes, in which "" is one; paths may hold blanks and commas without them too. Skipped are blank
+/// lines, lines that begin with '#', and a first line that is a header: it names no file below
+/// `root`, and its label is a word like "label" or another kind of label than that of the second
+/// line.
 ///
 /// Throws Error naming the line that is wrong, and for a list without lines.
 FileList read_file_list(const std::filesystem::path& list, const std::filesystem::path& root);

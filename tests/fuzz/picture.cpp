@@ -18,6 +18,12 @@ bool is_ours(Bytes bytes) {
          format == INVP_FUZZ_FORMAT;
 }
 
+/// Has a region the pixels of the whole? libjpeg smooths a JPEG that lacks scans by what is around.
+bool is_exact(Bytes bytes, const DecodeOptions& options) {
+  return INVP_FUZZ_FORMAT != ImageFormat::kJpeg ||
+         (!options.allow_truncated && read_image_info(bytes, "picture", options).plain_jpeg);
+}
+
 void check_region(Bytes bytes, const Image& whole, const DecodeOptions& options) {
   const Box region{.x = whole.width / 3,
                    .y = whole.height / 4,
@@ -26,7 +32,8 @@ void check_region(Bytes bytes, const Image& whole, const DecodeOptions& options)
   Image part;
   if (!reads([&] { decode_region(bytes, "picture", region, part, options); }))
     fault("a region is refused where the whole picture is read");
-  if (part.pixels != crop(whole, region).pixels) fault("a region has other pixels");
+  if (is_exact(bytes, options) && part.pixels != crop(whole, region).pixels)
+    fault("a region has other pixels");
 }
 
 void decode(Bytes bytes, const DecodeOptions& options) {

@@ -209,6 +209,14 @@ std::string refusal(const std::string& toml) {
   return "no error";
 }
 
+// toml++ asserts that a digit follows the T.
+TEST(SettingsText, BrokenDatesAreRefused) {
+  for (const char* value :
+       {"1979-05-27T", "1979-05-27TA07:32:05", "1979-05-27T\x0f", "1979-05-27T:"})
+    EXPECT_THAT(refusal(std::string("x = ") + value + "\n"), HasSubstr("not TOML")) << value;
+  EXPECT_THAT(refusal("x = 1979-05-27T07:32:00Z\n"), HasSubstr("x must be a number, a string"));
+}
+
 // The parser enters itself for each part of a name and each bracket.
 TEST(SettingsText, NestingWithoutEndIsRefused) {
   std::string name = "a";

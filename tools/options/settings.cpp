@@ -1,13 +1,17 @@
 #include "tools/options/settings.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+
+// toml++ asserts of a text what a broken one does not have, such as a digit after "1979-05-27T",
+// and a release build may take it for granted. A text must not end the program.
+#undef NDEBUG
+#define TOML_ASSERT(condition) ((condition) ? void() : ::invp::fail("a value is broken"))
+#include <toml++/toml.h>
 
 namespace invp::cli {
 
@@ -43,6 +47,8 @@ std::vector<Setting> parse_settings(std::string_view toml, const std::string& so
   } catch (const toml::parse_error& error) {
     throw UsageError(
         message(source, ":", error.source().begin.line, ": not TOML: ", error.description()));
+  } catch (const Error& error) {
+    throw UsageError(message(source, ": not TOML: ", error.what()));
   }
   std::vector<std::pair<std::uint32_t, Setting>> found;
   for (const auto& [key, node] : table) {

@@ -229,8 +229,8 @@ TEST(FileList, TakesCommaSpaceTabAndEitherLineEnd) {
 TEST(FileList, NamesTheLineThatIsWrong) {
   const TempFolder folder;
   folder.write("a.ppm", "x");
-  for (const char* line :
-       {"a.ppm", "a.ppm,", "a.ppm,-1", "a.ppm,1x", "a.ppm 1.5", "7", "a.ppm 99999999999"}) {
+  for (const char* line : {"a.ppm", "a.ppm,", "a.ppm,-1", "a.ppm,1x", "a.ppm 1.5", "7",
+                           "a.ppm 1000000", "a.ppm 99999999999"}) {
     const auto list = folder.write("l.txt", std::string("a.ppm 1\n\n") + line + "\n");
     EXPECT_THAT(error_of([&] { open_file_list(list, folder.path()); }),
                 AllOf(HasSubstr("l.txt"), HasSubstr("line 3")))
