@@ -40,12 +40,12 @@ struct PackHeader {
   std::uint64_t file_bytes = 0;  ///< of the whole file
   std::uint64_t images = 0;
   std::uint64_t index_offset = 0;  ///< the end of the images
-  std::uint32_t classes = 0;     ///< 0: the images have no labels
-  std::uint32_t shorter = 0;     ///< larger images were shrunk to this shorter side; 0: none were
-  std::uint32_t quality = 0;     ///< of the JPEGs that were encoded anew; 0: none were
-  std::uint32_t presences = 0;   ///< 1: there are some
-  std::uint32_t index_crc = 0;   ///< of all bytes from index_offset on
-  std::uint32_t header_crc = 0;  ///< of the 60 bytes before it
+  std::uint32_t classes = 0;       ///< 0: the images have no labels
+  std::uint32_t shorter = 0;       ///< larger images were shrunk to this shorter side; 0: none were
+  std::uint32_t quality = 0;       ///< of the JPEGs that were encoded anew; 0: none were
+  std::uint32_t presences = 0;     ///< 1: there are some
+  std::uint32_t index_crc = 0;     ///< of all bytes from index_offset on
+  std::uint32_t header_crc = 0;    ///< of the 60 bytes before it
 };
 static_assert(sizeof(PackHeader) == 64 && std::is_trivially_copyable_v<PackHeader>);
 

@@ -37,7 +37,7 @@ struct EmbedConfig {
   FeatureLayer layer;
   int batch_size = 128;
   int workers = 1;
-  double max_bad_share = 0.01;  ///< of the data set that may be unreadable
+  double max_bad_share = 0.01;          ///< of the data set that may be unreadable
   std::optional<AugmentOn> augment_on;  ///< unset: the default of the network's device
 };
 

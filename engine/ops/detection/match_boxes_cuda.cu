@@ -36,11 +36,11 @@ void match_boxes(Device device, const MatchProblem& problem) {
   if (count == 0) return;
   const Context& gpu = context(device);
   if (problem.most_objects > 0) {
-    launch(gpu,
-           {dim3(static_cast<unsigned>(problem.most_objects),
-                 static_cast<unsigned>(problem.pictures)),
-            dim3(kThreads)},
-           find_largest, problem);
+    launch(
+        gpu,
+        {dim3(static_cast<unsigned>(problem.most_objects), static_cast<unsigned>(problem.pictures)),
+         dim3(kThreads)},
+        find_largest, problem);
   }
   launch(gpu, grid_for(gpu, count), match_each, problem);
 }

@@ -21,10 +21,9 @@ struct Ordered {
   std::int64_t words;  ///< of bits, for each box
 };
 
-/// suppressed[picture][i][word]: which of 64 boxes the i-th in the order overlaps. blockIdx.x is the
-/// word, .y the 64 rows, .z the picture.
-__global__ void __launch_bounds__(kBits)
-    find_overlaps(Ordered all, float limit, Word* suppressed) {
+/// suppressed[picture][i][word]: which of 64 boxes the i-th in the order overlaps. blockIdx.x is
+/// the word, .y the 64 rows, .z the picture.
+__global__ void __launch_bounds__(kBits) find_overlaps(Ordered all, float limit, Word* suppressed) {
   __shared__ Box others[kBits];
   __shared__ int other_groups[kBits];
   if (blockIdx.x < blockIdx.y) return;  // only later ones are suppressed

@@ -142,15 +142,15 @@ void roi_align_backward(const RoiAlignParams& params, const Tensor& dy, const Te
   fill(gpu, plan);
   const MemoryScope scope(MemoryUse::kWorkspace);
   const std::int64_t cells = plan.count * (plan.map_height + plan.map_width);
-  const Tensor readers = Tensor::empty({cells, static_cast<std::int64_t>(sizeof(RoiSpan))},
-                                       DType::kU8, dx.device());
+  const Tensor readers =
+      Tensor::empty({cells, static_cast<std::int64_t>(sizeof(RoiSpan))}, DType::kU8, dx.device());
   auto* const first = static_cast<RoiSpan*>(readers.raw());
   if (cells > 0) launch(gpu, grid_for(gpu, cells), find_readers, plan, first);
   const std::int64_t channels = dx.dim(3);
   dispatch_floating(dx.dtype(), "roi_align", [&]<class T>(T) {
     dispatch_lanes<T>(channels, {dy, dx}, [&](auto lanes) {
-      launch(gpu, ChannelBlock(channels, lanes).grid(dx.dim(0) * plan.map_height),
-             spread<T, lanes>, plan, first, channels, dy.data<T>(), dx.data<T>());
+      launch(gpu, ChannelBlock(channels, lanes).grid(dx.dim(0) * plan.map_height), spread<T, lanes>,
+             plan, first, channels, dy.data<T>(), dx.data<T>());
     });
   });
 }

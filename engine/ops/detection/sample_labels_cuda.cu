@@ -37,8 +37,7 @@ __global__ void __launch_bounds__(kThreads)
   const auto count = static_cast<int>(params.count);
   const int positives =
       draw(words, labels, n, true, static_cast<int>(params.most_positives), rows, kept);
-  const int negatives =
-      draw(words, labels, n, false, count - positives, rows + positives, kept);
+  const int negatives = draw(words, labels, n, false, count - positives, rows + positives, kept);
   for (int i = positives + negatives + static_cast<int>(threadIdx.x); i < count; i += kThreads) {
     rows[i] = -1;
   }
