@@ -54,11 +54,9 @@ struct MatchProblem {
       }
       is_largest = is_largest || overlap == largest[picture * most_objects + object];
     }
-    if (count == 0) {
-      labels[at] = 0;
-    } else if (highest >= params.high || (params.low_quality && is_largest)) {
+    if (count > 0 && (highest >= params.high || (params.low_quality && is_largest))) {
       labels[at] = 1;
-    } else if (highest < params.low) {
+    } else if (count == 0 || highest < params.low) {
       labels[at] = 0;
     }
   }
