@@ -157,11 +157,7 @@ TEST(Device, TheFirstLineSaysWhereAndWhy) {
 
 /// `invp ARGUMENTS` where the environment has `variables`, NAME=VALUE.
 Outcome run_with(const std::string& variables, const std::string& arguments) {
-  const Scratch scratch;
-  const std::string command = "env " + variables + " timeout 60 " + program() + " " + arguments +
-                              " >" + (scratch / "out") + " 2>" + (scratch / "err");
-  const int status = std::system(command.c_str());
-  return {exit_code(status), read_all(scratch / "out"), read_all(scratch / "err")};
+  return run_invp(arguments, "env " + variables + " timeout 60");
 }
 
 // oneDNN's kernels wait for threads that OpenMP was told not to start.

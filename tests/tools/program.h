@@ -47,11 +47,11 @@ inline std::string program() {
   return quoted + "'";
 }
 
-/// `invp ARGUMENTS`, split by the shell.
-inline Outcome run_invp(const std::string& arguments) {
+/// `invp ARGUMENTS`, split by the shell. `before` is what stands before it: "env NAME=VALUE".
+inline Outcome run_invp(const std::string& arguments, const std::string& before = "") {
   const Scratch scratch;
-  const std::string command =
-      program() + " " + arguments + " >" + (scratch / "out") + " 2>" + (scratch / "err");
+  const std::string command = before + " " + program() + " " + arguments + " >" +
+                              (scratch / "out") + " 2>" + (scratch / "err");
   const int status = std::system(command.c_str());
   return {exit_code(status), read_all(scratch / "out"), read_all(scratch / "err")};
 }
