@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "engine/core/layout.h"
-#include "layers/find_network.h"
 
 namespace invp {
 
@@ -78,15 +77,6 @@ void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::s
     if (belongs_to_head(item.name)) state.push_back(item);
   }
   load(network, file, std::move(state), origin);
-}
-
-NetworkConfig recognise_network(const TensorFile& file, const std::string& origin) {
-  std::vector<std::string> misses;
-  const std::vector<FoundNetwork> networks = find_networks(stored_tensors(file.tensors), &misses);
-  const auto found = std::ranges::find(networks, std::string(), &FoundNetwork::prefix);
-  CHECK(found != networks.end(), origin, ": not the weights of a ResNet with torchvision's names",
-        misses.empty() ? "" : ": " + misses.front());
-  return found->config;
 }
 
 }  // namespace invp

@@ -20,9 +20,4 @@ void load_pytorch_state(ResNet& network, const TensorFile& file, const std::stri
 /// of this architecture.
 void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::string& origin);
 
-/// The network a file's tensors belong to, read off their names and shapes; the image form is told
-/// from the CIFAR form by the stem. Throws Error naming `origin` when they are no ResNet this
-/// engine builds.
-NetworkConfig recognise_network(const TensorFile& file, const std::string& origin);
-
 }  // namespace invp

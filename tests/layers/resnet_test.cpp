@@ -14,6 +14,7 @@
 #include "engine/core/numerics.h"
 #include "engine/files/safetensors.h"
 #include "layers/exchange.h"
+#include "layers/find_network.h"
 #include "tests/support/formula.h"
 
 namespace invp {
@@ -129,7 +130,8 @@ TEST_P(ResNetGolden, TrainsAsTorchvision) {
 
 TEST_P(ResNetGolden, IsRecognisedByItsWeights) {
   const ResNet network(GetParam().config);
-  const NetworkConfig found = recognise_network(pytorch_state(network), "test");
+  const NetworkConfig found =
+      find_networks(stored_tensors(pytorch_state(network).tensors)).at(0).config;
   EXPECT_EQ(found.arch, GetParam().config.arch);
   EXPECT_EQ(found.width, GetParam().config.width);
   EXPECT_EQ(found.dim, GetParam().config.dim);

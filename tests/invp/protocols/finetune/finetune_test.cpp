@@ -47,6 +47,11 @@ Batch golden_batch(std::uint64_t stream, int step) {
 }
 
 /// Tensors of their own, which training does not change.
+/// Of the one network among a file's tensors.
+NetworkConfig config_of(const TensorFile& weights) {
+  return find_networks(stored_tensors(weights.tensors)).at(0).config;
+}
+
 TensorFile copy_of_state(const ResNet& network) {
   TensorFile state = pytorch_state(network);
   for (auto& [name, tensor] : state.tensors) tensor = tensor.clone();
@@ -285,7 +290,7 @@ TEST_F(FinetuneRun, OtherCommandsFindTheNetworkInItsCheckpoint) {
   Recorder recorder;
   const RunResult result = train(recorder);
   const TensorFile weights = load_network_weights(result.checkpoint);
-  const NetworkConfig found = recognise_network(weights, "test");
+  const NetworkConfig found = config_of(weights);
   EXPECT_EQ(found.arch, Arch::kResNet18Cifar);
   EXPECT_EQ(found.dim, 7);
 }
@@ -325,7 +330,7 @@ TEST(Classifier, TakesTheBackboneAndANewLayerOfPyTorchsKind) {
   ResNet pretrained({.arch = Arch::kResNet18, .width = 4, .head = HeadKind::kMlp, .dim = 16});
   fill(pretrained);
   const TensorFile weights = pytorch_state(pretrained);
-  const auto network = make_classifier(recognise_network(weights, "test"), 300, &weights, "test");
+  const auto network = make_classifier(config_of(weights), 300, &weights, "test");
   const TensorFile state = pytorch_state(*network);
   EXPECT_EQ(state.find("layer4.1.conv2.weight")->span<float>()[5],
             weights.find("layer4.1.conv2.weight")->span<float>()[5]);
