@@ -132,6 +132,16 @@ TEST_F(Evaluation, KnnUsesTheBankForItsOwnImagesAlone) {
   EXPECT_THAT(run_invp(knn + data() + " --layer pool").err, HasSubstr("its bank holds outputs"));
 }
 
+TEST_F(Evaluation, ACheckpointWithoutItsBankIsRefused) {
+  TensorFile file = read_safetensors(checkpoint());
+  std::erase_if(file.tensors, [](const auto& item) { return item.first == "bank"; });
+  write_safetensors(of("no-bank.safetensors"), file);
+  const Outcome outcome = run_invp("knn --threads 1 --k 3 --data " + data() + " --checkpoint " +
+                                   of("no-bank.safetensors"));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("has no tensor \"bank\""));
+}
+
 TEST_F(Evaluation, KnnOfAFineTunedNetworkSaysThatItComparesClasses) {
   const std::string tuned = of("tuned");
   ASSERT_EQ(run_invp("finetune --protocol transfer --epochs 1 --batch-size 8 --checkpoint " +

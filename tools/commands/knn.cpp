@@ -1,13 +1,14 @@
 // invp knn: weighted kNN of the validation split.
 #include "invp/method/knn.h"
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/memory.h"
 #include "engine/core/stopwatch.h"
 #include "engine/core/text.h"
-#include "engine/files/safetensors.h"
+#include "engine/files/weights.h"
 #include "invp/report/text/table.h"
 #include "tools/options/command.h"
 #include "tools/options/data_options.h"
@@ -145,13 +146,20 @@ class KnnCommand : public Command {
         std::cerr << "bank     " << obstacle << ": features of the training split stand for it\n";
       return {};
     }
-    Features features{.features = *read_safetensors(network_.checkpoint).find("bank"),
-                      .labels = {},
-                      .indices = {}};
-    CHECK(features.features.dim(0) == train.size(), network_.checkpoint, ": its bank has ",
-          features.features.dim(0), " rows for ", train.size(), " images");
+    Features features{.features = read_bank(), .labels = {}, .indices = {}};
+    CHECK(features.features.rank() == 2 && features.features.dim(0) == train.size(),
+          network_.checkpoint, ": its bank is ", features.features.shape(), " for ", train.size(),
+          " images");
     for (std::int64_t i = 0; i < train.size(); ++i) features.labels.push_back(train.label(i));
     return features;
+  }
+
+  /// Nothing else of the file is read.
+  Tensor read_bank() const {
+    const std::unique_ptr<TensorSource> source = open_weights(network_.checkpoint);
+    const auto bank = std::ranges::find(source->tensors(), "bank", &StoredTensor::name);
+    CHECK(bank != source->tensors().end(), network_.checkpoint, ": has no tensor \"bank\"");
+    return source->real_tensor(static_cast<std::size_t>(bank - source->tensors().begin()));
   }
 
   /// Why the checkpoint's bank cannot stand for the training images; empty if it can.
