@@ -85,7 +85,7 @@ TEST_P(OnEachDevice, AnOperationGivesWhatItGivesOnTheCpu) {
 
 TEST_P(OnEachDevice, TheObjectiveGivesWhatItGivesOnTheCpu) {
   const std::string command =
-      "objective --background 40 --in " + golden("objective_paper.safetensors").string() + " --to ";
+      "objective --background 40 --in " + golden_word("objective_paper.safetensors") + " --to ";
   results_of(command + (*this / "want") + " --device cpu");
   results_of(command + (*this / "out") + option());
   const TensorFile want = read_safetensors(*this / "want");

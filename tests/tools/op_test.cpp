@@ -14,6 +14,7 @@
 namespace invp {
 namespace {
 
+using testing::golden_word;
 using ::testing::HasSubstr;
 using testing::Outcome;
 using testing::run_invp;
@@ -265,8 +266,7 @@ TEST(ConvertCommand, NamesFromTheFileReachTheTerminalEscaped) {
 
 TEST(ConvertCommand, WritesTheNetworkAlone) {
   const Scratch scratch;
-  const std::string file =
-      std::string(INVP_SOURCE_DIR) + "/tests/golden/data/weights/moco_v2.pth.tar";
+  const std::string file = golden_word("weights/moco_v2.pth.tar");
   const std::string to = scratch / "a.safetensors";
   const Outcome list = run_invp("convert " + file + " --list");
   EXPECT_THAT(list.out,

@@ -38,13 +38,18 @@ inline int exit_code(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/// The program as a word of a shell's command line: the project may lie in a folder of any name.
+/// A word of a shell's command line: the project may lie in a folder of any name.
+inline std::string shell_word(std::string_view text) {
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
 inline std::string program() {
-  std::string quoted = "'";
-  for (const char c : std::string_view(INVP_BINARY)) {
-    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return quoted + "'";
+  return shell_word(INVP_BINARY);
+}
+/// A committed file of tests/golden/data, for a command line.
+inline std::string golden_word(std::string_view name) {
+  return shell_word(golden(name).string());
 }
 
 /// `invp ARGUMENTS`, split by the shell. `before` is what stands before it: "env NAME=VALUE".

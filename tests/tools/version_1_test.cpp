@@ -16,8 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string file_of(const std::string& name) {
-  return std::string(INVP_SOURCE_DIR) + "/tests/golden/data/checkpoints/version-1-" + name +
-         ".safetensors";
+  return golden("checkpoints/version-1-" + name + ".safetensors").string();
 }
 
 constexpr const char* kCommon =
@@ -39,7 +38,7 @@ void PrintTo(const Command& command, std::ostream* out) {
 class Version1 : public RunTest, public ::testing::WithParamInterface<Command> {
  protected:
   Version1() : RunTest(GetParam().name + kCommon + GetParam().options) {}
-  static std::string resume() { return " --resume " + file_of(GetParam().name); }
+  static std::string resume() { return " --resume " + shell_word(file_of(GetParam().name)); }
 };
 
 INSTANTIATE_TEST_SUITE_P(
@@ -52,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
                 .told = "gray 0.2"},
         Command{.name = "linear",
                 .options = "--augment linear-cifar --taps 1,9 --milestones 2 --lr 1 --checkpoint " +
-                           file_of("pretrain-end"),
+                           shell_word(file_of("pretrain-end")),
                 .other = "--taps 1,8",
                 .told = "1,9"},
         Command{.name = "finetune",
@@ -109,7 +108,7 @@ TEST_P(Version1, AnotherRunIsRefused) {
     }
   }
   const std::string wrong = GetParam().name == "pretrain" ? "finetune" : "pretrain";
-  const Outcome refused = train("wrong", "--resume " + file_of(wrong));
+  const Outcome refused = train("wrong", "--resume " + shell_word(file_of(wrong)));
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("not a checkpoint of invp " + GetParam().name));
 }

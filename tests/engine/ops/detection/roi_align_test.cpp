@@ -46,7 +46,7 @@ void interpolate(double at, std::int64_t size, const Visit& visit) {
 /// Calls visit(index into y, index into x, weight) for every term: sample by sample, as defined.
 template <class Visit>
 void for_each_term(const Case& c, const Visit& visit) {
-  const auto [N, H, W, C] = std::array{c.x[0], c.x[1], c.x[2], c.x[3]};
+  const std::int64_t N = c.x[0], H = c.x[1], W = c.x[2], C = c.x[3];
   const auto scale = static_cast<double>(c.params.spatial_scale);
   for (std::int64_t box = 0; box < c.count(); ++box) {
     const double* const b = c.boxes.data() + box * 5;
