@@ -56,7 +56,7 @@ RunResult run_detect(FasterRcnn& detector, const DetectConfig& config, const Det
                               "foreground", "ap50", "ap", "ap75"});
   run.best_by = "ap";
   run.identity.entries.push_back(training_boxes(train));
-  run.identity.entries.push_back(class_names_of(train));
+  run.identity.facts = detector_facts(train, config);
   DetectionSource batches(train, config.loader, block, config.device);
   DetectTask task(config, detector, train, test);
   return run_task(run, batches, task, observer);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <nlohmann/json.hpp>
 
 #include "engine/autograd/node.h"
 #include "engine/core/hash.h"
@@ -9,6 +10,7 @@
 #include "invp/protocols/detection/detect_set.h"
 #include "invp/protocols/detection/detector_batch.h"
 #include "invp/protocols/detection/usual_rule.h"
+#include "layers/detection/find_detector.h"
 #include "layers/exchange.h"
 
 namespace invp {
@@ -54,10 +56,9 @@ IdentityEntry training_boxes(const DetectionSet& set) {
           .option = false};
 }
 
-IdentityEntry class_names_of(const DetectionSet& set) {
-  std::string names;
-  for (const std::string& name : set.classes) names += (names.empty() ? "" : ",") + name;
-  return {.name = std::string(kClassNames), .value = names, .option = false};
+Metadata detector_facts(const DetectionSet& set, const DetectConfig& config) {
+  return {{kDetectorClasses, nlohmann::json(set.classes).dump()},
+          {kTestSize, message(config.test_short_edge, ",", config.loader.longest)}};
 }
 
 DetectTask::DetectTask(const DetectConfig& config, FasterRcnn& detector, const DetectionSet& train,

@@ -12,9 +12,11 @@ namespace invp {
 
 /// Names and sizes of pictures with all their boxes, as one number.
 IdentityEntry training_boxes(const DetectionSet& set);
-/// "aeroplane,bicycle,...", under the name kClassNames: a checkpoint says what it finds.
-IdentityEntry class_names_of(const DetectionSet& set);
-inline constexpr std::string_view kClassNames = "class names";
+/// A checkpoint says what its detector finds (find_detector.h), and at which size it looks.
+Metadata detector_facts(const DetectionSet& set, const DetectConfig& config);
+
+/// "800,1333": short edge and longest side, as metadata.
+inline constexpr const char* kTestSize = "detector.test_size";
 
 class DetectTask final : public SgdTask {
  public:
