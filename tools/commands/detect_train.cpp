@@ -51,8 +51,8 @@ class DetectTrainCommand : public Command {
     StoppableReporter reporter(config.run.out, title(train, *detector), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
     greet(reporter, train, test, *detector);
-    return conclude(reporter, run_detect(*detector, config, train, test ? &*test : nullptr,
-                                         reporter));
+    return conclude(reporter,
+                    run_detect(*detector, config, train, test ? &*test : nullptr, reporter));
   }
 
  private:
@@ -90,11 +90,10 @@ class DetectTrainCommand : public Command {
     observer.note(message("network  Faster R-CNN R50-C4, width ", detector.config().width,
                           ", from ",
                           settings_.from_scratch() ? "random weights" : settings_.checkpoint()));
-    observer.note(message("batch    ", config.loader.groups, " groups x ",
-                          config.loader.pictures_per_group, " pictures, norms ",
-                          config.norms == NormSharing::kNaive ? "naive" : "sync", ", lr ",
-                          formatted("%g", config.learning_rate), ", ", config.iterations,
-                          " iterations"));
+    observer.note(message(
+        "batch    ", config.loader.groups, " groups x ", config.loader.pictures_per_group,
+        " pictures, norms ", config.norms == NormSharing::kNaive ? "naive" : "sync", ", lr ",
+        formatted("%g", config.learning_rate), ", ", config.iterations, " iterations"));
     for (const std::string& line : settings_.notes()) observer.note(line);
     observer.note(run_line(config.run));
   }
@@ -114,8 +113,8 @@ class DetectTrainCommand : public Command {
 
   static std::string table(const RunResult& result) {
     Table rows({"measure", ">at the end", ">best"});
-    for (const auto& [name, heading] : {std::pair{"ap50", "AP50"}, std::pair{"ap", "AP"},
-                                        std::pair{"ap75", "AP75"}}) {
+    for (const auto& [name, heading] :
+         {std::pair{"ap50", "AP50"}, std::pair{"ap", "AP"}, std::pair{"ap75", "AP75"}}) {
       const double* const last = find_measure(result.last.measures, name);
       if (last == nullptr) return "";
       rows.row({heading, formatted("%.2f", *last) + " %",
@@ -132,6 +131,12 @@ class DetectTrainCommand : public Command {
 
 void add_detect_train(Commands& commands) {
   commands.push_back(std::make_unique<DetectTrainCommand>());
+}
+
+void add_detect(Commands& commands) {
+  add_detect_train(commands);
+  add_detect_eval(commands);
+  add_detect_predict(commands);
 }
 
 }  // namespace invp::cli

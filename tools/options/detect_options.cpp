@@ -34,10 +34,10 @@ void DetectOptions::declare(Options& options) {
   declare_pictures(options);
   declare_detector(options);
   declare_box_data(options, data_);
-  options
-      .text("split", split_, "NAME",
-            "what to train on: train, trainval, or of VOC 2007_trainval and others with + between "
-            "them");
+  options.text(
+      "split", split_, "NAME",
+      "what to train on: train, trainval, or of VOC 2007_trainval and others with + between "
+      "them");
   options.text("test-split", test_split_, "NAME",
                "what to judge by; auto: test, else val; none: nothing");
   declare_device(options, device_);
@@ -107,13 +107,15 @@ void DetectOptions::declare_schedule(Options& options) {
 
 void DetectOptions::declare_pictures(Options& options) {
   options.group("Pictures", Decides::kWeights);
-  options.integers("min-sizes", min_sizes_, {16, 16384},
-                   "lengths of the shorter side, of which each picture draws one")
+  options
+      .integers("min-sizes", min_sizes_, {16, 16384},
+                "lengths of the shorter side, of which each picture draws one")
       .shown_default("480,512,...,800");
   options.integer("max-size", config_.loader.longest, {16, 32768},
                   "most pixels along the longer side");
-  options.integer("test-size", config_.test_short_edge, {16, 16384},
-                  "length of the shorter side in evaluation")
+  options
+      .integer("test-size", config_.test_short_edge, {16, 16384},
+               "length of the shorter side in evaluation")
       .does_not_decide();
   options.number("flip-prob", config_.loader.flip_probability, kProbability,
                  "share of the pictures that are mirrored");
