@@ -124,6 +124,7 @@ void Run::start() {
                          .first_step = at.epoch_step + 1,
                          .steps_per_epoch = at.steps_per_epoch,
                          .images_per_epoch = batches_.images_per_epoch(),
+                         .steps = config_.steps_in_reports ? config_.steps : 0,
                          .shown = config_.shown});
   batches_.remember_bad(position_.bad_images);
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
@@ -253,9 +254,12 @@ EpochReport Run::finish_epoch() {
   const int epoch = position_.progress.epoch;
   const bool last = epoch == config_.epochs || all_steps_done();
   bool best = false;
-  if (config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0)) {
-    // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
-    save("last");
+  const bool judged_now =
+      config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0);
+  // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
+  if (judged_now || last) save("last");
+  if (last) task_.finish_training(told());
+  if (judged_now) {
     const std::vector<Measure> judged = evaluate();
     best = note_best(judged);
     report.measures.insert(report.measures.end(), judged.begin(), judged.end());

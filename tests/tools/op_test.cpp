@@ -134,6 +134,32 @@ TEST(OpCommand, BatchNormGivesBackTheRunningStatistics) {
   }
 }
 
+// Each channel of the map has one value, which every bin keeps.
+TEST(OpCommand, RoiAlignKeepsPytorchsOrderAndTakesAStep) {
+  Tensor x = Tensor::empty({1, 3, 4, 5});
+  for (std::int64_t i = 0; i < x.numel(); ++i) x.data<float>()[i] = static_cast<float>(i / 20);
+  const Scratch scratch;
+  write_safetensors(
+      scratch / "in",
+      TensorFile{
+          .tensors = {
+              {"input", x},
+              {"boxes", Tensor::from(std::vector<float>{0, 2, 2, 7, 6, 0, 1, 1, 9, 7}, {2, 5})},
+              {"grad_output", Tensor::full({2, 3, 3, 2}, 1)}}});
+  const Outcome outcome = run_invp("op roi_align --in " + (scratch / "in") + " --to " +
+                                   (scratch / "out") + " --attr output_size=5,4 --attr step=2 " +
+                                   "--attr spatial_scale=0.5 --attr aligned=true --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const TensorFile results = read_safetensors(scratch / "out");
+  EXPECT_EQ(results.find("output")->shape(), Shape({2, 3, 3, 2}));
+  for (std::int64_t i = 0; i < 36; ++i)
+    EXPECT_NEAR(results.find("output")->data<float>()[i], static_cast<double>(i / 6 % 3), 1e-6);
+  double back = 0;
+  for (const float value : results.find("grad_input")->span<float>()) back += value;
+  EXPECT_NEAR(back, 36, 1e-4);
+  EXPECT_EQ(results.find("grad_boxes"), nullptr);
+}
+
 TEST(OpCommand, SgdStepTakesMomentumAndDecay) {
   const Scratch scratch;
   write_safetensors(scratch / "in",
