@@ -43,7 +43,7 @@ class DetectTrainCommand : public Command {
   Results run() override {
     settings_.resolve(*options_);
     const DetectionSet train = settings_.data().open(settings_.split());
-    const std::optional<DetectionSet> test = open_test();
+    const std::optional<DetectionSet> test = open_test(train);
     const auto detector = settings_.detector(train);
     settings_.finish(*options_);
     DetectConfig& config = settings_.config();
@@ -57,9 +57,10 @@ class DetectTrainCommand : public Command {
 
  private:
   /// A set without a split to judge by is trained on all the same.
-  std::optional<DetectionSet> open_test() {
+  std::optional<DetectionSet> open_test(const DetectionSet& train) {
     if (settings_.test_split() == "none") return std::nullopt;
-    const auto splits = box_splits(settings_.data().path, settings_.data().format);
+    const auto splits = box_splits(settings_.data().path,
+                                   train.format == BoxFormat::kVoc ? "voc" : "coco");
     std::string split = settings_.test_split();
     if (split == "auto") {
       const auto there = [&](const char* name) {

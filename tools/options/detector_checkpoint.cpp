@@ -59,7 +59,7 @@ LoadedDetector load_detector(const DetectorOptions& options) {
   loaded.network->train(false);
   loaded.classes = weights.detector.class_names;
   loaded.named = !loaded.classes.empty();
-  for (int c = std::ssize(loaded.classes); c < config.classes; ++c)
+  for (auto c = std::ssize(loaded.classes); c < config.classes; ++c)
     loaded.classes.push_back("class " + std::to_string(c));
   if (options.test_size > 0) loaded.short_edge = options.test_size;
   if (options.max_size > 0) loaded.longest = options.max_size;

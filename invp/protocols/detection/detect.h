@@ -11,6 +11,7 @@
 #include "invp/run/run.h"
 #include "layers/detection/faster_rcnn.h"
 #include "layers/detection/precise_norm.h"
+#include "optim/schedule.h"
 
 namespace invp {
 
