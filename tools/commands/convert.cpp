@@ -103,9 +103,8 @@ class ConvertCommand : public Command {
     };
     const bool all = tensors.size() == source.tensors().size();
     auto metadata = all ? source.metadata() : exported_run(source.metadata());
-    if (const auto classes = source.metadata().find(kDetectorClasses);
-        classes != source.metadata().end()) {
-      metadata.insert(*classes);
+    for (const auto& [key, fact] : source.metadata()) {
+      if (key == kDetectorClasses || key.starts_with("detector.")) metadata.emplace(key, fact);
     }
     ends_as_pth() ? write_pth(to_, tensors, fill) : write_safetensors(to_, tensors, metadata, fill);
     return tensors;

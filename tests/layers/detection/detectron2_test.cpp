@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <set>
 #include <sstream>
 
@@ -15,6 +16,7 @@
 #include "engine/files/weights.h"
 #include "layers/detection/detectron2_export.h"
 #include "layers/detection/detectron2_names.h"
+#include "layers/detection/faster_rcnn.h"
 #include "layers/detection/pretrained.h"
 #include "layers/exchange.h"
 #include "tests/support/temp_folder.h"
@@ -130,6 +132,16 @@ TEST(Detectron2Names, LeaveTheHeadOfABackboneOut) {
   }
 }
 
+TEST(Detectron2Names, CoverTheDetector) {
+  const FasterRcnn detector(DetectorConfig{.width = 1, .classes = 3});
+  std::size_t tensors = 0;
+  for (const auto& [name, tensor] : pytorch_state(detector, 0).tensors) {
+    EXPECT_TRUE(detectron2_detector_name(name)) << name;
+    ++tensors;
+  }
+  EXPECT_EQ(tensors, 333u);
+}
+
 TEST(Detectron2Names, OfTheDetectorAreThoseThatStayInitialized) {
   std::map<std::string, std::string> wanted;
   for (const Row& row : rows("initialized")) wanted[row.theirs] = row.shape;
@@ -235,6 +247,41 @@ TEST(Detectron2Export, ComesBackAsItWas) {
   EXPECT_EQ(pickle->metadata().at("__author__"), "invp");
   EXPECT_EQ(pickle->metadata().at("matching_heuristics"), "True");
   EXPECT_TRUE(pickle->tensors()[0].name.starts_with("model.backbone.stem."));
+}
+
+/// A detector as training leaves it, all of its state moved from where it began.
+std::unique_ptr<FasterRcnn> trained(std::uint64_t seed) {
+  auto detector =
+      std::make_unique<FasterRcnn>(DetectorConfig{.width = 1, .classes = 3, .seed = seed});
+  float value = 0.25F;
+  for (const auto& [name, tensor] : detector->state()) {
+    for (float& element : tensor.span<float>()) element += value;
+    value = value > 1 ? 0.25F : value + 0.125F;
+  }
+  return detector;
+}
+
+TEST(Detectron2Export, OfOurDetectorGivesItBack) {
+  const TempFolder folder;
+  const Tensors state = pytorch_state(*trained(3), 11).tensors;
+  // As a run's checkpoint has it: under "model.", momentum beside it.
+  TensorFile checkpoint{.metadata = {{"classes", R"(["cat", "dog", "cow"])"}}};
+  for (const auto& [name, tensor] : state) {
+    checkpoint.tensors.emplace_back("model." + name, tensor);
+    if (!is_count(name) && name.find("running_") == std::string::npos)
+      checkpoint.tensors.emplace_back("momentum." + name, tensor);
+  }
+  write_safetensors(folder / "run.safetensors", checkpoint);
+  write_detectron2(folder / "a.pkl", to_detectron2(*open_weights(folder / "run.safetensors"), ""));
+  for (const char* name : {"run.safetensors", "a.pkl"}) {
+    const DetectorWeights weights = load_detector(folder / name);
+    const std::unique_ptr<FasterRcnn> other = trained(4);
+    EXPECT_EQ(load_pytorch_state(*other, weights.tensors, name), 11);
+    expect_equal(pytorch_state(*other, 11).tensors, state);
+    EXPECT_THAT(weights.detector.class_names, ElementsAre("cat", "dog", "cow")) << name;
+  }
+  const auto source = open_weights(folder / "run.safetensors");
+  EXPECT_EQ(choose_network(*source, "").prefix, "model.");  // other commands find the backbone
 }
 
 TEST(Detectron2Export, OfABackboneIsInMoCosForm) {
