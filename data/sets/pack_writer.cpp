@@ -15,6 +15,7 @@
 #include "data/sets/pack_format.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/core/stop.h"
 #include "engine/files/atomic_file.h"
 #include "engine/files/file_reader.h"
 
@@ -168,6 +169,7 @@ PackReport write_pack(const Dataset& dataset, const std::filesystem::path& file,
     parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
       Sample sample;
       for (std::int64_t i = first; i < last; ++i) {
+        check_stop();
         Packed& picture = pictures[static_cast<std::size_t>(i - begin)];
         try {
           picture = pack_one(dataset, i, options, sample);

@@ -95,7 +95,8 @@ class RunObserver {
   /// One line for the person and the log: what was resumed from, which images were skipped, why a
   /// run stops.
   virtual void note(const std::string& /*line*/) {}
-  /// Asked between steps. True makes the run write a checkpoint and return as unfinished.
+  /// Asked between steps, beside the token of engine/core/stop.h. True makes the run write a
+  /// checkpoint and return as unfinished.
   virtual bool stop_requested() const { return false; }
 };
 

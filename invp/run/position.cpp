@@ -71,6 +71,7 @@ void write_position(const Position& position, const std::vector<std::string>& lo
     put("sum." + losses[i], exact_text(position.loss_sums[i]));
     put("last." + losses[i], exact_text(position.last_losses[i]));
   }
+  if (!position.prepared) put("unprepared", "1");
   if (!position.bad_images.empty()) metadata[kBadImages] = joined(position.bad_images);
   for (const auto& [name, best] : position.best) {
     metadata[kBest + name] = exact_text(best.value);
@@ -91,7 +92,8 @@ Position read_position(const Metadata& metadata, const std::vector<std::string>&
                     .wait_seconds = read.real_or_zero("wait_seconds"),
                     .last_losses = {},
                     .best = {},
-                    .bad_images = bad_images_in(metadata, origin)};
+                    .bad_images = bad_images_in(metadata, origin),
+                    .prepared = !read.has("unprepared")};
   if (read.has(losses.front() + "_sum")) {
     read_earlier(read, losses, position);
     return position;

@@ -5,6 +5,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
+#include "engine/core/stop.h"
 #include "engine/core/stopwatch.h"
 #include "engine/files/atomic_file.h"
 #include "engine/plans/plan_file.h"
@@ -29,11 +30,17 @@ class Run {
     position_.loss_sums.resize(losses_.size());
     position_.last_losses.resize(losses_.size());
   }
+  ~Run() { set_unsaved_work(false); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
   RunResult run();
 
  private:
   void start();
+  void prepare();
   void resume();
+  void train(RunResult& result);
+  void stop();
   bool train_epoch();
   std::optional<Batch> next_batch();
   void train_step(const Batch& batch);
@@ -86,6 +93,7 @@ class Run {
   Stopwatch since_save_;
   DataWaitAdvice data_wait_advice_;
   bool advised_ = false;
+  bool saved_ = false;  ///< the position is that of `last`
   std::vector<BadImage> bad_validation_;
   std::int64_t bad_told_ = 0;  ///< training images of which the person knows
 };
@@ -93,20 +101,32 @@ class Run {
 RunResult Run::run() {
   start();
   RunResult result{.checkpoint = folder_.checkpoint("last")};
-  if (over()) result.last = report_again();
-  while (!over()) {
-    if (!train_epoch()) {
-      save("last");
-      write_skipped_images();
-      break;
-    }
-    result.last = finish_epoch();
+  try {
+    prepare();
+    train(result);
+    result.finished = over();
+  } catch (const Stopped&) {
+    // In a wait for images or in an evaluation, so between two steps.
+    stop();
   }
-  result.finished = over();
   result.epoch = position_.progress.epoch - 1;
   result.steps = position_.progress.step;
   result.best = position_.best;
   return result;
+}
+
+void Run::train(RunResult& result) {
+  if (over()) result.last = report_again();
+  while (!over()) {
+    if (!train_epoch()) return stop();
+    result.last = finish_epoch();
+  }
+}
+
+void Run::stop() {
+  report_steps();
+  if (!saved_) save("last");
+  write_skipped_images();
 }
 
 // All checks come before the first byte that is written.
@@ -128,7 +148,12 @@ void Run::start() {
                          .shown = config_.shown});
   batches_.remember_bad(position_.bad_images);
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
-  if (at.step == 0) task_.prepare(batches_, told());
+}
+
+void Run::prepare() {
+  if (position_.prepared) return;
+  task_.prepare(batches_, told());
+  position_.prepared = true;
 }
 
 void Run::resume() {
@@ -144,10 +169,7 @@ void Run::resume() {
 bool Run::train_epoch() {
   batches_.start_epoch(position_.progress.epoch, position_.progress.epoch_step);
   while (true) {
-    if (stop_requested()) {
-      report_steps();
-      return false;
-    }
+    if (stop_requested()) return false;
     if (all_steps_done()) return true;
     clock_.restart();
     const double waited = batches_.wait_seconds();
@@ -178,6 +200,8 @@ std::optional<Batch> Run::next_batch() {
 void Run::train_step(const Batch& batch) {
   Progress& at = position_.progress;
   const double rate = task_.learning_rate(at);
+  saved_ = false;
+  set_unsaved_work(true);
   task_.step(batch, at);
   const auto images = static_cast<std::int64_t>(batch.indices.size());
   at.epoch_step = batch.position + 1;
@@ -268,12 +292,13 @@ EpochReport Run::finish_epoch() {
   report.peak_memory_bytes = peak_memory_bytes(task_.device());
   report.skipped_images = std::ssize(batches_.bad_images());
 
-  Position next{.progress = position_.progress, .best = position_.best};
+  Position next{.progress = position_.progress, .best = position_.best, .prepared = true};
   ++next.progress.epoch, next.progress.epoch_step = 0;
   next.loss_sums.resize(losses_.size());
   const auto images = static_cast<double>(std::max<std::int64_t>(position_.images, 1));
   for (const double sum : position_.loss_sums) next.last_losses.push_back(sum / images);
   position_ = std::move(next);
+  saved_ = false;
   observer_.epoch_finished(report);
   note_bad_images();
   advise(report);
@@ -335,7 +360,10 @@ bool Run::note_best(const std::vector<Measure>& measures) {
 void Run::save(const std::string& name) {
   const std::filesystem::path path = folder_.checkpoint(name);
   position_.bad_images = batches_.bad_indices();
+  set_unsaved_work(true);
   save_checkpoint(path, config_.command, task_, position_, config_.identity);
+  set_unsaved_work(false);
+  saved_ = true;
   since_save_.restart();
   observer_.checkpoint_written(path.string());
 }

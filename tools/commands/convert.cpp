@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/core/stop.h"
 #include "engine/core/text.h"
 #include "engine/files/pth_writer.h"
 #include "engine/files/safetensors.h"
@@ -99,6 +100,7 @@ class ConvertCommand : public Command {
     if (to_.empty()) return tensors;
     source.check_total();
     const FillElements fill = [&](std::size_t i, std::span<std::byte> to) {
+      check_stop();
       source.read(taken[i].second, to);
     };
     const bool all = tensors.size() == source.tensors().size();

@@ -36,6 +36,25 @@ Sgd make_optimizer(const DetectConfig& config, FasterRcnn& detector) {
   return Sgd({std::move(weights), std::move(norms)});
 }
 
+/// The running statistics, put back where work on them is given up.
+class SavedBuffers {
+ public:
+  explicit SavedBuffers(const Module& module) : buffers_(module.buffers()) {
+    for (const NamedTensor& item : buffers_) copies_.push_back(item.tensor.clone());
+  }
+  ~SavedBuffers() {
+    for (std::size_t i = 0; i < copies_.size(); ++i) buffers_[i].tensor.copy_from(copies_[i]);
+  }
+  SavedBuffers(const SavedBuffers&) = delete;
+  SavedBuffers& operator=(const SavedBuffers&) = delete;
+  /// The work is done.
+  void forget() { copies_.clear(); }
+
+ private:
+  std::vector<NamedTensor> buffers_;
+  std::vector<Tensor> copies_;
+};
+
 }  // namespace
 
 IdentityEntry training_boxes(const DetectionSet& set) {
@@ -102,6 +121,7 @@ void DetectTask::finish_training(const PhaseProgress& progress) {
   options.seed ^= kPreciseSeed;
   DetectionBatches batches(train_, options);
   batches.start(0);
+  SavedBuffers before(detector_);
   PreciseNorm precise(detector_.norms());
   const std::int64_t tracked = detector_.batches_tracked();
   const NoGrad no_grad;
@@ -115,6 +135,7 @@ void DetectTask::finish_training(const PhaseProgress& progress) {
   }
   progress("precise batch norm", config_.precise_batches, config_.precise_batches);
   precise.finish(config_.precise_rule);
+  before.forget();
   detector_.set_batches_tracked(tracked);
 }
 

@@ -6,10 +6,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <set>
 
+#include "engine/core/stop.h"
 #include "engine/files/safetensors.h"
 #include "invp/run/checkpoint.h"
 #include "invp/run/run_folder.h"
@@ -25,6 +28,11 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
+void stop_now() {
+  request_stop(SIGTERM);
+  check_stop();
+}
+
 /// Epochs of four batches; the last has one image, the others two.
 class Batches final : public BatchSource {
  public:
@@ -33,12 +41,15 @@ class Batches final : public BatchSource {
   void start_epoch(std::int64_t, std::int64_t first_batch) override { next_ = first_batch; }
   std::optional<Batch> next() override {
     if (next_ == 4) return std::nullopt;
+    if (next_ == stop_before) stop_now();
     Batch batch;
     batch.position = next_++;
     for (std::int64_t i = 2 * batch.position; i < std::min<std::int64_t>(7, 2 * next_); ++i)
       batch.indices.push_back(i);
     return batch;
   }
+
+  std::int64_t stop_before = -1;  ///< the batch that a stop keeps waiting
 
  private:
   std::int64_t next_ = 0;
@@ -56,7 +67,10 @@ class Numbers final : public Task {
   double learning_rate(const Progress& progress) const override {
     return 1.0 / static_cast<double>(1 + progress.step);
   }
-  void prepare(BatchSource&, const PhaseProgress&) override { ++prepared; }
+  void prepare(BatchSource&, const PhaseProgress&) override {
+    if (stop_in_preparation) stop_now();
+    ++prepared;
+  }
   void step(const Batch&, const Progress& progress) override {
     seen.push_back(progress);
     queue_.begin();
@@ -75,6 +89,7 @@ class Numbers final : public Task {
   std::vector<StepLosses> finish() override { return queue_.finish(); }
   Evaluation evaluate(const PhaseProgress&) override {
     if (fail_to_evaluate) fail("evaluation failed");
+    if (stop_in_evaluation) stop_now();
     // Best after the second epoch's four steps.
     return {.measures = {{"score", -std::abs(static_cast<double>(count_.item()) - 8)}}};
   }
@@ -103,6 +118,8 @@ class Numbers final : public Task {
   int prepared = 0;
   std::int64_t bad_step = -1;
   bool fail_to_evaluate = false;
+  bool stop_in_evaluation = false;
+  bool stop_in_preparation = false;
 
  private:
   Tensor weight_;
@@ -140,11 +157,63 @@ class RunTest : public ::testing::Test {
     return files;
   }
 
+  /// Runs, which a stop ends, then resumes; expects the bytes and the reports of a run that nobody
+  /// stopped. Returns the task of the second part.
+  std::unique_ptr<Numbers> expect_resumed_after_stop(Numbers& stopped) {
+    EXPECT_FALSE(run(stopped).finished);
+    EXPECT_EQ(stop_signal(), SIGTERM);
+    EXPECT_FALSE(unsaved_work());
+    forget_stop();
+    batches.stop_before = -1;
+    config.resume = "auto";
+    auto resumed = std::make_unique<Numbers>();
+    EXPECT_TRUE(run(*resumed).finished);
+    const std::string ended = read_all(last());
+    config.out = folder / "whole";
+    config.resume = "";
+    run();
+    EXPECT_TRUE(ended == read_all(last()));
+    return resumed;
+  }
+
   TempFolder folder;
   RunConfig config;
   Batches batches;
   Recorder recorder;
 };
+
+TEST_F(RunTest, AStopIsHeardInAWaitForImages) {
+  batches.stop_before = 2;
+  Numbers stopped;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(std::ssize(stopped.seen), 2);
+  EXPECT_EQ(resumed->seen.front().step, 2);
+  EXPECT_EQ(resumed->prepared, 0);
+}
+
+TEST_F(RunTest, AStopIsHeardInAWaitForTheFirstImages) {
+  batches.stop_before = 0;
+  Numbers stopped;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(stopped.prepared, 1);
+  EXPECT_EQ(resumed->prepared, 0) << "the checkpoint is of a task that was prepared";
+}
+
+TEST_F(RunTest, AStopIsHeardInAnEvaluation) {
+  Numbers stopped;
+  stopped.stop_in_evaluation = true;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(std::ssize(stopped.seen), 4);
+  EXPECT_EQ(resumed->seen.front().step, 4);
+}
+
+TEST_F(RunTest, AStopIsHeardInThePreparation) {
+  Numbers stopped;
+  stopped.stop_in_preparation = true;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(stopped.prepared + std::ssize(stopped.seen), 0);
+  EXPECT_EQ(resumed->prepared, 1);
+}
 
 TEST_F(RunTest, WalksThroughEpochsAndKeepsTheBest) {
   Numbers task;
