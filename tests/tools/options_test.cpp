@@ -37,7 +37,7 @@ TEST(Deciding, EveryOptionOfEveryCommandThatTrainsSaysWhetherItDecides) {
     for (const Options::Spec& spec : table.options.specs())
       EXPECT_TRUE(spec.decides) << table.command << " --" << spec.name;
   }
-  EXPECT_EQ(commands, (std::set<std::string>{"pretrain", "linear", "finetune"}));
+  EXPECT_EQ(commands, (std::set<std::string>{"pretrain", "linear", "finetune", "detect train"}));
 }
 
 TEST(Deciding, WhatOnlyMovesOrWatchesARunDoesNotDecide) {
@@ -112,7 +112,12 @@ TEST(Deciding, WhatEarlierIdentitiesHadOrMissedDecides) {
                     "batch-size", "lr",           "fc-lr",      "fc-first-lr",    "fc-constant",
                     "fc-only",    "milestones",   "lr-decay",   "momentum",       "weight-decay",
                     "bn-groups",  "augment",      "image-size", "normalize-mean", "precision",
-                    "seed",       "deterministic"}}};
+                    "seed",       "deterministic"}},
+      {"detect train",
+       {"from-scratch", "width",    "batch-size",    "bn-groups",   "norms",        "iterations",
+        "lr",           "warmup",   "drops",         "momentum",    "weight-decay", "precise-bn",
+        "min-sizes",    "max-size", "flip-prob",     "rpn-samples", "proposals",    "regions",
+        "precision",    "seed",     "deterministic", "keep-empty"}}};
   for (const TrainingTable& table : training_tables())
     EXPECT_THAT(names(table.options.deciding()), IsSupersetOf(deciding.at(table.command)))
         << table.command;

@@ -8,7 +8,6 @@
 #include "tools/commands/detect.h"
 #include "tools/commands/training.h"
 #include "tools/options/detect_options.h"
-#include "tools/options/stop_signal.h"
 
 namespace invp::cli {
 
@@ -47,7 +46,6 @@ class DetectTrainCommand : public Command {
     const auto detector = settings_.detector(train);
     settings_.finish(*options_);
     DetectConfig& config = settings_.config();
-    const StopSignal signals;
     StoppableReporter reporter(config.run.out, title(train, *detector), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
     greet(reporter, train, test, *detector);

@@ -41,7 +41,8 @@ std::string run_line(const RunConfig& config) {
 
 void tell_end(StoppableReporter& reporter, const RunResult& result, Device device) {
   if (result.finished) {
-    reporter.note(message("finished after ", result.epoch, " epochs, peak memory ",
+    reporter.note(message("finished after ", counted(result.epoch, "epoch"), ", ",
+                          counted(result.steps, "step"), ", peak memory ",
                           format_bytes(peak_of(result, device))));
     return;
   }
