@@ -5,6 +5,7 @@
 
 #include "data/images/encode.h"
 #include "tests/data/golden.h"
+#include "tests/support/html.h"
 #include "tests/tools/program.h"
 
 namespace invp {
@@ -74,6 +75,19 @@ TEST_F(DetectTest, BothFormsAreWrittenAndJudgedAlike) {
                                  scratch_.path().string() + " --detections " + (scratch_ / "both"));
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(json::parse(first.last_line())["rules"], json::parse(again.last_line())["rules"]);
+}
+
+TEST_F(DetectTest, TheReportShowsWhatWasJudged) {
+  const std::string report = scratch_ / "page.html";
+  const Outcome outcome =
+      evaluate({result(1, 3, 0.9, {10, 10, 10, 10}), result(2, 8, 0.8, {40, 30, 5, 5})},
+               "--report " + report);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(json::parse(outcome.last_line())["report"], report);
+  const testing::HtmlPage page(testing::read_all(report));
+  EXPECT_EQ(page.count("article", "pair"), 2);
+  EXPECT_THAT(page.text(), AllOf(HasSubstr("Detections of results.json"), HasSubstr("dog 0.80"),
+                                 HasSubstr("1 object without")));
 }
 
 TEST_F(DetectTest, ZeroHasACause) {

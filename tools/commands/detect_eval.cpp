@@ -6,9 +6,9 @@
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/core/text.h"
+#include "engine/files/atomic_file.h"
 #include "invp/protocols/detection/causes.h"
-#include "invp/protocols/detection/coco_evaluator.h"
-#include "invp/protocols/detection/voc_evaluator.h"
+#include "invp/report/html/detection.h"
 #include "invp/report/text/table.h"
 #include "tools/options/command.h"
 #include "tools/options/device_options.h"
@@ -16,13 +16,6 @@
 namespace invp::cli {
 
 namespace {
-
-/// The scores of a rule, and what it is called.
-struct Rule {
-  std::string name;  ///< as in --metric
-  std::string title;
-  RuleScores scores;
-};
 
 double percent(double value) {
   return value == kUndefined ? kUndefined : 100 * value;
@@ -34,24 +27,24 @@ std::string shown(double value) {
 class DetectEvalCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "detect eval",
-        .arguments = "--data PATH --detections FILE [options]",
-        .summary = "judge detections by the rules of PASCAL VOC and COCO",
-        .description =
-            "Compares detections with the objects of a split and prints average precision\n"
-            "by three rules: VOC2007's (11 points), that of later years (area) and COCO's,\n"
-            "of each class, at the ten overlaps 0.50, 0.55, ..., 0.95. Figures equal those\n"
-            "of the official evaluators; classes without objects do not count in means.\n\n"
-            "The detections may come from any program: COCO's results\n"
-            "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
-            "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
-            "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
-            "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
-            "means that count classes without objects as 0.\n",
-        .examples =
-            "  invp detect eval --data VOCdevkit --detections results/\n"
-            "  invp detect eval --data coco --split val --detections results.json --to judged\n"};
+    return {.name = "detect eval",
+            .arguments = "--data PATH --detections FILE [options]",
+            .summary = "judge detections by the rules of PASCAL VOC and COCO",
+            .description =
+                "Compares detections with the objects of a split and prints average precision\n"
+                "by three rules: VOC2007's (11 points), that of later years (area) and COCO's,\n"
+                "of each class, at the ten overlaps 0.50, 0.55, ..., 0.95. Figures equal those\n"
+                "of the official evaluators; classes without objects do not count in means.\n\n"
+                "The detections may come from any program: COCO's results\n"
+                "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
+                "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
+                "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
+                "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
+                "means that count classes without objects as 0.\n",
+            .examples =
+                "  invp detect eval --data VOCdevkit --detections results/\n"
+                "  invp detect eval --data coco --split val --detections results.json --to judged\n"
+                "  invp detect eval --data VOCdevkit --detections results --report page.html\n"};
   }
 
   void declare(Options& options) override {
@@ -73,29 +66,31 @@ class DetectEvalCommand : public Command {
         .notes({"by what is at PATH", "PASCAL VOC's devkit", "COCO's JSON"});
     options.text("to", to_, "DIR",
                  "folder to write the detections into in both forms, for the official programs");
+    options.text("report", report_, "FILE.html",
+                 "HTML page to write: curves, detections beside the objects, mistakes and misses");
     declare_threads(options, threads_);
   }
 
   Results run() override {
     set_num_threads(threads_);
-    // Pictures are not looked at.
-    const DetectionSet set =
-        open_boxes(data_, {.format = format_, .split = split_, .pictures = false});
-    check_objects(set);
-    const Detections detections = read_detections(detections_, set);
-    if (!to_.empty()) write_detections(to_, set, detections);
+    // Pictures are not looked at, but for the report, which does without those that are missing.
+    const auto set = std::make_shared<const DetectionSet>(
+        open_boxes(data_, {.format = format_, .split = split_, .pictures = false}));
+    check_objects(*set);
+    const Detections detections = read_detections(detections_, *set);
+    if (!to_.empty()) write_detections(to_, *set, detections);
     return judge(set, detections);
   }
 
  private:
   /// Detections of a file and of a network are judged here alike.
-  Results judge(const DetectionSet& set, const Detections& detections) const {
-    VocScores voc = evaluate_voc(set, detections);
+  Results judge(const std::shared_ptr<const DetectionSet>& boxes,
+                const Detections& detections) const {
+    const DetectionSet& set = *boxes;
+    const VocScores voc = evaluate_voc(set, detections);
     const CocoScores coco = evaluate_coco(set, detections);
-    const std::array rules = {Rule{"voc07", "VOC2007, 11 points", std::move(voc.eleven_point)},
-                              Rule{"voc12", "VOC2012, area", std::move(voc.area)},
-                              Rule{"coco", "COCO", coco.average_precision()}};
-    const std::string metric = metric_ != "auto" ? metric_ : usual_metric(set);
+    const std::array rules = rules_of(voc, coco);
+    const std::string metric = metric_ != "auto" ? metric_ : usual_rule(set);
     const Rule& chosen = *std::ranges::find(rules, metric, &Rule::name);
     const std::vector<std::string> lines = causes(set, detections, chosen.scores.mean_at(kAt50));
     std::cout << printable(set.source.string()) << ", " << set.split << ": "
@@ -122,12 +117,15 @@ class DetectEvalCommand : public Command {
     results["objects"] = set.objects.size();
     results["detections"] = detections.rows.size();
     results["causes"] = lines;
+    if (!report_.empty()) {
+      const std::string name = std::filesystem::path(detections_).filename().string();
+      write_file(report_, detection_html(detection_part("Detections of " + name, boxes, detections,
+                                                        voc, coco, metric),
+                                         lines));
+      std::cout << report_ << '\n';
+      results["report"] = report_;
+    }
     return results;
-  }
-
-  static std::string usual_metric(const DetectionSet& set) {
-    if (set.format == BoxFormat::kCoco) return "coco";
-    return set.split.find("2007") != std::string::npos ? "voc07" : "voc12";
   }
 
   /// Headings of AP and of the ten overlaps.
@@ -209,7 +207,7 @@ class DetectEvalCommand : public Command {
     return all;
   }
 
-  std::string data_, detections_, to_;
+  std::string data_, detections_, to_, report_;
   std::string split_ = "test", metric_ = "auto", format_ = "auto";
   int threads_ = 0;
 };
