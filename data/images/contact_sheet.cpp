@@ -25,6 +25,20 @@ void paste(const Image& picture, int tile, int x, int y, Image& sheet) {
 
 }  // namespace
 
+Image picture_sheet(std::span<const Image> pictures, int columns, const ContactSheet& sheet) {
+  CHECK(!pictures.empty() && columns > 0, "[picture_sheet] there is no picture to show");
+  const int count = static_cast<int>(pictures.size());
+  columns = std::min(columns, count);
+  const int pitch = sheet.tile + sheet.gap;
+  Image out(sheet.gap + pitch * columns, sheet.gap + pitch * ((count + columns - 1) / columns));
+  std::ranges::fill(out.pixels, sheet.background);
+  for (int i = 0; i < count; ++i) {
+    paste(pictures[static_cast<std::size_t>(i)], sheet.tile, sheet.gap + pitch * (i % columns),
+          sheet.gap + pitch * (i / columns), out);
+  }
+  return out;
+}
+
 Image contact_sheet(std::span<const Image> originals, const AugmentConfig& config,
                     std::uint64_t seed, const ContactSheet& sheet) {
   CHECK(!originals.empty(), "[contact_sheet] there is no picture to show");

@@ -16,6 +16,9 @@ struct ContactSheet {
   std::uint8_t background = 250;
 };
 
+/// Pictures alone, `columns` per row. They are shrunk to fit their tiles.
+Image picture_sheet(std::span<const Image> pictures, int columns, const ContactSheet& sheet);
+
 /// One row per original. View v of row i is drawn from Random(seed, Purpose::kAugmentation, v, i):
 /// it is what training sees of image i in epoch v. Originals and views are shrunk to fit their
 /// tiles.

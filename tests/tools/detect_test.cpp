@@ -3,8 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "data/images/decode.h"
+#include "data/images/draw_boxes.h"
 #include "data/images/encode.h"
 #include "tests/data/golden.h"
+#include "tests/support/html.h"
 #include "tests/tools/program.h"
 
 namespace invp {
@@ -74,6 +77,38 @@ TEST_F(DetectTest, BothFormsAreWrittenAndJudgedAlike) {
                                  scratch_.path().string() + " --detections " + (scratch_ / "both"));
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(json::parse(first.last_line())["rules"], json::parse(again.last_line())["rules"]);
+}
+
+TEST_F(DetectTest, TheReportShowsWhatWasJudged) {
+  const std::string report = scratch_ / "page.html";
+  const Outcome outcome =
+      evaluate({result(1, 3, 0.9, {10, 10, 10, 10}), result(2, 8, 0.8, {40, 30, 5, 5})},
+               "--report " + report);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(json::parse(outcome.last_line())["report"], report);
+  const testing::HtmlPage page(testing::read_all(report));
+  EXPECT_EQ(page.count("article", "pair"), 2);
+  EXPECT_THAT(page.text(), AllOf(HasSubstr("Detections of results.json"), HasSubstr("dog 0.80"),
+                                 HasSubstr("1 object without")));
+}
+
+TEST_F(DetectTest, DataShowDrawsTheBoxes) {
+  const std::string sheet = scratch_ / "sheet.png";
+  const std::string show =
+      "data show --json --split val --data " + scratch_.path().string() + " --to " + sheet;
+  const Outcome outcome = run_invp(show + " --tile 50");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(json::parse(outcome.last_line())["images"], 2);
+  const Image image = load_image(sheet);
+  EXPECT_EQ(image.width, 6 + 2 * 56);
+  // The frame of the person: at (10, 10) of a picture that is 5 lower than its tile.
+  const Rgb color = kind_color(0);
+  EXPECT_TRUE(std::equal(color.begin(), color.end(), image.at(6 + 12, 6 + 5 + 10)));
+  EXPECT_TRUE(std::equal(color.begin(), color.end(), image.at(6 + 10, 6 + 5 + 18)));
+  // Views, where they are asked for.
+  const Outcome views = run_invp(show + " --views 2 --tile 50");
+  ASSERT_EQ(views.code, 0) << views.err;
+  EXPECT_THAT(views.out, HasSubstr("2 images with 2 views each"));
 }
 
 TEST_F(DetectTest, ZeroHasACause) {

@@ -6,11 +6,10 @@
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/core/text.h"
+#include "engine/files/atomic_file.h"
 #include "invp/protocols/detection/causes.h"
-#include "invp/protocols/detection/coco_evaluator.h"
 #include "invp/protocols/detection/detect_set.h"
-#include "invp/protocols/detection/usual_rule.h"
-#include "invp/protocols/detection/voc_evaluator.h"
+#include "invp/report/html/detection.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
 #include "tools/commands/detect.h"
@@ -20,13 +19,6 @@
 namespace invp::cli {
 
 namespace {
-
-/// The scores of a rule, and what it is called.
-struct Rule {
-  std::string name;  ///< as in --metric
-  std::string title;
-  RuleScores scores;
-};
 
 double percent(double value) {
   return value == kUndefined ? kUndefined : 100 * value;
@@ -59,7 +51,8 @@ class DetectEvalCommand : public Command {
             "  invp detect eval --data VOCdevkit --checkpoint "
             "runs/voc/checkpoints/last.safetensors\n"
             "  invp detect eval --data VOCdevkit --detections results/\n"
-            "  invp detect eval --data coco --split val --detections results.json --to judged\n"};
+            "  invp detect eval --data coco --split val --detections results.json --to judged\n"
+            "  invp detect eval --data VOCdevkit --detections results --report page.html\n"};
   }
 
   void declare(Options& options) override {
@@ -80,6 +73,8 @@ class DetectEvalCommand : public Command {
         .notes({"by what is at PATH", "PASCAL VOC's devkit", "COCO's JSON"});
     options.text("to", to_, "DIR",
                  "folder to write the detections into in both forms, for the official programs");
+    options.text("report", report_, "FILE.html",
+                 "HTML page to write: curves, detections beside the objects, mistakes and misses");
     options.number("max-bad-share", max_bad_share_, kProbability,
                    "share of unreadable pictures above which it stops");
     declare_max_pixels(options, max_pixels_);
@@ -91,13 +86,14 @@ class DetectEvalCommand : public Command {
     if (from_file == !detector_.checkpoint.empty())
       throw UsageError("give --checkpoint FILE or --detections PATH: what is to be judged");
     set_default_max_pixels(max_pixels_);
-    // Pictures are not looked at where the detections are there.
-    const DetectionSet set =
-        open_boxes(data_, {.format = format_, .split = split_, .pictures = !from_file});
-    check_objects(set);
+    // Pictures are not looked at where the detections are there, but for the report, which does
+    // without those that are missing.
+    const auto set = std::make_shared<const DetectionSet>(
+        open_boxes(data_, {.format = format_, .split = split_, .pictures = !from_file}));
+    check_objects(*set);
     if (from_file) start_compute(detector_.device);
-    const Detections detections = from_file ? read_detections(detections_, set) : detected(set);
-    if (!to_.empty()) write_detections(to_, set, detections);
+    const Detections detections = from_file ? read_detections(detections_, *set) : detected(*set);
+    if (!to_.empty()) write_detections(to_, *set, detections);
     return judge(set, detections);
   }
 
@@ -151,13 +147,13 @@ class DetectEvalCommand : public Command {
   }
 
   /// Detections of a file and of a network are judged here alike.
-  Results judge(const DetectionSet& set, const Detections& detections) const {
-    VocScores voc = evaluate_voc(set, detections);
+  Results judge(const std::shared_ptr<const DetectionSet>& boxes,
+                const Detections& detections) const {
+    const DetectionSet& set = *boxes;
+    const VocScores voc = evaluate_voc(set, detections);
     const CocoScores coco = evaluate_coco(set, detections);
-    const std::array rules = {Rule{"voc07", "VOC2007, 11 points", std::move(voc.eleven_point)},
-                              Rule{"voc12", "VOC2012, area", std::move(voc.area)},
-                              Rule{"coco", "COCO", coco.average_precision()}};
-    const std::string metric = metric_ != "auto" ? metric_ : usual_metric(set);
+    const std::array rules = rules_of(voc, coco);
+    const std::string metric = metric_ != "auto" ? metric_ : usual_rule(set);
     const Rule& chosen = *std::ranges::find(rules, metric, &Rule::name);
     const std::vector<std::string> lines = causes(set, detections, chosen.scores.mean_at(kAt50));
     std::cout << printable(set.source.string()) << ", " << set.split << ": "
@@ -184,6 +180,14 @@ class DetectEvalCommand : public Command {
     results["objects"] = set.objects.size();
     results["detections"] = detections.rows.size();
     results["causes"] = lines;
+    if (!report_.empty()) {
+      const std::string name = std::filesystem::path(detections_).filename().string();
+      write_file(report_, detection_html(detection_part("Detections of " + name, boxes, detections,
+                                                        voc, coco, metric),
+                                         lines));
+      std::cout << report_ << '\n';
+      results["report"] = report_;
+    }
     return results;
   }
 
@@ -266,7 +270,7 @@ class DetectEvalCommand : public Command {
     return all;
   }
 
-  std::string data_, detections_, to_;
+  std::string data_, detections_, to_, report_;
   std::string split_ = "test", metric_ = "auto", format_ = "auto";
   double max_bad_share_ = 0.01;
   std::int64_t max_pixels_ = default_max_pixels();

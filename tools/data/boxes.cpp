@@ -5,6 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "data/detection/detection_set.h"
+#include "data/images/decode.h"
+#include "data/images/draw_boxes.h"
+#include "data/images/transform.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "invp/report/text/table.h"
@@ -88,6 +91,27 @@ void check_split(const DetectionSet& set, Results& results) {
   }
 }
 
+/// Drawn after shrinking, so that labels keep their size.
+Image picture_with_boxes(const DetectionSet& set, std::int64_t number, int side) {
+  const Image whole = load_image(set.picture_path(number));
+  const double scale =
+      std::min(1.0, static_cast<double>(side) / std::max(whole.width, whole.height));
+  const auto shrunk = [&](int of) { return std::max(1, static_cast<int>(of * scale)); };
+  Image picture = resize(whole, shrunk(whole.width), shrunk(whole.height));
+  std::vector<DrawnBox> boxes;
+  for (const BoxedObject& object : set.objects_of(number)) {
+    boxes.push_back({.x0 = object.box.x * scale,
+                     .y0 = object.box.y * scale,
+                     .x1 = object.box.right() * scale,
+                     .y1 = object.box.bottom() * scale,
+                     .text = set.classes[static_cast<std::size_t>(object.label)],
+                     .kind = object.label,
+                     .style = object.difficult ? BoxStyle::kDashed : BoxStyle::kSolid});
+  }
+  draw_boxes(picture, boxes);
+  return picture;
+}
+
 }  // namespace
 
 bool has_boxes(const DataSource& source) {
@@ -118,6 +142,17 @@ Results tell_boxes(const DataSource& source) {
   std::cout << '\n' << table.text() << '\n';
   print_classes(sets, counts);
   return results;
+}
+
+std::vector<Image> pictures_with_boxes(const DataSource& source, const std::string& split,
+                                       std::int64_t rows, int side) {
+  const DetectionSet set = open_all(source, split, true);
+  const std::int64_t size = std::ssize(set.pictures);
+  CHECK(size > 0, set.source.string(), ": ", split, " has no pictures");
+  std::vector<Image> pictures;
+  for (std::int64_t row = 0; row < std::min(rows, size); ++row)
+    pictures.push_back(picture_with_boxes(set, row * size / std::min(rows, size), side));
+  return pictures;
 }
 
 bool check_boxes(const DataSource& source, Results& results) {

@@ -1,6 +1,10 @@
-// What invp data info and check say of a set's boxes.
+// What invp data info, check and show have of a set's boxes.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "data/images/image.h"
 #include "data/sets/open_dataset.h"
 #include "tools/options/command.h"
 
@@ -11,6 +15,11 @@ bool has_boxes(const DataSource& source);
 
 /// Prints pictures and objects of each split, and the objects of each class; returns them by split.
 Results tell_boxes(const DataSource& source);
+
+/// Pictures of a split with their boxes drawn, at most `rows`, spread evenly; shrunk so that the
+/// longer side is `side`. Difficult objects and crowds are dashed.
+std::vector<Image> pictures_with_boxes(const DataSource& source, const std::string& split,
+                                       std::int64_t rows, int side);
 
 /// Prints boxes and annotations that are no good: what training drops or clips, annotations that
 /// cannot be read and pictures that are not there. Adds to `results` bad_boxes, clipped_boxes and

@@ -207,7 +207,8 @@ class ShowCommand : public Command {
         .summary = "a picture of images beside their augmented views",
         .description =
             "Draws a contact sheet: each row has an image and, beside it, views of it as\n"
-            "training sees them.\n",
+            "training sees them. Of sets with boxes (VOC, COCO) it shows pictures with their\n"
+            "boxes, three per row, unless --views or --augment asks for views.\n",
         .examples = "  invp data show --data photos --to sheet.png --rows 6 --augment imagenet\n"};
   }
 
@@ -226,7 +227,10 @@ class ShowCommand : public Command {
   }
 
   Results run() override {
-    const auto dataset = open_dataset(data_source(data_), split_);
+    const DataSource source = resolve_source(data_source(data_));
+    if (!options_->given("views") && !options_->given("augment") && has_boxes(source))
+      return show_boxes(source);
+    const auto dataset = open_dataset(source, split_);
     const AugmentConfig augment = augment_.resolve(*options_);
     std::vector<Image> originals;
     for (std::int64_t row = 0; row < std::min<std::int64_t>(rows_, dataset->size()); ++row) {
@@ -242,6 +246,16 @@ class ShowCommand : public Command {
   }
 
  private:
+  Results show_boxes(const DataSource& source) {
+    constexpr int kColumns = 3, kTile = 400;  // labels need room
+    if (!options_->given("tile")) sheet_.tile = kTile;
+    const std::vector<Image> pictures =
+        pictures_with_boxes(source, split_, std::int64_t{kColumns} * rows_, sheet_.tile);
+    write_file_bytes(to_, encode_png(picture_sheet(pictures, kColumns, sheet_)));
+    std::cout << to_ << ": " << pictures.size() << " pictures with their boxes\n";
+    return {{"images", pictures.size()}, {"picture", to_}};
+  }
+
   const Options* options_ = nullptr;
   std::string to_;
   std::string split_ = "train";

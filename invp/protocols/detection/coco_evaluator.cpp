@@ -18,10 +18,6 @@ constexpr std::uint64_t bit_of(std::size_t area, std::size_t overlap) {
   return std::uint64_t{1} << (area * kOverlaps + overlap);
 }
 
-bool out_of_range(double area, std::size_t range) {
-  return area < kAreaRanges[range][0] || area > kAreaRanges[range][1];
-}
-
 /// A detection, and what it found.
 struct Judged {
   double score = 0;
@@ -65,7 +61,7 @@ class Matcher {
       for (std::size_t t = 0; t < kOverlaps; ++t) match(area, t, judged);
       for (std::size_t d = 0; d < judged.size(); ++d) {
         const auto& box = pair.detections[d]->box;
-        if (out_of_range(box[2] * box[3], area)) ignore_unmatched(area, judged[d]);
+        if (!area_counts(box[2] * box[3], area)) ignore_unmatched(area, judged[d]);
       }
     }
     for (std::size_t d = 0; d < judged.size(); ++d) {
@@ -80,7 +76,7 @@ class Matcher {
     order_.resize(objects_.size());
     std::iota(order_.begin(), order_.end(), 0);
     for (std::size_t g = 0; g < objects_.size(); ++g)
-      ignored_[g] = objects_[g]->difficult || out_of_range(objects_[g]->area, area);
+      ignored_[g] = objects_[g]->difficult || !area_counts(objects_[g]->area, area);
     std::stable_partition(order_.begin(), order_.end(),
                           [&](std::size_t g) { return !ignored_[g]; });
   }
@@ -222,7 +218,7 @@ std::vector<std::array<std::int64_t, kAreas>> counted_objects(const DetectionSet
   for (const BoxedObject& object : set.objects) {
     if (object.difficult || object.fault == BoxFault::kNotFinite) continue;
     for (std::size_t area = 0; area < kAreas; ++area) {
-      if (!out_of_range(object.area, area)) ++counts[static_cast<std::size_t>(object.label)][area];
+      if (area_counts(object.area, area)) ++counts[static_cast<std::size_t>(object.label)][area];
     }
   }
   return counts;
@@ -255,6 +251,10 @@ Judgment judgment_of(const Judged& judged, const DetectionSet& set) {
 }
 
 }  // namespace
+
+bool area_counts(double pixels, std::size_t area) {
+  return !(pixels < kAreaRanges[area][0] || pixels > kAreaRanges[area][1]);
+}
 
 double coco_overlap(std::size_t index) {
   return index + 1 == kOverlaps ? 0.95 : 0.5 + static_cast<double>(index) * ((0.95 - 0.5) / 9);

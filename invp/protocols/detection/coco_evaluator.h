@@ -12,6 +12,8 @@ namespace invp {
 
 /// Areas of objects: all, small (up to 32 x 32), medium, large (from 96 x 96).
 inline constexpr std::size_t kAreas = 4;
+/// Is an object of that many pixels among those of range `area`?
+bool area_counts(double pixels, std::size_t area);
 /// The most detections of a class in a picture that count: 1, 10, 100.
 inline constexpr std::size_t kLimits = 3;
 inline constexpr std::size_t kRecalls = 101;

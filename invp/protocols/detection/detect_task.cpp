@@ -9,7 +9,7 @@
 #include "engine/ops/basic/scale.h"
 #include "invp/protocols/detection/detect_set.h"
 #include "invp/protocols/detection/detector_batch.h"
-#include "invp/protocols/detection/usual_rule.h"
+#include "invp/protocols/detection/usual_precision.h"
 #include "layers/detection/find_detector.h"
 #include "layers/exchange.h"
 

@@ -121,11 +121,12 @@ std::array<Counter, kOverlaps> judge(ClassObjects& objects, std::span<const Entr
       const bool right = hit && !no_matter && (best->claimed & bit) == 0;
       if (right) best->claimed |= bit;
       counters[t].add(right, !right && !no_matter, counted);
-      if (t == kAt50 && hit)
+      if (t == kAt50 && hit) {
         judgments[row] = {right       ? Outcome::kRight
                           : no_matter ? Outcome::kIgnored
                                       : Outcome::kTaken,
                           best->row};
+      }
     }
   }
   return counters;

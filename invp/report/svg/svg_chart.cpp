@@ -167,7 +167,11 @@ Extent extent_of(const Chart& chart) {
       extent.y.include(y);
     }
   }
-  if (!extent.y.empty() && chart.from_zero) extent.y.include(0);
+  if (!extent.y.empty() && (chart.from_zero || chart.percent)) extent.y.include(0);
+  if (!extent.y.empty() && chart.percent) {
+    extent.y.include(100);
+    for (const double end : {0, 100}) extent.x.include(end);
+  }
   if (extent.x.low == extent.x.high) {
     extent.x.low -= 0.5;
     extent.x.high += 0.5;
@@ -193,7 +197,7 @@ void draw_chart(std::ostream& out, const Box& panel, const Chart& chart,
     text(out, plot.left + plot.width / 2, plot.top + plot.height / 2, "tick middle", "no data");
     return;
   }
-  // x is an epoch or a block, a whole number: no ticks between them.
+  // x is an epoch, a block or per cent: no ticks between whole numbers.
   const int x_steps = static_cast<int>(std::clamp(xs.high - xs.low, 1.0, 6.0));
   const Axis x_axis{nice_ticks(xs.low, xs.high, x_steps)};
   const Axis y_axis{nice_ticks(ys.low, ys.high, 4)};

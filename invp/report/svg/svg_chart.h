@@ -18,6 +18,7 @@ struct Chart {
   std::string unit;  ///< printed after the title in gray: "per cent"
   std::vector<Series> series;
   bool from_zero = false;     ///< the vertical axis starts at 0
+  bool percent = false;       ///< both axes run from 0 to 100
   bool mark_highest = false;  ///< a dot and the value at the first series' highest point
   bool legend = true;         ///< names of the series, if there are several
 };

@@ -1,14 +1,9 @@
-// The rule by which a set is usually judged, and its three figures.
+// The three figures that detections are known by, by the rule that is usual for their set.
 #pragma once
-
-#include <string>
 
 #include "data/detection/detections.h"
 
 namespace invp {
-
-/// "voc07" for VOC2007, "voc12" for later years, "coco".
-std::string usual_metric(const DetectionSet& set);
 
 /// Per cent; kUndefined where no class has objects.
 struct AveragePrecision {
