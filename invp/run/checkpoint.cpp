@@ -5,6 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "engine/files/safetensors.h"
+#include "invp/run/conditions.h"
 
 namespace invp {
 
@@ -54,6 +55,7 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& comma
   file.metadata[kCommand] = command;
   write_identity(identity, file.metadata);
   write_position(position, task.loss_names(), file.metadata);
+  write_conditions(computing_conditions(task.device()), file.metadata);
   write_safetensors(path, file);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/files/atomic_file.h"
 #include "engine/plans/plan_file.h"
 #include "invp/run/checkpoint.h"
+#include "invp/run/conditions.h"
 #include "invp/run/data_wait.h"
 #include "invp/run/run_folder.h"
 
@@ -139,6 +140,9 @@ void Run::start() {
 void Run::resume() {
   const auto checkpoint = folder_.to_resume(config_.resume, observer_);
   if (!checkpoint) return;
+  const std::string elsewhere =
+      resumed_elsewhere(checkpoint->file.metadata, task_.device(), checkpoint->path.string());
+  if (!elsewhere.empty()) observer_.note(elsewhere);
   position_ = restore(*checkpoint, config_.command, task_, position_.progress.steps_per_epoch,
                       config_.identity);
   resumed_ = checkpoint->path;

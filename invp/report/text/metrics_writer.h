@@ -30,13 +30,15 @@ class MetricsWriter {
   /// Error naming the file if it cannot be written.
   MetricsWriter(std::filesystem::path file, std::int64_t first_epoch);
 
-  /// Appends one line and flushes it.
+  /// Adds one line; the file is written anew, as a whole. When that fails the next call writes the
+  /// line, too.
   void write(const EpochReport& report);
   /// All epochs of the file, the kept ones included.
   const std::vector<EpochReport>& epochs() const { return epochs_; }
 
  private:
   std::filesystem::path file_;
+  std::string lines_;
   std::vector<EpochReport> epochs_;
 };
 

@@ -12,6 +12,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/core/numerics.h"
+#include "engine/core/parallel.h"
 #include "engine/files/safetensors.h"
 #include "invp/run/checkpoint.h"
 #include "invp/run/run_folder.h"
@@ -403,6 +405,33 @@ TEST_F(RunTest, ADamagedCheckpointIsPassedOverAndSaysWhy) {
                                              HasSubstr("does not have its checksum"))));
   EXPECT_EQ(again.seen.size(), 4u) << "the last epoch is trained again";
   EXPECT_TRUE(read_all(last()) == whole);
+}
+
+TEST_F(RunTest, ARunThatGoesOnElsewhereSaysSo) {
+  config.stop_after = 2;
+  set_num_threads(1);
+  run();
+  EXPECT_EQ(read_safetensors(last()).metadata.at("computed.threads"), "1");
+  TensorFile elsewhere = read_safetensors(last());
+  elsewhere.metadata["computed.threads"] = "77";
+  elsewhere.metadata["computed.oneDNN"] = "1.0";
+  write_safetensors(last(), elsewhere);
+  config.resume = "auto";
+  const Numerics before = numerics();
+  set_numerics({.deterministic = true});
+  EXPECT_THAT(error_of_run(), AllOf(HasSubstr("last.safetensors"), HasSubstr("--deterministic"),
+                                    HasSubstr("threads 1, was 77")));
+  set_numerics(before);
+  recorder = {};
+  run();
+  EXPECT_THAT(recorder.notes,
+              Contains(AllOf(HasSubstr("the last bits may differ"), HasSubstr("threads 1, was 77"),
+                             HasSubstr("was 1.0"))));
+  recorder = {};
+  config.stop_after = 4;
+  run();
+  EXPECT_THAT(recorder.notes, ::testing::Not(Contains(HasSubstr("last bits")))) << "the same place";
+  set_num_threads(0);
 }
 
 TEST_F(RunTest, OnlyTheTensorsOfTheRunAreTaken) {
