@@ -138,20 +138,20 @@ void Run::start() {
 }
 
 void Run::resume() {
-  const auto checkpoint = folder_.to_resume(config_.resume, observer_);
-  if (!checkpoint) return;
-  const std::string elsewhere =
-      resumed_elsewhere(checkpoint->file.metadata, task_.device(), checkpoint->path.string());
+  const auto taken =
+      folder_.to_resume(config_.resume, observer_, [&](const Checkpoint& checkpoint) {
+        position_ = restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(),
+                            config_.identity);
+      });
+  if (!taken) return;
+  resumed_ = taken->path;
+  const Metadata& metadata = taken->file.metadata;
+  const std::string elsewhere = resumed_elsewhere(metadata, task_.device(), resumed_.string());
   if (!elsewhere.empty()) observer_.note(elsewhere);
-  position_ = restore(*checkpoint, config_.command, task_, position_.progress.steps_per_epoch,
-                      config_.identity);
-  resumed_ = checkpoint->path;
+  const char* const unproven = "; it has no checksums, so that damage to it would not be seen";
   observer_.note(message("resumed from ", resumed_.string(), " at epoch ", position_.progress.epoch,
                          ", step ", position_.progress.epoch_step,
-                         checkpoint->file.has_checksums
-                             ? ""
-                             : "; it is of an earlier version and has no checksums, so that damage "
-                               "to it would not be seen"));
+                         taken->file.has_checksums ? "" : unproven));
 }
 
 // Trains to the end of the epoch under way. False if the run is to stop before it.

@@ -83,7 +83,7 @@ TEST_F(Verify, FilesWithoutChecksumsAreReadAndSaidToHaveNone) {
   write_safetensors(scratch_ / "far.safetensors", file);
   const Outcome far = verify(scratch_ / "far.safetensors");
   EXPECT_EQ(far.code, 1);
-  EXPECT_THAT(far.out, HasSubstr("neighbor 1073741824"));
+  EXPECT_THAT(far.out, AllOf(HasSubstr("far.safetensors: "), HasSubstr("neighbor 1073741824")));
 }
 
 TEST_F(Verify, WhatIsNotThereIsAnError) {

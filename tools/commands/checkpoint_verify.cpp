@@ -42,8 +42,14 @@ std::string described(const std::map<std::string, std::string>& metadata) {
 /// Rows that name images: what damage without checksums would break first.
 void check_rows(const TensorSource& source) {
   for (std::size_t i = 0; i < source.tensors().size(); ++i) {
-    if (source.tensors()[i].name == "neighbors" && !checkpoint_kind(source.metadata()).empty())
-      const NeighborGraph graph(source.tensor(i));
+    if (source.tensors()[i].name != "neighbors" || checkpoint_kind(source.metadata()).empty())
+      continue;
+    const Tensor rows = source.tensor(i);
+    try {
+      NeighborGraph(rows).set_rows(rows);
+    } catch (const Error& error) {
+      fail(source.path(), ": ", error.what());
+    }
   }
 }
 

@@ -434,6 +434,22 @@ TEST_F(RunTest, ARunThatGoesOnElsewhereSaysSo) {
   set_num_threads(0);
 }
 
+TEST_F(RunTest, ACheckpointWithoutChecksumsThatCannotBeIsPassedOverToo) {
+  config.save_every = 1;
+  run();
+  const std::string whole = read_all(last());
+  fs::remove(config.out / "checkpoints" / "epoch-0003.safetensors");
+  TensorFile file = read_safetensors(last());
+  file.metadata["position.step"] = "5";
+  write_safetensors(last(), file);
+  config.resume = "auto";
+  recorder = {};
+  EXPECT_TRUE(run().finished);
+  EXPECT_THAT(recorder.notes, Contains(AllOf(HasSubstr("passed over: "), HasSubstr(last()),
+                                             HasSubstr("step 5 of an epoch of 4"))));
+  EXPECT_TRUE(read_all(last()) == whole);
+}
+
 TEST_F(RunTest, OnlyTheTensorsOfTheRunAreTaken) {
   config.stop_after = 2;
   run();
