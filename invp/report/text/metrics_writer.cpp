@@ -129,7 +129,14 @@ MetricsWriter::MetricsWriter(std::filesystem::path file, std::int64_t first_epoc
 void MetricsWriter::write(const EpochReport& report) {
   epochs_.push_back(report);
   lines_ += metrics_line(report) + '\n';
+  complete_ = false;
+  catch_up();
+}
+
+void MetricsWriter::catch_up() {
+  if (complete_) return;
   write_file(file_, lines_);
+  complete_ = true;
 }
 
 }  // namespace invp

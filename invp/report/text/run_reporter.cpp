@@ -141,6 +141,7 @@ void RunReporter::epoch_finished(const EpochReport& report) {
 
 void RunReporter::checkpoint_written(const std::string& path) {
   log("checkpoint " + path);
+  if (metrics_) attempt("metrics.jsonl", [&] { metrics_->catch_up(); });
 }
 
 void RunReporter::note(const std::string& line) {

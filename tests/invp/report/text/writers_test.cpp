@@ -298,6 +298,8 @@ TEST(RunReporter, WhatCannotBeWrittenIsSaidOnceAndWrittenWhenItCan) {
     std::filesystem::create_directory(folder / "run/metrics.jsonl");
     for (const int epoch : {1, 2, 3}) reporter.epoch_finished(epoch_report(epoch, 6.5));
     std::filesystem::remove(folder / "run/metrics.jsonl");
+    reporter.checkpoint_written("last");
+    EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 3u) << "the next checkpoint";
     reporter.epoch_finished(epoch_report(4, 6.5));
   }
   EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 4u);
