@@ -148,6 +148,7 @@ Commands all_commands() {
   add_tsne(commands);
   add_report(commands);
   add_convert(commands);
+  add_checkpoint_verify(commands);
   add_data(commands);
   add_op(commands);
   add_objective(commands);

@@ -91,4 +91,7 @@ std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path);
 /// read_file_bytes, then decode_image named by the path.
 Image load_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 
+/// The version of the library that decodes JPEGs: "2.1.5".
+std::string jpeg_library_version();
+
 }  // namespace invp

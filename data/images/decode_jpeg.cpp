@@ -11,6 +11,7 @@
 #include <csetjmp>
 #include <cstring>
 
+#include "data/images/decode.h"
 #include "data/images/decoders.h"
 
 namespace invp::decoders {
@@ -274,3 +275,13 @@ int decode_jpeg(Bytes bytes, const std::string& name, const Box* region, Image& 
 }
 
 }  // namespace invp::decoders
+
+namespace invp {
+
+std::string jpeg_library_version() {
+#define INVP_WORDS_OF(x) #x
+#define INVP_WORDS(x) INVP_WORDS_OF(x)
+  return INVP_WORDS(LIBJPEG_TURBO_VERSION);
+}
+
+}  // namespace invp

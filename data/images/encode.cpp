@@ -5,11 +5,8 @@
 #include <jpeglib.h>
 #include <png.h>
 
-#include <cerrno>
 #include <csetjmp>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <tuple>
 
 #include "engine/core/error.h"
@@ -106,16 +103,6 @@ std::vector<std::uint8_t> encode_png(ImageView image) {
   CHECK(written, "[encode_png] ", header.message);
   bytes.resize(size);
   return bytes;
-}
-
-void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (file) {
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    file.close();
-  }
-  if (!file) fail("cannot write ", path.string(), ": ", std::strerror(errno));
 }
 
 }  // namespace invp

@@ -27,7 +27,4 @@ std::vector<std::uint8_t> encode_jpeg(ImageView image, const JpegOptions& option
 /// 8-bit RGB PNG.
 std::vector<std::uint8_t> encode_png(ImageView image);
 
-/// Writes the bytes to a file. Throws Error with the path and the system's reason.
-void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
-
 }  // namespace invp

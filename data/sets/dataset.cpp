@@ -17,6 +17,11 @@ Image Dataset::load(std::int64_t index) const {
   return crop(sample.pixels, {0, 0, sample.pixels.width, sample.pixels.height});
 }
 
+void Dataset::no_image(std::int64_t index) const {
+  fail("[dataset] image ", index, " was asked for; this ", kind_, " set has ", size(),
+       ", numbered from 0");
+}
+
 const std::string& Dataset::identity() const {
   std::call_once(identified_, [&] {
     Hash hash;
@@ -49,11 +54,11 @@ FileDataset::FileDataset(std::string kind, std::filesystem::path root,
 }
 
 std::string FileDataset::name(std::int64_t index) const {
-  return (root_ / paths_[static_cast<std::size_t>(index)]).string();
+  return (root_ / paths_[place(index)]).string();
 }
 
 void FileDataset::fetch(std::int64_t index, Sample& sample) const {
-  const FileReader file(root_ / paths_[static_cast<std::size_t>(index)]);
+  const FileReader file(root_ / paths_[place(index)]);
   CHECK(file.size() > 0, file.path().string(), ": the file is empty");
   // Larger than any image within the decoder's limit on pixels.
   constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 30;
@@ -96,15 +101,16 @@ PixelDataset::PixelDataset(std::string kind, int width, int height,
 }
 
 std::string PixelDataset::name(std::int64_t index) const {
+  std::int64_t left = static_cast<std::int64_t>(place(index));
   for (const Source& source : sources_) {
-    if (index < source.count) return message(source.file, '[', index, ']');
-    index -= source.count;
+    if (left < source.count) return message(source.file, '[', left, ']');
+    left -= source.count;
   }
-  fail("[dataset] there is no image ", index, " beyond the last");
+  no_image(index);
 }
 
 void PixelDataset::fetch(std::int64_t index, Sample& sample) const {
-  const std::size_t begin = Image::bytes(width_, height_) * static_cast<std::size_t>(index);
+  const std::size_t begin = Image::bytes(width_, height_) * place(index);
   sample.encoded = {};
   sample.pixels = {&pixels_[begin], width_, height_, static_cast<std::size_t>(width_) * 3};
 }

@@ -40,7 +40,8 @@ enum class Presence : std::uint8_t {
   kUnclear,  ///< neither trained on nor counted
 };
 
-/// Immutable: every method may be called by many threads at once.
+/// Immutable: every method may be called by many threads at once. Those that take an index throw
+/// Error for one that is not in [0, size()).
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -55,7 +56,7 @@ class Dataset {
   /// Is each image of a class? If not, classes() is empty and every label -1.
   bool has_labels() const { return !classes_.empty(); }
   /// In [0, classes().size()), or -1.
-  std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
+  std::int64_t label(std::int64_t index) const { return labels_[place(index)]; }
   const std::vector<std::string>& classes() const { return classes_; }
   /// For multi-label sets one entry per class; label() is then the first class present. Otherwise
   /// empty.
@@ -86,6 +87,14 @@ class Dataset {
  protected:
   Dataset(std::string kind, std::vector<std::int32_t> labels, std::vector<std::string> classes)
       : kind_(std::move(kind)), labels_(std::move(labels)), classes_(std::move(classes)) {}
+
+  /// The index, for what holds one thing per image. Throws Error for one that is no image's.
+  std::size_t place(std::int64_t index) const {
+    if (index < 0 || index >= size()) [[unlikely]]
+      no_image(index);
+    return static_cast<std::size_t>(index);
+  }
+  [[noreturn]] void no_image(std::int64_t index) const;
 
   /// Adds what the identity depends on beside labels, classes and presences. By default the images'
   /// names, which suits sets that are made in memory and named after what they are.

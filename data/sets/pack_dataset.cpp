@@ -147,7 +147,7 @@ class PackDataset final : public Dataset {
   void fetch(std::int64_t i, Sample& sample) const override {
     const PackRecord& r = record(i);
     const auto bytes = mapped_->bytes(r.offset, r.bytes);
-    std::atomic<bool>& known_good = known_good_[static_cast<std::size_t>(i)];
+    std::atomic<bool>& known_good = known_good_[place(i)];
     if (!known_good.load(std::memory_order_relaxed)) {
       compare_checksum(i, bytes);
       known_good.store(true, std::memory_order_relaxed);
@@ -177,7 +177,7 @@ class PackDataset final : public Dataset {
   std::span<const Presence> presences(std::int64_t i) const override {
     if (index_.presences.empty()) return {};
     const std::size_t each = header_.classes;
-    return std::span(index_.presences).subspan(static_cast<std::size_t>(i) * each, each);
+    return std::span(index_.presences).subspan(place(i) * each, each);
   }
 
   std::string storage() const override {
@@ -208,9 +208,7 @@ class PackDataset final : public Dataset {
     mapped_->file().fail_at(r.offset, "image ", i, " (", &index_.text[r.name],
                             ") is damaged: it does not have its checksum", kAgain);
   }
-  const PackRecord& record(std::int64_t i) const {
-    return index_.records[static_cast<std::size_t>(i)];
-  }
+  const PackRecord& record(std::int64_t i) const { return index_.records[place(i)]; }
 
   std::unique_ptr<MappedFile> mapped_;
   PackHeader header_;

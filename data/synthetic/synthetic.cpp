@@ -8,6 +8,7 @@
 #include "data/synthetic/scene.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/files/atomic_file.h"
 
 namespace invp {
 namespace {
@@ -85,8 +86,8 @@ void synthesize(const fs::path& dir, const SynthesizeOptions& options,
       const std::int64_t end = std::min(begin + kChunk, count);
       parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t i = first; i < last; ++i) {
-          write_file_bytes(file_of(dir, options, split, i),
-                           encode_jpeg(draw_synthetic(options.set, split, i), jpeg));
+          write_file(file_of(dir, options, split, i),
+                     encode_jpeg(draw_synthetic(options.set, split, i), jpeg), Flush::kNo);
         }
       });
       done += end - begin;

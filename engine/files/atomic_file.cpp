@@ -122,10 +122,24 @@ void AtomicFile::open_partial() {
 
 void AtomicFile::append(std::span<const std::byte> bytes) {
   CHECK(fd_ >= 0, path_.string(), ": written to after it was finished or had failed");
+  constexpr std::size_t kTogether = 1 << 20;
+  written_ += std::ssize(bytes);
+  if (waiting_.size() + bytes.size() < kTogether) {
+    waiting_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return;
+  }
+  write_waiting();
+  write_now(bytes);
+}
+
+void AtomicFile::write_waiting() {
+  const std::string bytes = std::exchange(waiting_, {});
+  write_now(std::as_bytes(std::span(bytes)));
+}
+
+void AtomicFile::write_now(std::span<const std::byte> bytes) {
   const int error = write_all(bytes, [&](std::span<const std::byte> part, std::size_t) {
-    const ssize_t done = ::write(fd_, part.data(), part.size());
-    written_ += std::max<ssize_t>(done, 0);
-    return done;
+    return ::write(fd_, part.data(), part.size());
   });
   if (error != 0) fail_with("cannot be written", error);
 }
@@ -134,6 +148,7 @@ void AtomicFile::overwrite(std::int64_t offset, std::span<const std::byte> bytes
   CHECK(fd_ >= 0, path_.string(), ": written to after it was finished or had failed");
   CHECK(offset >= 0 && offset + std::ssize(bytes) <= written_, path_.string(), ": ", bytes.size(),
         " bytes at ", offset, " do not lie within the ", written_, " written");
+  write_waiting();
   const int error = write_all(bytes, [&](std::span<const std::byte> part, std::size_t done) {
     return ::pwrite(fd_, part.data(), part.size(),
                     static_cast<off_t>(offset + static_cast<std::int64_t>(done)));
@@ -141,15 +156,17 @@ void AtomicFile::overwrite(std::int64_t offset, std::span<const std::byte> bytes
   if (error != 0) fail_with("cannot be written", error);
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(Flush flush) {
   CHECK(fd_ >= 0, path_.string(), ": finished twice, or after it had failed");
-  if (uninterrupted([&] { return ::fsync(fd_); }) != 0)
+  write_waiting();
+  if (flush == Flush::kYes && uninterrupted([&] { return ::fsync(fd_); }) != 0)
     fail_with("cannot be flushed to the disk", errno);
   if (uninterrupted([&] { return ::rename(partial_.c_str(), path_.c_str()); }) != 0)
     fail_with("cannot be put in place", errno);
   // It is in place, and nothing can be taken back from here on. A close that a signal ends has
   // closed the file.
   if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_with("cannot be closed", errno);
+  if (flush == Flush::kNo) return;
   if (const int error = flush_folder(folder_of(path_)); error != 0)
     fail_with("is written, but its folder cannot be flushed", error);
 }
@@ -157,8 +174,8 @@ void AtomicFile::commit() {
 void AtomicFile::fail_with(const char* what, int error) {
   const std::int64_t written = written_;
   discard();
-  fail(path_.string(), ": ", what, " (", std::generic_category().message(error), ", after ",
-       written, " bytes); ", way_out(error));
+  fail(path_.string(), ": ", what, " (", std::generic_category().message(error), ", of ", written,
+       " bytes); ", way_out(error));
 }
 
 void AtomicFile::discard() noexcept {
@@ -167,10 +184,10 @@ void AtomicFile::discard() noexcept {
   ::close(std::exchange(fd_, -1));
 }
 
-void write_file(const std::filesystem::path& path, std::string_view content) {
+void write_file(const std::filesystem::path& path, std::string_view content, Flush flush) {
   AtomicFile file(path);
   file.append(content);
-  file.commit();
+  file.commit(flush);
 }
 
 bool link_file(const std::filesystem::path& from, const std::filesystem::path& path) {

@@ -10,6 +10,9 @@
 
 namespace invp {
 
+/// kNo: for what can be made again. The file is whole after a kill, but not after a power loss.
+enum class Flush : std::uint8_t { kYes, kNo };
+
 /// Readers of the path see the old file or the new one, never a part of it, whatever happens.
 ///
 /// Writes PATH.partial in the same folder; commit() flushes it to the disk, renames it over the
@@ -30,23 +33,31 @@ class AtomicFile {
   void append(std::string_view text) { append(std::as_bytes(std::span(text))); }
   /// Writes over bytes that were appended before, all of them.
   void overwrite(std::int64_t offset, std::span<const std::byte> bytes);
-  void commit();
+  void commit(Flush flush = Flush::kYes);
 
   std::int64_t bytes_written() const { return written_; }
 
  private:
   void open_partial();
+  void write_waiting();
+  void write_now(std::span<const std::byte> bytes);
   [[noreturn]] void fail_with(const char* what, int error);
   void discard() noexcept;
 
   std::filesystem::path path_;
   std::filesystem::path partial_;
   int fd_ = -1;
-  std::int64_t written_ = 0;
+  std::int64_t written_ = 0;  ///< with those that wait
+  std::string waiting_;       ///< small parts, which are written together
 };
 
 /// Writes `path` with this content.
-void write_file(const std::filesystem::path& path, std::string_view content);
+void write_file(const std::filesystem::path& path, std::string_view content,
+                Flush flush = Flush::kYes);
+inline void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> content,
+                       Flush flush = Flush::kYes) {
+  write_file(path, {reinterpret_cast<const char*>(content.data()), content.size()}, flush);
+}
 
 /// Makes `path` another name of the file `from`, in one step, and flushes its folder. False where
 /// the file system has no such names: nothing has changed then. Throws Error for other failures.

@@ -1,6 +1,7 @@
 #include "invp/method/neighbor_graph.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace invp {
 
@@ -13,6 +14,21 @@ void check_rows(const Tensor& rows) {
   for (const std::int32_t neighbor : host.span<std::int32_t>()) {
     CHECK(neighbor >= -1 && neighbor < rows.dim(0), "[graph] neighbor ", neighbor,
           " is neither -1 (unset) nor one of the ", rows.dim(0), " images");
+  }
+}
+
+/// The nearest images of an image are each there once.
+void check_distinct(const Tensor& rows) {
+  const auto width = static_cast<std::size_t>(rows.dim(1));
+  std::vector<std::int32_t> row(width);
+  for (std::int64_t i = 0; i < rows.dim(0); ++i) {
+    const auto values =
+        rows.span<std::int32_t>().subspan(static_cast<std::size_t>(i) * width, width);
+    std::ranges::copy(values, row.begin());
+    std::ranges::sort(row);
+    const auto twice = std::ranges::adjacent_find(
+        row, [](std::int32_t a, std::int32_t b) { return a == b && a != -1; });
+    CHECK(twice == row.end(), "[graph] image ", i, " has the neighbor ", *twice, " twice");
   }
 }
 
@@ -34,6 +50,7 @@ NeighborGraph::NeighborGraph(Tensor rows) : rows_(std::move(rows)) {
 void NeighborGraph::set_rows(const Tensor& rows) {
   CHECK(rows.shape() == rows_.shape(), "[graph] is ", rows_.shape(), ", got ", rows.shape());
   check_rows(rows);
+  check_distinct(rows.to(kCpu));
   rows_.copy_from(rows.to(device()));
 }
 

@@ -5,6 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "engine/files/safetensors.h"
+#include "invp/run/conditions.h"
 
 namespace invp {
 
@@ -43,6 +44,28 @@ void check_tensors(const TensorFile& file, const TensorFile& wanted, const std::
         "' is none of this run's; the file is damaged, or of a network with other options");
 }
 
+/// What restore() does once the checkpoint is known to be of the run.
+Position fill(const TensorFile& file, Task& task, std::int64_t steps_per_epoch,
+              const std::string& origin) {
+  const Position position =
+      read_position(file.metadata, task.loss_names(), steps_per_epoch, origin);
+  TensorFile state;
+  std::vector<SgdParameter> momentum;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.starts_with(kOptimizer))
+      momentum.push_back({name.substr(kOptimizer.size()), tensor});
+    else
+      state.tensors.emplace_back(name, tensor);
+  }
+  CHECK(momentum.empty() == (position.progress.step == 0), origin, ": holds ",
+        momentum.empty() ? "no" : "a", " momentum after ", position.progress.step,
+        " steps; the file is damaged");
+  if (checkpoint_version(file.metadata) == 2) check_tensors(state, task.state(), origin);
+  task.optimizer().load_state(momentum, origin);
+  task.load_state(state, origin);
+  return position;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
@@ -54,6 +77,7 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& comma
   file.metadata[kCommand] = command;
   write_identity(identity, file.metadata);
   write_position(position, task.loss_names(), file.metadata);
+  write_conditions(computing_conditions(task.device()), file.metadata);
   write_safetensors(path, file);
 }
 
@@ -71,22 +95,11 @@ Position restore(const Checkpoint& checkpoint, const std::string& command, Task&
   CHECK(is_of(metadata, command), origin, ": not a checkpoint of ", command,
         ", so a run cannot go on from it");
   check_identity(metadata, identity, origin);
-  const Position position = read_position(metadata, task.loss_names(), steps_per_epoch, origin);
-  TensorFile state;
-  std::vector<SgdParameter> momentum;
-  for (const auto& [name, tensor] : checkpoint.file.tensors) {
-    if (name.starts_with(kOptimizer))
-      momentum.push_back({name.substr(kOptimizer.size()), tensor});
-    else
-      state.tensors.emplace_back(name, tensor);
+  try {
+    return fill(checkpoint.file, task, steps_per_epoch, origin);
+  } catch (const Error& error) {
+    throw DamagedCheckpoint(error.what());
   }
-  CHECK(momentum.empty() == (position.progress.step == 0), origin, ": holds ",
-        momentum.empty() ? "no" : "a", " momentum after ", position.progress.step,
-        " steps; the file is damaged");
-  if (checkpoint_version(metadata) == 2) check_tensors(state, task.state(), origin);
-  task.optimizer().load_state(momentum, origin);
-  task.load_state(state, origin);
-  return position;
 }
 
 }  // namespace invp

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "engine/core/error.h"
 #include "engine/files/tensor_file.h"
 #include "invp/run/identity.h"
 #include "invp/run/position.h"
@@ -27,9 +28,16 @@ struct Checkpoint {
 /// Throws Error when it is not whole or no checkpoint of ours, of whichever command.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
+/// What a checkpoint of the right run holds cannot have been written by it.
+class DamagedCheckpoint : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Fills the task, and returns where its run stood. Throws Error naming the file and the way out
-/// when it is not a checkpoint of `command`, or of a run with another identity, or when its tensors
-/// are not exactly those of the task. The task has not changed then.
+/// when it is not a checkpoint of `command`, or of a run with another identity; DamagedCheckpoint
+/// when its tensors are not exactly those of the task, or its numbers are not possible. The task
+/// must then be filled from another one before it is used.
 Position restore(const Checkpoint& checkpoint, const std::string& command, Task& task,
                  std::int64_t steps_per_epoch, const RunIdentity& identity);
 

@@ -10,6 +10,7 @@
 #include "engine/files/atomic_file.h"
 #include "engine/plans/plan_file.h"
 #include "invp/run/checkpoint.h"
+#include "invp/run/conditions.h"
 #include "invp/run/data_wait.h"
 #include "invp/run/run_folder.h"
 
@@ -163,17 +164,20 @@ void Run::prepare() {
 }
 
 void Run::resume() {
-  const auto checkpoint = folder_.to_resume(config_.resume, observer_);
-  if (!checkpoint) return;
-  position_ = restore(*checkpoint, config_.command, task_, position_.progress.steps_per_epoch,
-                      config_.identity);
-  resumed_ = checkpoint->path;
+  const auto taken =
+      folder_.to_resume(config_.resume, observer_, [&](const Checkpoint& checkpoint) {
+        position_ = restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(),
+                            config_.identity);
+      });
+  if (!taken) return;
+  resumed_ = taken->path;
+  const Metadata& metadata = taken->file.metadata;
+  const std::string elsewhere = resumed_elsewhere(metadata, task_.device(), resumed_.string());
+  if (!elsewhere.empty()) observer_.note(elsewhere);
+  const char* const unproven = "; it has no checksums, so that damage to it would not be seen";
   observer_.note(message("resumed from ", resumed_.string(), " at epoch ", position_.progress.epoch,
                          ", step ", position_.progress.epoch_step,
-                         checkpoint->file.has_checksums
-                             ? ""
-                             : "; it is of an earlier version and has no checksums, so that damage "
-                               "to it would not be seen"));
+                         taken->file.has_checksums ? "" : unproven));
 }
 
 // Trains to the end of the epoch under way. False if the run is to stop before it.

@@ -96,9 +96,9 @@ void RunFolder::write_skipped_images(const std::vector<BadImage>& images) const 
   write_file(path_ / "skipped-images.tsv", text);
 }
 
-std::optional<Checkpoint> RunFolder::to_resume(const std::string& resume,
-                                               RunObserver& observer) const {
-  if (resume == "auto") return find_checkpoint(path_, observer);
+std::optional<Checkpoint> RunFolder::to_resume(const std::string& resume, RunObserver& observer,
+                                               const TakeCheckpoint& take) const {
+  if (resume == "auto") return find_checkpoint(path_, observer, take);
   if (resume.empty()) {
     CHECK(!std::filesystem::exists(checkpoint("last")), path_.string(),
           ": holds a run already; --resume auto goes on with it, --out DIR starts another "
@@ -109,7 +109,9 @@ std::optional<Checkpoint> RunFolder::to_resume(const std::string& resume,
   CHECK(holds(resume) || !std::filesystem::exists(checkpoint("last")), path_.string(),
         ": holds a run already, which is not that of ", resume,
         "; --out DIR goes on elsewhere, --resume auto goes on with the run that is there");
-  return read_checkpoint(resume);
+  Checkpoint checkpoint = read_checkpoint(resume);
+  take(checkpoint);
+  return checkpoint;
 }
 
 std::string epoch_checkpoint_name(int epoch) {
@@ -118,7 +120,8 @@ std::string epoch_checkpoint_name(int epoch) {
   return "epoch-" + number;
 }
 
-std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& out, RunObserver& observer) {
+std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& out, RunObserver& observer,
+                                          const TakeCheckpoint& take) {
   const std::filesystem::path folder = RunFolder(out).checkpoints();
   if (!std::filesystem::is_directory(folder)) return std::nullopt;
   struct Candidate {
@@ -148,9 +151,17 @@ std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& out, RunO
     return std::tuple(candidate.steps, candidate.last, candidate.path);
   });
   for (const Candidate& candidate : candidates) {
+    std::optional<Checkpoint> checkpoint;
     try {
-      return read_checkpoint(candidate.path);
+      checkpoint = read_checkpoint(candidate.path);
     } catch (const Error& error) {
+      pass_over(error);
+      continue;
+    }
+    try {
+      take(*checkpoint);
+      return checkpoint;
+    } catch (const DamagedCheckpoint& error) {
       pass_over(error);
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,9 @@ class FolderLock {
   int descriptor_ = -1;
 };
 
+/// Throws DamagedCheckpoint for one that cannot be used; another one is then tried.
+using TakeCheckpoint = std::function<void(const Checkpoint&)>;
+
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
@@ -47,7 +51,9 @@ class RunFolder {
   /// on, if there is one, else the file. Throws Error when the folder holds a run and nothing is to
   /// be resumed, when none of the folder's checkpoints is whole, or when the file is not, or not
   /// there.
-  std::optional<Checkpoint> to_resume(const std::string& resume, RunObserver& observer) const;
+  /// `take` fills the run from it.
+  std::optional<Checkpoint> to_resume(const std::string& resume, RunObserver& observer,
+                                      const TakeCheckpoint& take) const;
   /// Is the file one of the folder's checkpoints?
   bool holds(const std::filesystem::path& checkpoint) const;
 
@@ -61,6 +67,8 @@ std::string epoch_checkpoint_name(int epoch);
 /// The whole checkpoint of a run folder that is furthest on, for --resume auto: the most steps, and
 /// of several `last`. Nothing when there is none. One that is cut short or damaged is passed over
 /// with a note to the observer that says why. Throws Error when none is whole.
-std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& out, RunObserver& observer);
+std::optional<Checkpoint> find_checkpoint(
+    const std::filesystem::path& out, RunObserver& observer,
+    const TakeCheckpoint& take = [](const Checkpoint&) {});
 
 }  // namespace invp

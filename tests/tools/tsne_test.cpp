@@ -36,6 +36,18 @@ void write_features(const std::string& file) {
                                .metadata = {{"split", "val"}, {"classes", "a\nb\nc\nd\ne\nf"}}});
 }
 
+TEST(TsneCommand, FeaturesOfAnotherSetAreRefused) {
+  const Scratch scratch;
+  write_features(scratch / "features.safetensors");  // of images 1000 to 1119
+  const Outcome outcome = run_invp("tsne --features " + (scratch / "features.safetensors") +
+                                   " --format synthetic --synthetic-val 1100 --split val "
+                                   "--thumbnails 5 --out " +
+                                   (scratch / "map"));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, ::testing::AllOf(HasSubstr("image 1100"), HasSubstr("1100 images")));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "map")) << "nothing is written";
+}
+
 TEST(TsneCommand, MapsTheFeaturesOfAFile) {
   const Scratch scratch;
   write_features(scratch / "features.safetensors");

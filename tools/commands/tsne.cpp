@@ -72,7 +72,10 @@ class TsneCommand : public Command {
     const auto dataset = inputs_.open(inputs.front().split);
     if (thumbnails_ > 0 && dataset == nullptr)
       throw UsageError("--thumbnails needs --data PATH: where the images are");
-    std::filesystem::create_directories(out_);
+    if (dataset != nullptr) {
+      for (const TsneInput& input : inputs) check_images(input, *dataset);
+    }
+    make_folders(out_);
     std::vector<Map> maps;
     for (TsneInput& input : inputs) {
       if (input.classes.empty() && dataset != nullptr) input.classes = dataset->classes();
@@ -88,6 +91,14 @@ class TsneCommand : public Command {
   }
 
  private:
+  static void check_images(const TsneInput& input, const Dataset& dataset) {
+    for (const std::int64_t index : input.indices) {
+      CHECK(index >= 0 && index < dataset.size(), input.name, ": its 'indices' hold image ", index,
+            ", and the ", input.split, " split of --data has ", dataset.size(),
+            " images; give the set that the features were made of");
+    }
+  }
+
   Map mapped(TsneInput input, const Compute& compute, std::size_t number) const {
     Map map{.input = std::move(input)};
     const TsneConfig config = settings_.resolve(map.input.features.dim(1), compute.seed);

@@ -7,6 +7,7 @@
 #include "data/images/steps.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/files/atomic_file.h"
 #include "tools/data/data.h"
 #include "tools/options/data_options.h"
 
@@ -51,7 +52,7 @@ class ApplyCommand : public Command {
     }
     set_default_max_pixels(max_pixels_);
     const Image result = apply_steps(load_image(image_), steps);
-    write_file_bytes(to_, encode_png(result));
+    write_file(to_, encode_png(result));
     std::cout << printable(to_) << ": " << result.width << " x " << result.height << '\n';
     return {{"width", result.width}, {"height", result.height}, {"picture", to_}};
   }

@@ -13,6 +13,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/stop.h"
 #include "engine/core/text.h"
+#include "engine/files/atomic_file.h"
 #include "engine/files/file_reader.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
@@ -239,7 +240,7 @@ class ShowCommand : public Command {
     }
     const Image sheet =
         contact_sheet(originals, augment, static_cast<std::uint64_t>(seed_), sheet_);
-    write_file_bytes(to_, encode_png(sheet));
+    write_file(to_, encode_png(sheet));
     std::cout << to_ << ": " << originals.size() << " images with " << sheet_.views
               << " views each\n";
     return {{"images", originals.size()}, {"picture", to_}};

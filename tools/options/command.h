@@ -44,6 +44,7 @@ void add_finetune(Commands& commands);
 void add_tsne(Commands& commands);
 void add_detect(Commands& commands);
 void add_convert(Commands& commands);
+void add_checkpoint_verify(Commands& commands);
 void add_data(Commands& commands);
 void add_op(Commands& commands);
 void add_objective(Commands& commands);

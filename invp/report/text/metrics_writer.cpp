@@ -122,17 +122,21 @@ std::vector<EpochReport> read_metrics(const std::filesystem::path& file) {
 MetricsWriter::MetricsWriter(std::filesystem::path file, std::int64_t first_epoch)
     : file_(std::move(file)), epochs_(read_metrics(file_)) {
   std::erase_if(epochs_, [&](const EpochReport& old) { return old.epoch >= first_epoch; });
-  std::string lines;
-  for (const EpochReport& epoch : epochs_) lines += metrics_line(epoch) + '\n';
-  write_file(file_, lines);
+  for (const EpochReport& epoch : epochs_) lines_ += metrics_line(epoch) + '\n';
+  write_file(file_, lines_);
 }
 
 void MetricsWriter::write(const EpochReport& report) {
   epochs_.push_back(report);
-  std::ofstream out(file_, std::ios::app);
-  out << metrics_line(report) << '\n' << std::flush;
-  CHECK(out.good(), file_.string(),
-        ": cannot be written (is the disk full, the folder read-only?)");
+  lines_ += metrics_line(report) + '\n';
+  complete_ = false;
+  catch_up();
+}
+
+void MetricsWriter::catch_up() {
+  if (complete_) return;
+  write_file(file_, lines_);
+  complete_ = true;
 }
 
 }  // namespace invp

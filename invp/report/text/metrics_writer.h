@@ -30,13 +30,18 @@ class MetricsWriter {
   /// Error naming the file if it cannot be written.
   MetricsWriter(std::filesystem::path file, std::int64_t first_epoch);
 
-  /// Appends one line and flushes it.
+  /// Adds one line; the file is written anew, as a whole. When that fails the next call writes the
+  /// line, too.
   void write(const EpochReport& report);
+  /// Writes what write() could not; does nothing if it could.
+  void catch_up();
   /// All epochs of the file, the kept ones included.
   const std::vector<EpochReport>& epochs() const { return epochs_; }
 
  private:
   std::filesystem::path file_;
+  std::string lines_;
+  bool complete_ = true;  ///< the file has all lines
   std::vector<EpochReport> epochs_;
 };
 

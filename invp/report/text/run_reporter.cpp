@@ -5,7 +5,6 @@
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
-#include "engine/files/atomic_file.h"
 #include "invp/report/svg/curves.h"
 #include "invp/run/measures.h"
 
@@ -70,14 +69,10 @@ RunReporter::RunReporter(std::filesystem::path folder, std::string title, std::s
 
 void RunReporter::run_started(const RunPlan& plan) {
   plan_ = plan;
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
-  CHECK(!error, folder_.string(), ": cannot be made: ", error.message());
+  make_folders(folder_);
   write_file(folder_ / "config.toml", config_toml_);
-  log_.open(folder_ / "log.txt", std::ios::app);
-  CHECK(log_.good(), (folder_ / "log.txt").string(),
-        ": cannot be written (is the disk full, the folder read-only?)");
-  log_ << early_ << std::flush;
+  log_ = std::make_unique<AppendedFile>(folder_ / "log.txt");
+  log_->append(early_);
   const std::int64_t first_step = (plan.first_epoch - 1) * plan.steps_per_epoch + plan.first_step;
   metrics_ = std::make_unique<MetricsWriter>(folder_ / "metrics.jsonl", plan.first_epoch);
   events_ = std::make_unique<TensorBoardWriter>(folder_, first_step);
@@ -101,8 +96,10 @@ void RunReporter::step_finished(const StepReport& report) {
        .per_second = steps_a_second * images_a_step,
        .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
   if (events_ && report.global_step % kStepsBetweenPoints == 0) {
-    write_events("step/", report,
-                 {{"learning_rate", report.learning_rate}, {"data_wait", report.data_wait}});
+    attempt("TensorBoard events", [&] {
+      write_events("step/", report,
+                   {{"learning_rate", report.learning_rate}, {"data_wait", report.data_wait}});
+    });
   }
 }
 
@@ -136,20 +133,25 @@ void RunReporter::epoch_finished(const EpochReport& report) {
   progress_.line(row);
   log(row);
   if (metrics_) {
-    metrics_->write(report);
-    write_file(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
+    attempt("metrics.jsonl", [&] { metrics_->write(report); });
+    attempt("curves.svg", [&] {
+      write_file(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
+    });
   }
   if (events_) {
-    write_events("epoch/", report,
-                 {{"learning_rate", report.learning_rate},
-                  {"images_per_second", report.images_per_second},
-                  {"data_wait", report.data_wait}});
-    events_->flush();
+    attempt("TensorBoard events", [&] {
+      write_events("epoch/", report,
+                   {{"learning_rate", report.learning_rate},
+                    {"images_per_second", report.images_per_second},
+                    {"data_wait", report.data_wait}});
+      events_->flush();
+    });
   }
 }
 
 void RunReporter::checkpoint_written(const std::string& path) {
   log("checkpoint " + path);
+  if (metrics_) attempt("metrics.jsonl", [&] { metrics_->catch_up(); });
 }
 
 void RunReporter::note(const std::string& line) {
@@ -164,10 +166,21 @@ std::optional<EpochReport> RunReporter::last_epoch() const {
 
 void RunReporter::log(const std::string& line) {
   const std::string stamped = time_stamp() + "  " + line + '\n';
-  if (log_.is_open()) {
-    log_ << stamped << std::flush;
-  } else {
+  if (log_ == nullptr) {
     early_ += stamped;
+  } else {
+    attempt("log.txt", [&] { log_->append(stamped); });
+  }
+}
+
+void RunReporter::attempt(const std::string& file, const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const Error& error) {
+    if (!not_written_.insert(file).second) return;
+    const std::string line = message(error.what(), "; the run goes on without");
+    progress_.line(printable(line));
+    if (file != "log.txt") log(line);
   }
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engine/core/stopwatch.h"
+#include "engine/files/atomic_file.h"
 #include "invp/report/text/metrics_writer.h"
 #include "invp/report/text/progress.h"
 #include "invp/report/text/tensorboard.h"
@@ -20,6 +22,9 @@ namespace invp {
 std::string epoch_heading(const RunPlan& plan);
 std::string epoch_row(const EpochReport& report, const RunPlan& plan);
 
+/// Once the run has started, a file that cannot be written is named once, and the run goes on: a
+/// full disk must not cost what was trained. Metrics and curves are written whole each time, so
+/// that they have every epoch when there is room again.
 class RunReporter : public RunObserver {
  public:
   /// Touches nothing before the run has started. `title` is the title of the curves.
@@ -39,6 +44,8 @@ class RunReporter : public RunObserver {
 
  private:
   void log(const std::string& line);
+  /// Does it; what fails is said once for each file.
+  void attempt(const std::string& file, const std::function<void()>& write);
   /// The loss, the fields and the measures of a step or an epoch as points of TensorBoard.
   template <class Report>
   void write_events(const std::string& prefix, const Report& report,
@@ -49,7 +56,8 @@ class RunReporter : public RunObserver {
   std::string config_toml_;
   std::string early_;  ///< of the log, before the run has started
   ProgressDisplay progress_;
-  std::ofstream log_;
+  std::unique_ptr<AppendedFile> log_;
+  std::set<std::string> not_written_;  ///< files that could not be, as people know
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<TensorBoardWriter> events_;
   RunPlan plan_;

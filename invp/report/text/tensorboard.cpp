@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/files/checksum.h"
@@ -69,22 +70,22 @@ TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& folder, std::i
   if (gethostname(host.data(), host.size() - 1) != 0) host = {'h', 'o', 's', 't'};
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  // A run that is resumed within a second must not overwrite the file of the earlier process.
-  for (int attempt = 0; file_.empty() || std::filesystem::exists(file_); ++attempt) {
-    file_ = folder / message("events.out.tfevents.", seconds + attempt, ".", host.data());
+  // A run that is resumed within a second must not write into the file of the earlier process.
+  std::filesystem::path file;
+  for (int attempt = 0; file.empty() || std::filesystem::exists(file); ++attempt) {
+    file = folder / message("events.out.tfevents.", seconds + attempt, ".", host.data());
   }
-  out_.open(file_, std::ios::binary);
+  out_ = std::make_unique<AppendedFile>(file);
   std::string event = event_header(0);
   append_bytes(event, 3, "brain.Event:2");
-  out_ << tfrecord(event);
+  waiting_ = tfrecord(event);
   std::string session;
   append_key(session, 1, kVarint);
   append_varint(session, 1);
   std::string start = event_header(first_step);
   append_bytes(start, 7, session);
-  out_ << tfrecord(start) << std::flush;
-  CHECK(out_.good(), file_.string(),
-        ": cannot be written (is the disk full, the folder read-only?)");
+  waiting_ += tfrecord(start);
+  flush();
 }
 
 void TensorBoardWriter::scalar(std::string_view tag, double value, std::int64_t step) {
@@ -97,12 +98,13 @@ void TensorBoardWriter::scalar(std::string_view tag, double value, std::int64_t 
   append_bytes(summary, 1, point);
   std::string event = event_header(step);
   append_bytes(event, 5, summary);
-  out_ << tfrecord(event);
+  waiting_ += tfrecord(event);
+  constexpr std::size_t kEnough = 1 << 13;
+  if (waiting_.size() > kEnough) flush();
 }
 
 void TensorBoardWriter::flush() {
-  out_.flush();
-  CHECK(out_.good(), file_.string(), ": cannot be written (is the disk full?)");
+  out_->append(std::exchange(waiting_, {}));
 }
 
 }  // namespace invp

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "engine/files/atomic_file.h"
 
 namespace invp {
 
@@ -21,14 +23,16 @@ class TensorBoardWriter {
   /// Error naming the file if it cannot be written.
   explicit TensorBoardWriter(const std::filesystem::path& folder, std::int64_t first_step = 1);
 
+  /// Throws Error, as flush() does, when the file cannot be written. The points that were waiting
+  /// are then lost, and no others.
   void scalar(std::string_view tag, double value, std::int64_t step);
-  /// Flushes the file. TensorBoard sees the points only then.
+  /// Writes the points that wait. TensorBoard sees them only then.
   void flush();
-  const std::filesystem::path& file() const { return file_; }
+  const std::filesystem::path& file() const { return out_->path(); }
 
  private:
-  std::filesystem::path file_;
-  std::ofstream out_;
+  std::unique_ptr<AppendedFile> out_;
+  std::string waiting_;
 };
 
 }  // namespace invp

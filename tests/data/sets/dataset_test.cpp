@@ -33,6 +33,21 @@ std::vector<std::string> names_in(const Dataset& dataset, const fs::path& root) 
   return names;
 }
 
+TEST(Dataset, AnImageThatIsNotThereIsAnError) {
+  const TempFolder folder;
+  folder.write("a/1.ppm", picture(3, 2, 1));
+  folder.write("b/2.ppm", picture(3, 2, 2));
+  const auto set = open_image_folder(folder.path());
+  Sample sample;
+  for (const std::int64_t index : {std::int64_t{-1}, std::int64_t{2}, std::int64_t{1} << 62}) {
+    const auto expected = AllOf(HasSubstr(std::to_string(index)), HasSubstr("has 2"));
+    EXPECT_THAT(error_of([&] { set->label(index); }), expected);
+    EXPECT_THAT(error_of([&] { set->name(index); }), expected);
+    EXPECT_THAT(error_of([&] { set->fetch(index, sample); }), expected);
+    EXPECT_THAT(error_of([&] { set->load(index); }), expected);
+  }
+}
+
 TEST(ImageFolder, SortsByCodePointAndFolderByFolder) {
   const TempFolder folder;
   for (const char* name : {"b/2.jpg", "b/10.PNG", "b/sub/0.jpeg", "b/a sub/9.bmp", "Zebra/x.ppm",

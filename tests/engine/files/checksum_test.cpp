@@ -52,7 +52,10 @@ class SafetensorsDamage : public ::testing::Test {
     whole = read_all(path);
   }
   /// Writes the file with this content.
-  void put(const std::string& bytes) const { folder.write("file.safetensors", bytes); }
+  void put(const std::string& bytes) const {
+    std::filesystem::remove(path);  // some systems flush one that is emptied and written again
+    folder.write("file.safetensors", bytes);
+  }
 
   TempFolder folder;
   const std::filesystem::path path = folder / "file.safetensors";

@@ -14,6 +14,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/core/numerics.h"
+#include "engine/core/parallel.h"
 #include "engine/core/stop.h"
 #include "engine/files/safetensors.h"
 #include "invp/run/checkpoint.h"
@@ -471,6 +473,49 @@ TEST_F(RunTest, ADamagedCheckpointIsPassedOverAndSaysWhy) {
   EXPECT_THAT(recorder.notes, Contains(AllOf(HasSubstr("passed over: "), HasSubstr(last()),
                                              HasSubstr("does not have its checksum"))));
   EXPECT_EQ(again.seen.size(), 4u) << "the last epoch is trained again";
+  EXPECT_TRUE(read_all(last()) == whole);
+}
+
+TEST_F(RunTest, ARunThatGoesOnElsewhereSaysSo) {
+  config.stop_after = 2;
+  set_num_threads(1);
+  run();
+  EXPECT_EQ(read_safetensors(last()).metadata.at("computed.threads"), "1");
+  TensorFile elsewhere = read_safetensors(last());
+  elsewhere.metadata["computed.threads"] = "77";
+  elsewhere.metadata["computed.oneDNN"] = "1.0";
+  write_safetensors(last(), elsewhere);
+  config.resume = "auto";
+  const Numerics before = numerics();
+  set_numerics({.deterministic = true});
+  EXPECT_THAT(error_of_run(), AllOf(HasSubstr("last.safetensors"), HasSubstr("--deterministic"),
+                                    HasSubstr("threads 1, was 77")));
+  set_numerics(before);
+  recorder = {};
+  run();
+  EXPECT_THAT(recorder.notes,
+              Contains(AllOf(HasSubstr("the last bits may differ"), HasSubstr("threads 1, was 77"),
+                             HasSubstr("was 1.0"))));
+  recorder = {};
+  config.stop_after = 4;
+  run();
+  EXPECT_THAT(recorder.notes, ::testing::Not(Contains(HasSubstr("last bits")))) << "the same place";
+  set_num_threads(0);
+}
+
+TEST_F(RunTest, ACheckpointWithoutChecksumsThatCannotBeIsPassedOverToo) {
+  config.save_every = 1;
+  run();
+  const std::string whole = read_all(last());
+  fs::remove(config.out / "checkpoints" / "epoch-0003.safetensors");
+  TensorFile file = read_safetensors(last());
+  file.metadata["position.step"] = "5";
+  write_safetensors(last(), file);
+  config.resume = "auto";
+  recorder = {};
+  EXPECT_TRUE(run().finished);
+  EXPECT_THAT(recorder.notes, Contains(AllOf(HasSubstr("passed over: "), HasSubstr(last()),
+                                             HasSubstr("step 5 of an epoch of 4"))));
   EXPECT_TRUE(read_all(last()) == whole);
 }
 

@@ -287,6 +287,30 @@ TEST(RunReporter, WaitAndPurityGoToTensorBoardAndMetrics) {
   EXPECT_THAT(read_all(folder / "curves.svg"), HasSubstr("Purity of positives"));
 }
 
+// A folder in the place of a file: it cannot be written until it is gone.
+TEST(RunReporter, WhatCannotBeWrittenIsSaidOnceAndWrittenWhenItCan) {
+  const TempFolder folder;
+  std::FILE* terminal = std::tmpfile();
+  {
+    RunReporter reporter(folder / "run", "title", "lr = 0.03\n", terminal);
+    reporter.run_started(plan_of(4));
+    std::filesystem::remove(folder / "run/metrics.jsonl");
+    std::filesystem::create_directory(folder / "run/metrics.jsonl");
+    for (const int epoch : {1, 2, 3}) reporter.epoch_finished(epoch_report(epoch, 6.5));
+    std::filesystem::remove(folder / "run/metrics.jsonl");
+    reporter.checkpoint_written("last");
+    EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 3u) << "the next checkpoint";
+    reporter.epoch_finished(epoch_report(4, 6.5));
+  }
+  EXPECT_EQ(read_metrics(folder / "run/metrics.jsonl").size(), 4u);
+  const std::string log = read_all(folder / "run/log.txt");
+  const std::size_t said = log.find("the run goes on without");
+  EXPECT_NE(said, std::string::npos);
+  EXPECT_EQ(log.find("the run goes on without", said + 1), std::string::npos) << "said once";
+  EXPECT_THAT(log, HasSubstr("metrics.jsonl: not an ordinary file"));
+  std::fclose(terminal);
+}
+
 TEST(RunReporter, LeavesTheWholeRunFolder) {
   const TempFolder folder;
   std::FILE* terminal = std::tmpfile();
