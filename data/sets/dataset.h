@@ -40,7 +40,8 @@ enum class Presence : std::uint8_t {
   kUnclear,  ///< neither trained on nor counted
 };
 
-/// Immutable: every method may be called by many threads at once.
+/// Immutable: every method may be called by many threads at once. Those that take the index of an
+/// image throw Error for one outside [0, size()).
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -55,7 +56,7 @@ class Dataset {
   /// Is each image of a class? If not, classes() is empty and every label -1.
   bool has_labels() const { return !classes_.empty(); }
   /// In [0, classes().size()), or -1.
-  std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
+  std::int64_t label(std::int64_t index) const { return labels_[place(index)]; }
   const std::vector<std::string>& classes() const { return classes_; }
   /// For multi-label sets one entry per class; label() is then the first class present. Otherwise
   /// empty.
@@ -63,7 +64,8 @@ class Dataset {
 
   /// The image's name in errors and lists: its path, or "test.bin[17]".
   virtual std::string name(std::int64_t index) const = 0;
-  /// Throws Error naming the image if it cannot be read.
+  /// Throws Error naming the image if it cannot be read, SystemError (engine/files/file_reader.h)
+  /// if the machine is at fault.
   virtual void fetch(std::int64_t index, Sample& sample) const = 0;
 
   /// The whole image, decoded.
@@ -87,11 +89,19 @@ class Dataset {
   Dataset(std::string kind, std::vector<std::int32_t> labels, std::vector<std::string> classes)
       : kind_(std::move(kind)), labels_(std::move(labels)), classes_(std::move(classes)) {}
 
+  /// The index of an image as a place in a vector. Throws Error if there is no such image.
+  std::size_t place(std::int64_t index) const {
+    if (index < 0 || index >= size()) fail_at(index);
+    return static_cast<std::size_t>(index);
+  }
+
   /// Adds what the identity depends on beside labels, classes and presences. By default the images'
   /// names, which suits sets that are made in memory and named after what they are.
   virtual void add_content(Hash& hash) const;
 
  private:
+  [[noreturn]] void fail_at(std::int64_t index) const;
+
   std::string kind_;
   std::vector<std::int32_t> labels_;
   std::vector<std::string> classes_;
@@ -120,7 +130,7 @@ class FileDataset : public Dataset {
 
  protected:
   /// The paths below `root` and the sizes of the files. A file that is missing counts as having a
-  /// size of its own: the loader passes over it.
+  /// size of its own. Throws SystemError where the system does not tell.
   void add_content(Hash& hash) const override;
 
  private:

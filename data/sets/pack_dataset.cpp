@@ -173,7 +173,7 @@ class PackDataset final : public Dataset {
   std::span<const Presence> presences(std::int64_t i) const override {
     if (index_.presences.empty()) return {};
     const std::size_t each = header_.classes;
-    return std::span(index_.presences).subspan(static_cast<std::size_t>(i) * each, each);
+    return std::span(index_.presences).subspan(place(i) * each, each);
   }
 
   std::string storage() const override {
@@ -198,9 +198,7 @@ class PackDataset final : public Dataset {
       labels.push_back(static_cast<std::int32_t>(record.label));
     return labels;
   }
-  const PackRecord& record(std::int64_t i) const {
-    return index_.records[static_cast<std::size_t>(i)];
-  }
+  const PackRecord& record(std::int64_t i) const { return index_.records[place(i)]; }
 
   std::unique_ptr<MappedFile> mapped_;
   PackHeader header_;

@@ -55,7 +55,7 @@ class Subset final : public Dataset {
     }
     return labels;
   }
-  std::int64_t at(std::int64_t index) const { return indices_[static_cast<std::size_t>(index)]; }
+  std::int64_t at(std::int64_t index) const { return indices_[place(index)]; }
 
   std::shared_ptr<const Dataset> set_;
   std::vector<std::int64_t> indices_;

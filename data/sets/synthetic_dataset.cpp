@@ -16,10 +16,12 @@ class SyntheticDataset final : public Dataset {
         split_(split) {}
 
   std::string name(std::int64_t index) const override {
+    place(index);
     return message("synthetic ", split_ == SyntheticSplit::kTrain ? "train" : "val", '[', index,
                    ']');
   }
   void fetch(std::int64_t index, Sample& sample) const override {
+    place(index);
     sample.encoded = {};
     sample.drawn = draw_synthetic(options_, split_, index);
     sample.pixels = sample.drawn;

@@ -27,6 +27,7 @@ TenCrops::TenCrops(const Dataset& dataset, int resize_shorter, int size)
 }
 
 void TenCrops::fetch(std::int64_t index, Sample& sample) const {
+  place(index);
   // Going through the set in order decodes and shrinks each image once.
   if (sample.whole_index != index / kCrops) {
     sample.whole_index = -1;

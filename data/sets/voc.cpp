@@ -76,8 +76,7 @@ class VocDataset final : public FileDataset {
         presences_(std::move(presences)) {}
 
   std::span<const Presence> presences(std::int64_t index) const override {
-    return std::span(presences_)
-        .subspan(static_cast<std::size_t>(index * kVocClasses), kVocClasses);
+    return std::span(presences_).subspan(place(index) * kVocClasses, kVocClasses);
   }
 
  private:
