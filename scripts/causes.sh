@@ -16,7 +16,8 @@ cause_of() {
     *CERTIFICATE_VERIFY_FAILED* | *"certificate verification failed"* | *"certificate verify failed"*)
       echo "The network's certificate is not trusted: set PIP_CERT to your organisation's certificates, or install ca-certificates." ;;
     *"Temporary failure resolving"* | *"Temporary failure in name resolution"* | *"Could not resolve"* | *"Name or service not known"* | \
-      *"Network is unreachable"* | *"Connection refused"* | *"Could not connect to"* | *"Failed to establish a new connection"* | *"Connection timed out"*)
+      *"Network is unreachable"* | *"Connection refused"* | *"Could not connect to"* | *"Failed to establish a new connection"* | *"Connection timed out"* | \
+      *"No route to host"* | *"Read timed out"* | *"Cannot connect to proxy"* | *"Tunnel connection failed"*)
       echo "No network: connect this machine, or name its proxy in http_proxy and https_proxy, then run this again." ;;
     *"No module named pip"*)
       echo "$(command -v python3) has no pip: install python3-pip, or put a Python that has it first in PATH." ;;

@@ -95,6 +95,15 @@ void check_size(const std::string& name, std::int64_t width, std::int64_t height
   }
 }
 
+void check_filled(const std::string& name, std::int64_t width, std::int64_t height,
+                  std::size_t file_bytes) {
+  constexpr std::uint64_t kSmall = std::uint64_t{4} << 20, kPixelsPerByte = 4096;
+  const auto pixels = static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height);
+  if (pixels <= kSmall || pixels / kPixelsPerByte <= file_bytes) return;
+  refuse(name, message("the header claims ", width, " x ", height, " pixels in ", file_bytes,
+                       " bytes; the file is cut short, or nearly empty"));
+}
+
 void check_region(const std::string& name, const Box& region, int width, int height) {
   const bool inside = region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 &&
                       region.width <= width - region.x && region.height <= height - region.y;

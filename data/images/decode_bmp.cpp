@@ -246,6 +246,7 @@ class Reader : private ByteReader {
 ImageInfo bmp_info(Bytes bytes, const std::string& name, const DecodeOptions& options) {
   const Header header = Reader(bytes, name).header();
   check_size(name, header.width, header.height, options);
+  check_filled(name, header.width, header.height, bytes.size());
   return {.format = ImageFormat::kBmp,
           .width = static_cast<int>(header.width),
           .height = static_cast<int>(header.height),
@@ -256,6 +257,7 @@ void decode_bmp(Bytes bytes, const std::string& name, Image& out, const DecodeOp
   Reader reader(bytes, name);
   const Header& header = reader.header();
   check_size(name, header.width, header.height, options);
+  check_filled(name, header.width, header.height, bytes.size());
   const bool runs = header.compression == kRle8 || header.compression == kRle4;
   runs ? reader.decode_runs(out) : reader.decode_rows(out);
 }

@@ -206,6 +206,7 @@ ImageInfo gif_info(Bytes bytes, const std::string& name, const DecodeOptions& op
   ByteReader reader(bytes, name, ImageFormat::kGif);
   const Header header = read_header(reader, name);
   check_size(name, header.width, header.height, options);
+  check_filled(name, header.width, header.height, bytes.size());
   return {
       .format = ImageFormat::kGif, .width = header.width, .height = header.height, .channels = 3};
 }
@@ -214,6 +215,7 @@ void decode_gif(Bytes bytes, const std::string& name, Image& out, const DecodeOp
   ByteReader reader(bytes, name, ImageFormat::kGif);
   const Header header = read_header(reader, name);
   check_size(name, header.width, header.height, options);
+  check_filled(name, header.width, header.height, bytes.size());
   const auto store = [&](int index, std::uint8_t* to) {
     std::copy_n(header.palette.begin() + std::ptrdiff_t{3} * index, 3, to);
   };

@@ -17,8 +17,10 @@
 namespace invp::decoders {
 namespace {
 
-/// A progressive file made to be slow repeats scans; each is a pass over all coefficients.
-constexpr int kMaxScans = 500;
+/// A progressive file made to be slow repeats scans; each is a pass over all coefficients. Encoders
+/// make about ten.
+constexpr int kMostScans = 500, kScansOfAnySize = 20;
+constexpr std::int64_t kMostPixelsOfScans = 1'000'000'000;
 
 /// Upsampling reads the neighboring chroma sample, which is missing at the ends of a cropped row.
 /// So many extra pixels on either side give the same pixels as decoding the whole image.
@@ -50,9 +52,11 @@ class Decoder : private Handle {
     };
     errors_.output_message = [](j_common_ptr) {};
     progress_.progress_monitor = [](j_common_ptr jpeg) {
-      if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number > kMaxScans) {
-        of(jpeg).stop("more than 500 scans");
-      }
+      const auto* self = reinterpret_cast<j_decompress_ptr>(jpeg);
+      const std::int64_t pixels = std::int64_t{self->image_width} * self->image_height;
+      const std::int64_t most = std::clamp<std::int64_t>(
+          kMostPixelsOfScans / std::max<std::int64_t>(pixels, 1), kScansOfAnySize, kMostScans);
+      if (self->input_scan_number > most) of(jpeg).stop("more scans than any encoder makes");
     };
     guarded([&] {
       jpeg_create_decompress(&jpeg_);
@@ -197,7 +201,9 @@ class Decoder : private Handle {
   /// 8 x 8 pixels takes two bits or more.
   void refuse_if_hollow() const {
     const std::uint64_t pixels = std::uint64_t{jpeg_.image_width} * jpeg_.image_height;
-    if (jpeg_.progressive_mode || jpeg_.arith_code || options_.allow_truncated) return;
+    if (options_.allow_truncated) return;
+    check_filled(name_, jpeg_.image_width, jpeg_.image_height, bytes_);
+    if (jpeg_.progressive_mode || jpeg_.arith_code) return;
     if (pixels / 256 > bytes_) refuse_cut(name_, ImageFormat::kJpeg);
   }
 

@@ -40,6 +40,7 @@ ImageInfo webp_info(Bytes bytes, const std::string& name, const DecodeOptions& o
   const VP8StatusCode status = WebPGetFeatures(bytes.data(), bytes.size(), &features);
   if (status != VP8_STATUS_OK) refuse_status(name, status);
   check_size(name, features.width, features.height, options);
+  check_filled(name, features.width, features.height, bytes.size());
   return {.format = ImageFormat::kWebp,
           .width = features.width,
           .height = features.height,

@@ -26,6 +26,11 @@ using Bytes = std::span<const std::uint8_t>;
 void check_size(const std::string& name, std::int64_t width, std::int64_t height,
                 const DecodeOptions& options);
 
+/// Refuses a picture that takes over 12 MB and has less than a byte in the file per 4096 pixels: no
+/// photograph is as empty, and a few bytes must not take much memory.
+void check_filled(const std::string& name, std::int64_t width, std::int64_t height,
+                  std::size_t file_bytes);
+
 /// Refuses a region that does not lie inside a width x height picture.
 void check_region(const std::string& name, const Box& region, int width, int height);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/sets/patient_fetch.h"
 #include "engine/core/error.h"
 #include "engine/files/file_reader.h"
 
@@ -121,7 +122,7 @@ void BatchSlot::fill(std::int64_t first, std::int64_t last, const Dataset& datas
                   static_cast<std::uint64_t>(index));
     Sample& sample = maker.sample;
     try {
-      dataset.fetch(index, sample);
+      fetch_patiently(dataset, index, sample, options.patience);
       if (!jpegs_.empty() && sample.is_encoded() &&
           pass_file(row, sample.encoded, dataset.name(index), options, augmenter.config(), random))
         continue;

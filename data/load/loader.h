@@ -1,12 +1,14 @@
 // What loaders are asked for and what they hand out: their settings, a batch, their statistics.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
 #include "data/images/augment.h"
 #include "data/load/boxed_pictures.h"
 #include "data/sets/dataset.h"
+#include "data/sets/patient_fetch.h"
 #include "engine/core/tensor.h"
 
 namespace invp {
@@ -33,12 +35,13 @@ inline AugmentOn best_augment_on(Device device) {
 
 struct LoaderOptions {
   std::int64_t batch_size = 128;
-  int workers = 1;  ///< threads; 0 makes each batch inside next()
+  int workers = 1;  ///< threads; 0: one, which makes each batch while next() waits
   std::uint64_t seed = 0;
   bool shuffle = true;     ///< by Random(seed, kOrder, epoch); else in the order of the data set
   bool drop_last = false;  ///< leave out a last batch that is not full
   int prefetch = 2;  ///< batches made ahead; one more is in use, and there are no more buffers
-  double max_bad_share = 0.01;  ///< of the data set; see BadImages
+  double max_bad_share = 0.01;                     ///< of the data set; see BadImages
+  std::chrono::milliseconds patience = kPatience;  ///< with a machine at fault: fetch_patiently()
   DecodeOptions decode;
   AugmentOn augment_on = AugmentOn::kWorkers;
   DecodeOn decode_on = DecodeOn::kWorkers;  ///< kDevice needs AugmentOn::kDevice

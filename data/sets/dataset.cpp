@@ -42,6 +42,21 @@ void Dataset::add_content(Hash& hash) const {
   for (std::int64_t i = 0; i < size(); ++i) hash.add_text(name(i));
 }
 
+namespace {
+
+/// The set named the file when it was opened.
+FileReader open_listed(const std::filesystem::path& path) {
+  try {
+    return FileReader(path);
+  } catch (const MissingFile&) {
+    throw SystemError(message(path.string(),
+                              ": belongs to the data set, but is not there (No such "
+                              "file or directory): is its disk still mounted?"));
+  }
+}
+
+}  // namespace
+
 FileDataset::FileDataset(std::string kind, std::filesystem::path root,
                          std::vector<std::string> paths, std::vector<std::int32_t> labels,
                          std::vector<std::string> classes, FileNotes notes)
@@ -58,7 +73,7 @@ std::string FileDataset::name(std::int64_t index) const {
 }
 
 void FileDataset::fetch(std::int64_t index, Sample& sample) const {
-  const FileReader file(root_ / paths_[place(index)]);
+  const FileReader file = open_listed(root_ / paths_[place(index)]);
   CHECK(file.size() > 0, file.path().string(), ": the file is empty");
   // Larger than any image within the decoder's limit on pixels.
   constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 30;
@@ -74,8 +89,10 @@ void FileDataset::add_content(Hash& hash) const {
   constexpr std::int64_t kGrain = 256;  // on a network, many questions at a time are faster
   parallel_for(0, size(), kGrain, [&](std::int64_t first, std::int64_t last) {
     for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-      std::error_code missing;
-      sizes[i] = std::filesystem::file_size(root_ / paths_[i], missing);  // then the largest number
+      std::error_code error;
+      sizes[i] = std::filesystem::file_size(root_ / paths_[i], error);  // then the largest number
+      if (!system_fault(error.value()).empty())
+        fail_by_system(root_ / paths_[i], "cannot be looked at", error.value());
     }
   });
   for (std::size_t i = 0; i < paths_.size(); ++i) {

@@ -64,7 +64,8 @@ class Dataset {
 
   /// The image's name in errors and lists: its path, or "test.bin[17]".
   virtual std::string name(std::int64_t index) const = 0;
-  /// Throws Error naming the image if it cannot be read.
+  /// Throws Error naming the image if it cannot be read, SystemError (engine/files/file_reader.h)
+  /// if the machine is at fault.
   virtual void fetch(std::int64_t index, Sample& sample) const = 0;
 
   /// The whole image, decoded.
@@ -129,7 +130,7 @@ class FileDataset : public Dataset {
 
  protected:
   /// The paths below `root` and the sizes of the files. A file that is missing counts as having a
-  /// size of its own: the loader passes over it.
+  /// size of its own. Throws SystemError where the system does not tell.
   void add_content(Hash& hash) const override;
 
  private:

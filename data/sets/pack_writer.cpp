@@ -13,6 +13,7 @@
 #include "data/images/transform.h"
 #include "data/sets/bad_images.h"
 #include "data/sets/pack_format.h"
+#include "data/sets/patient_fetch.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/core/stop.h"
@@ -48,7 +49,7 @@ Packed pack_pixels(ImageView image, const PackOptions& options) {
 
 Packed pack_one(const Dataset& dataset, std::int64_t index, const PackOptions& options,
                 Sample& sample) {
-  dataset.fetch(index, sample);
+  fetch_patiently(dataset, index, sample);
   if (!sample.is_encoded()) return pack_pixels(sample.pixels, options);
   const std::string name = dataset.name(index);
   // Decoded even if the file is copied, so that every packed image is known to be good.

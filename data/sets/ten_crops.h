@@ -16,7 +16,9 @@ class TenCrops final : public Dataset {
   /// was resized to `resize_shorter`. `dataset` must outlive this.
   TenCrops(const Dataset& dataset, int resize_shorter, int size);
 
-  std::string name(std::int64_t index) const override { return dataset_.name(index / kCrops); }
+  std::string name(std::int64_t index) const override {
+    return dataset_.name(static_cast<std::int64_t>(place(index)) / kCrops);
+  }
   void fetch(std::int64_t index, Sample& sample) const override;
 
  protected:

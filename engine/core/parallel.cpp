@@ -2,6 +2,10 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <future>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "engine/core/cpu_share.h"
 
@@ -22,6 +26,31 @@ std::atomic<int>& thread_setting() {
   return threads;
 }
 
+/// How many of these threads the system starts, this one included: a limit on processes (ulimit -u,
+/// a container's) may forbid some, and OpenMP ends the program where it cannot start one.
+int startable(int threads) {
+  std::vector<std::thread> started;
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  try {
+    while (std::ssize(started) < threads - 1) started.emplace_back([&ended] { ended.wait(); });
+  } catch (const std::system_error&) {
+    // as many as there are
+  }
+  end.set_value();
+  for (std::thread& thread : started) thread.join();
+  return static_cast<int>(std::ssize(started)) + 1;
+}
+
+/// The size of the team that OpenMP makes of so many threads.
+int team_of(int threads) {
+  int team = 1;
+#pragma omp parallel num_threads(threads)
+#pragma omp single
+  team = omp_get_num_threads();
+  return team;
+}
+
 }  // namespace
 
 void set_num_threads(int threads) {
@@ -30,7 +59,8 @@ void set_num_threads(int threads) {
   const int by_default = default_threads();
   omp_set_dynamic(0);
   omp_set_max_active_levels(1);
-  const int resolved = std::min(threads > 0 ? threads : by_default, omp_get_thread_limit());
+  const int wanted = std::min(threads > 0 ? threads : by_default, omp_get_thread_limit());
+  const int resolved = std::max(1, team_of(startable(wanted)));
   thread_setting() = resolved;
   omp_set_num_threads(resolved);
 }

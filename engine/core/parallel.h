@@ -11,7 +11,7 @@
 namespace invp {
 
 /// Threads used by parallel_for and by oneDNN. 0 asks for OMP_NUM_THREADS, and without it for
-/// every usable core. Never more than OMP_THREAD_LIMIT allows.
+/// every usable core. Never more than OpenMP and the system start, which is tried out.
 void set_num_threads(int threads);
 int num_threads();
 

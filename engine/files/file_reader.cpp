@@ -14,16 +14,6 @@ namespace invp {
 
 namespace {
 
-/// `what` happened to the file: "cannot be opened".
-[[noreturn]] void fail_by_system(const std::filesystem::path& path, const std::string& what,
-                                 int error) {
-  const std::string reason = std::generic_category().message(error);
-  const std::string advice = system_fault(error);
-  if (!advice.empty())
-    throw SystemError(message(path.string(), ": ", what, " (", reason, "); ", advice));
-  fail(path.string(), ": ", what, " (", reason, "); check the path");
-}
-
 std::string limit_of_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return "";
@@ -31,6 +21,18 @@ std::string limit_of_open_files() {
 }
 
 }  // namespace
+
+void fail_by_system(const std::filesystem::path& path, const std::string& what, int error) {
+  const std::string advice = system_fault(error);
+  const std::string text =
+      message(path.string(), ": ", what, " (", std::generic_category().message(error), "); ",
+              advice.empty() ? "check the path" : advice);
+  if (!advice.empty()) throw SystemError(text, error != EACCES && error != EPERM);
+  // A link that leads nowhere is there.
+  std::error_code none;
+  if (error == ENOENT && !std::filesystem::is_symlink(path, none)) throw MissingFile(text);
+  throw Error(text);
+}
 
 std::string system_fault(int error) {
   switch (error) {
@@ -45,7 +47,9 @@ std::string system_fault(int error) {
     case ESTALE:
     case ETIMEDOUT:
     case ENOTCONN:
-    case EHOSTDOWN: return "the network's file system does not answer: is it still mounted?";
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case EREMOTEIO: return "the network's file system does not answer: is it still mounted?";
     default: return "";
   }
 }

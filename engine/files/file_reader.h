@@ -16,12 +16,24 @@ namespace invp {
 /// says nothing about what a file holds, so a picture that was being read is not a bad one.
 class SystemError : public Error {
  public:
+  /// `may_recover`: trying again in a moment can help.
+  explicit SystemError(const std::string& text, bool may_recover = true)
+      : Error(text), may_recover_(may_recover) {}
+  bool may_recover() const { return may_recover_; }
+
+ private:
+  bool may_recover_;
+};
+
+/// There is no such file. Of one that a data set lists, the machine is at fault.
+class MissingFile : public Error {
+ public:
   using Error::Error;
 };
 
 class FileReader {
  public:
-  /// Throws Error for a missing file and for all that is no ordinary file: a folder, a pipe, a
+  /// Throws MissingFile, and Error for all that is no ordinary file: a folder, a pipe, a
   /// socket, a device. None of them is waited for. Throws SystemError where the machine is at fault
   /// (system_fault), as read() does.
   explicit FileReader(std::filesystem::path path);
@@ -52,6 +64,10 @@ class FileReader {
 /// What to do about an error of the system (errno) that has nothing to do with what a file holds:
 /// "raise the limit with ulimit -n, now 1024, ...". Empty for one that has.
 std::string system_fault(int error);
+/// Throws SystemError for an error of the system that has an advice, MissingFile where there is no
+/// file, otherwise Error. `what` happened to the file: "cannot be opened".
+[[noreturn]] void fail_by_system(const std::filesystem::path& path, const std::string& what,
+                                 int error);
 
 /// The whole file, at most `limit` bytes.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit = 1u << 30);

@@ -10,6 +10,12 @@
 
 namespace invp {
 
+namespace {
+
+constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, which older headers lack
+
+}  // namespace
+
 MappedFile::MappedFile(std::filesystem::path path) : file_(std::move(path)) {
   if (file_.size() == 0) return;  // an empty file cannot be mapped; bytes() refuses every read
   const std::size_t size = static_cast<std::size_t>(file_.size());
@@ -43,8 +49,15 @@ std::span<const std::uint8_t> MappedFile::bytes(std::uint64_t offset, std::uint6
   // madvise needs whole pages.
   static const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t begin = offset / page * page;
-  ::madvise(const_cast<std::uint8_t*>(data_ + begin),
-            static_cast<std::size_t>(offset + count - begin), MADV_WILLNEED);
+  auto* const first = const_cast<std::uint8_t*>(data_ + begin);
+  const auto length = static_cast<std::size_t>(offset + count - begin);
+  ::madvise(first, length, MADV_WILLNEED);
+  // Reads the pages here, where a disk that fails is an error and not SIGBUS. Before Linux 5.14
+  // there is no such advice (EINVAL).
+  if (::madvise(first, length, kPopulateRead) != 0 && (errno == EFAULT || errno == EHWPOISON)) {
+    throw SystemError(message(file_.path().string(), ": at byte ", offset, ": cannot be read; ",
+                              system_fault(EIO)));
+  }
   return {data_ + offset, static_cast<std::size_t>(count)};
 }
 

@@ -25,9 +25,9 @@ class MappedFile {
   /// ahead. Throws when they do not lie in the file, or when it has become shorter since it was
   /// opened.
   ///
-  /// If the file is truncated before the bytes are used, or its disk fails, SIGBUS kills the
-  /// process. So never write into such a file: rename another file over it, which leaves this
-  /// mapping alone.
+  /// Throws SystemError if the disk fails, from Linux 5.14 on. If the file is truncated between
+  /// this call and the use of the bytes, SIGBUS kills the process. So never write into such a file:
+  /// rename another file over it, which leaves this mapping alone.
   std::span<const std::uint8_t> bytes(std::uint64_t offset, std::uint64_t count) const;
 
  private:

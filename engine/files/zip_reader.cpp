@@ -3,9 +3,7 @@
 #include <unistd.h>
 #include <zip.h>
 
-#include <algorithm>
 #include <array>
-#include <unordered_set>
 
 namespace invp {
 namespace {
@@ -36,12 +34,11 @@ ZipReader::ZipReader(const std::filesystem::path& path)
     : file_(path), archive_(open_archive(file_), zip_discard) {
   const auto count = static_cast<std::uint64_t>(zip_get_num_entries(archive_.get(), 0));
   const std::uint64_t limit = most_contents(file_);
-  std::unordered_set<std::string_view> names;
-  entries_.reserve(count);
+  entries_.reserve(count);  // so that the names in places_ stay where they are
   for (std::uint64_t i = 0; i < count; ++i) {
     add_entry(i, limit);
     const std::string& name = entries_.back().name;
-    if (!names.insert(name).second) broken(name, "is there twice");
+    if (!places_.emplace(name, i).second) broken(name, "is there twice");
   }
 }
 
@@ -66,8 +63,8 @@ void ZipReader::add_entry(std::uint64_t index, std::uint64_t limit) {
 }
 
 const ZipReader::Entry* ZipReader::find(std::string_view name) const {
-  const auto found = std::ranges::find(entries_, name, &Entry::name);
-  return found == entries_.end() ? nullptr : &*found;
+  const auto found = places_.find(name);
+  return found == places_.end() ? nullptr : &entries_[found->second];
 }
 
 void ZipReader::read(const Entry& entry, std::span<std::byte> bytes) const {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/files/file_reader.h"
@@ -49,6 +50,7 @@ class ZipReader {
   FileReader file_;
   std::unique_ptr<zip, void (*)(zip*)> archive_;
   std::vector<Entry> entries_;
+  std::unordered_map<std::string_view, std::size_t> places_;  ///< in entries_, by name
   std::uint64_t contents_ = 0;
 };
 

@@ -222,6 +222,29 @@ TEST(SettingsText, BrokenDatesAreRefused) {
   EXPECT_THAT(refusal("x = 1979-05-27T07:32:00Z\n"), HasSubstr("x must be a number, a string"));
 }
 
+// toml++ 3.3 takes it for granted that there are none.
+TEST(SettingsText, LettersBeyondAsciiStandInQuotesAndCommentsAlone) {
+  for (const char* fine :
+       {"x = \"é\"", "x = 'é'", "x = \"\"\"é\n\\\"é\"\"\"", "x = '''é\n'é''é'''", "# é\nx = 1",
+        "x = 1 # é", "\xEF\xBB\xBFx = 1", "\"é\" = 1", "x = '\\' # é", "x = \"\\\"é\"",
+        "x = '''a'''''\ny = 'é'", "x = [\"é\", 'é']"})
+    EXPECT_EQ(refusal(fine), "no error") << fine;
+  struct Case {
+    const char* toml;
+    const char* place;
+  };
+  const std::vector<Case> cases = {{"é = 1", ":1: not settings: column 1:"},
+                                   {"x = é", ":1: not settings: column 5:"},
+                                   {"# é\nx = \"é\" é", ":2: not settings: column 9:"},
+                                   {"x = 'a\né'", ":2: not settings: column 1:"},
+                                   {"x = '''a''''é", ":1: not settings: column 13:"},
+                                   {"x = \"\"é", ":1: not settings: column 7:"},
+                                   {"x = 1\xA0", ":1: not settings: column 6:"},
+                                   {"[é]", ":1: not settings: column 2:"}};
+  for (const auto& [toml, place] : cases)
+    EXPECT_THAT(refusal(toml), HasSubstr(std::string("run.toml") + place)) << toml;
+}
+
 // The parser enters itself for each part of a name and each bracket.
 TEST(SettingsText, NestingWithoutEndIsRefused) {
   std::string name = "a";

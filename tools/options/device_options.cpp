@@ -58,7 +58,7 @@ Compute start_compute(const DeviceOptions& device) {
           .seed = static_cast<std::uint64_t>(device.seed),
           .text = message(choice.device, ", ", precision_text(device, choice.device == kCpu), ", ",
                           num_threads(), num_threads() == 1 ? " thread" : " threads",
-                          num_threads() < device.threads ? " (OMP_THREAD_LIMIT)" : ""),
+                          num_threads() < device.threads ? " (all that the system starts)" : ""),
           .reason = choice.reason};
 }
 

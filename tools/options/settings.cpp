@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
@@ -37,10 +36,66 @@ void refuse_deep_names(std::string_view toml, const std::string& source) {
   }
 }
 
+/// What a quoted text or a comment takes of the beginning of `toml`; 0 if it begins with neither.
+std::size_t quoted_length(std::string_view toml) {
+  const char quote = toml.front();
+  if (quote == '#') return std::min(toml.find('\n'), toml.size());
+  if (quote != '"' && quote != '\'') return 0;
+  const bool lines = toml.starts_with(std::string(3, quote));
+  for (std::size_t at = lines ? 3 : 1; at < toml.size(); ++at) {
+    if (toml[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (toml[at] == '\n' && !lines) {
+      return at;
+    } else if (toml[at] == quote) {
+      const std::size_t end = std::min(toml.find_first_not_of(quote, at), toml.size());
+      if (!lines) return at + 1;
+      // The last two of five quotes belong to the text.
+      if (end - at >= 3) return std::min(end, at + 5);
+      at = end - 1;
+    }
+  }
+  return toml.size();
+}
+
+/// toml++ 3.3 takes it for granted that names and values are ASCII where they are not quoted.
+void refuse_foreign_letters(std::string_view toml, const std::string& source) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  std::size_t at = toml.starts_with(kMark) ? kMark.size() : 0;
+  while (at < toml.size()) {
+    if (const std::size_t quoted = quoted_length(toml.substr(at)); quoted > 0) {
+      at += quoted;
+    } else if (static_cast<unsigned char>(toml[at++]) >= 0x80) {
+      const std::string_view before = toml.substr(0, at - 1);
+      const std::size_t begin = before.rfind('\n') + 1;  // of the line; 0 where it is the first
+      const auto letters = std::ranges::count_if(before.substr(begin), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+      });
+      throw UsageError(message(source, ":", 1 + std::ranges::count(before, '\n'),
+                               ": not settings: column ", letters + 1,
+                               ": a letter that is not ASCII; only texts in quotes may have some"));
+    }
+  }
+}
+
+/// A whole file, which may be a pipe: settings are short, and a device has no end.
+std::string read_settings(std::istream& in, const std::string& file) {
+  constexpr std::size_t kMost = std::size_t{1} << 20;
+  std::string text(kMost + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kMost)
+    throw UsageError(message("--config ", file, ": longer than 1 MB, so these are no settings"));
+  if (in.bad() || (text.empty() && !in.eof()))
+    throw UsageError(message("--config ", file, ": cannot be read (is it there, is it a file?)"));
+  return text;
+}
+
 }  // namespace
 
 std::vector<Setting> parse_settings(std::string_view toml, const std::string& source) {
   refuse_deep_names(toml, source);
+  refuse_foreign_letters(toml, source);
   toml::table table;
   try {
     table = toml::parse(toml, source);
@@ -74,11 +129,7 @@ std::vector<Setting> parse_settings(std::string_view toml, const std::string& so
 
 std::vector<Setting> config_settings(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in)
-    throw UsageError(message("--config ", file, ": cannot be read (is it there, is it a file?)"));
-  return parse_settings(text.str(), file);
+  return parse_settings(read_settings(in, file), file);
 }
 
 std::string Preset::command() const {

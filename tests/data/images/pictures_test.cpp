@@ -205,6 +205,15 @@ std::vector<Bytes> hollow_pictures() {
   for (const char* text :
        {"P6 9000 9000 255\n", "P5 9000 9000 65535\n", "P3 9000 9000 255 1 2 3", "P4 9000 9000\n"})
     files.emplace_back(text, text + std::string_view(text).size());
+  using namespace std::string_view_literals;
+  const std::string_view gif =
+      "GIF89a\x28\x23\x28\x23\0\0\0,\0\0\0\0\x28\x23\x28\x23\0\x02\x02\x4c\x01\0;"sv;
+  files.emplace_back(gif.begin(), gif.end());
+  // A canvas for an animation, and a frame of one pixel.
+  const std::string_view webp =
+      "RIFF\x36\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x27\x23\0\x27\x23\0"
+      "ANIM\x06\0\0\0\0\0\0\0\0\0ANMF\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv;
+  files.emplace_back(webp.begin(), webp.end());
   return files;
 }
 

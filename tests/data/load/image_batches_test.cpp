@@ -19,6 +19,7 @@ namespace invp {
 namespace {
 
 using testing::error_of;
+using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 /// Picture i is gray i; some are broken, one throws what is no Error.
@@ -225,8 +226,9 @@ TEST(ImageBatches, WhatTheMachineCannotReadIsNotBroken) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   for (const int workers : {0, 2}) {
-    ImageBatches loader(set, augmentation(),
-                        {.batch_size = 2, .workers = workers, .max_bad_share = 1});
+    ImageBatches loader(
+        set, augmentation(),
+        {.batch_size = 2, .workers = workers, .max_bad_share = 1, .patience = 20ms});
     const int next = dup(0);
     close(next);
     rlimit none = before;

@@ -71,6 +71,20 @@ TEST(FileReader, TooManyOpenFilesIsTheMachinesFault) {
                           HasSubstr(message("now ", none_left.rlim_cur))));
 }
 
+TEST(FileReader, TellsAFileThatIsNotThereFromOneThatIsWrong) {
+  const TempFolder folder;
+  EXPECT_THROW(FileReader(folder / "none"), MissingFile);
+  std::filesystem::create_symlink(folder / "none", folder / "link");
+  try {
+    const FileReader file(folder / "link");
+    ADD_FAILURE() << "a link to nothing was opened";
+  } catch (const MissingFile&) {
+    ADD_FAILURE() << "the link is there";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("No such file"));
+  }
+}
+
 TEST(FileReader, TellsTheMachineFromTheFile) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, EIO, EACCES, ESTALE})
     EXPECT_NE(system_fault(error), "") << error;

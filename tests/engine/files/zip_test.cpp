@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <zlib.h>
 
+#include "engine/core/stopwatch.h"
 #include "engine/files/pth.h"
 #include "engine/files/zip_reader.h"
 #include "engine/files/zip_writer.h"
@@ -218,6 +219,22 @@ TEST(Zip, NamesGivenTwiceAreRefused) {
   archive.add("same", "2");
   EXPECT_THAT(error_of([&] { ZipReader(folder.write("a.zip", archive.bytes())); }),
               AllOf(HasSubstr("\"same\""), HasSubstr("twice")));
+}
+
+TEST(Zip, FindsEachOfManyNamesAtOnce) {
+  const TempFolder folder;
+  constexpr int kEntries = 50'000;
+  {
+    ZipWriter writer(folder / "many.zip");
+    for (int i = 0; i < kEntries; ++i) writer.add("entry/" + std::to_string(i), std::string_view());
+    writer.commit();
+  }
+  const ZipReader zip(folder / "many.zip");
+  const Stopwatch stopwatch;
+  for (int i = 0; i < kEntries; ++i)
+    ASSERT_EQ(zip.find("entry/" + std::to_string(i))->name, "entry/" + std::to_string(i));
+  EXPECT_EQ(zip.find("entry/"), nullptr);
+  EXPECT_LT(stopwatch.seconds(), 5) << "is every name compared with every other?";
 }
 
 TEST(Zip, OfNothingHoldsNoCheckpoint) {
