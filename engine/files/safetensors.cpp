@@ -146,9 +146,13 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   return open_safetensors(path)->all();
 }
 
-void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
-                       const std::map<std::string, std::string>& metadata,
-                       const FillElements& fill) {
+namespace {
+
+/// `elements_at(i)`: the bytes of tensor i, valid until the next call.
+template <class ElementsAt>
+void write_tensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
+                   const std::map<std::string, std::string>& metadata,
+                   const ElementsAt& elements_at) {
   std::set<std::string_view> names = {"__metadata__"};
   SafetensorsHeader header;
   header.metadata = metadata;
@@ -171,13 +175,9 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
   AtomicFile file(path);
   file.append(length);
   file.append(text);
-  std::vector<std::byte> buffer;
   std::vector<std::uint32_t> checksums(tensors.size());
   for (const std::size_t i : order) {
-    const auto bytes = static_cast<std::size_t>(tensors[i].bytes);
-    if (buffer.size() < bytes) buffer.resize(bytes);
-    const std::span elements = std::span(buffer).first(bytes);
-    fill(i, elements);
+    const std::span<const std::byte> elements = elements_at(i);
     checksums[i] = crc32c(elements);
     file.append(elements);
   }
@@ -186,11 +186,30 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
   file.commit();
 }
 
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
+                       const std::map<std::string, std::string>& metadata,
+                       const FillElements& fill) {
+  std::vector<std::byte> buffer;
+  write_tensors(path, tensors, metadata, [&](std::size_t i) -> std::span<const std::byte> {
+    const auto bytes = static_cast<std::size_t>(tensors[i].bytes);
+    if (buffer.size() < bytes) buffer.resize(bytes);
+    const std::span elements = std::span(buffer).first(bytes);
+    fill(i, elements);
+    return elements;
+  });
+}
+
 void write_safetensors(const std::filesystem::path& path,
                        std::span<const std::pair<std::string, Tensor>> tensors,
                        const std::map<std::string, std::string>& metadata) {
   const std::vector<StoredTensor> stored = stored_tensors(tensors);
-  write_safetensors(path, stored, metadata, elements_of(tensors));
+  Tensor host;  // of a tensor that is there already, no copy
+  write_tensors(path, stored, metadata, [&](std::size_t i) -> std::span<const std::byte> {
+    host = tensors[i].second.to(kCpu);
+    return {static_cast<const std::byte*>(host.raw()), host.nbytes()};
+  });
 }
 
 }  // namespace invp

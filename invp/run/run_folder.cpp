@@ -48,8 +48,11 @@ bool same_file(int descriptor, const std::filesystem::path& file) {
 FolderLock::FolderLock(const std::filesystem::path& folder) : file_(folder / kLock) {
   while (true) {
     descriptor_ = open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno == EINTR) continue;
     CHECK(descriptor_ >= 0, file_.string(), ": cannot be written: ", std::strerror(errno));
-    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    int locked = flock(descriptor_, LOCK_EX | LOCK_NB);
+    while (locked != 0 && errno == EINTR) locked = flock(descriptor_, LOCK_EX | LOCK_NB);
+    if (locked != 0) {
       // Some network file systems have no locks: the run goes on without.
       if (errno != EWOULDBLOCK) break;
       const std::string writer = first_line(descriptor_);
