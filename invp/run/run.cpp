@@ -12,6 +12,7 @@
 #include "invp/run/checkpoint.h"
 #include "invp/run/conditions.h"
 #include "invp/run/data_wait.h"
+#include "invp/run/run_checkpoints.h"
 #include "invp/run/run_folder.h"
 
 namespace invp {
@@ -26,6 +27,7 @@ class Run {
         task_(task),
         observer_(observer),
         folder_(config.out),
+        checkpoints_(config, folder_, task, observer),
         losses_(task.loss_names()) {
     position_.progress.steps_per_epoch = batches.batches_per_epoch();
     position_.loss_sums.resize(losses_.size());
@@ -46,7 +48,6 @@ class Run {
   std::optional<Batch> next_batch();
   void train_step(const Batch& batch);
   bool reports_are_due() const;
-  bool save_is_due() const;
   void report_steps();
   void report_step(StepReport& report, const StepLosses& outcome);
   EpochReport finish_epoch();
@@ -56,15 +57,10 @@ class Run {
   void note_bad_images();
   void write_skipped_images();
   void note_best(const std::vector<Measure>& measures);
-  std::vector<std::string> names_of_epoch(int epoch) const;
-  void settle(const std::filesystem::path& checkpoint);
   void save(const std::vector<std::string>& names);
-  void put_in_place(const std::filesystem::path& checkpoint, const std::string& name);
   void advise(const EpochReport& report);
 
-  bool all_steps_done() const {
-    return config_.steps > 0 && position_.progress.step >= config_.steps;
-  }
+  bool all_steps_done() const { return invp::all_steps_done(config_, position_); }
   /// Trained to the end, and the last epoch evaluated: the position is at the start of the next.
   bool over() const {
     return position_.progress.epoch > config_.epochs ||
@@ -87,6 +83,7 @@ class Run {
   Task& task_;
   RunObserver& observer_;
   const RunFolder folder_;
+  RunCheckpoints checkpoints_;
   const std::vector<std::string> losses_;
   std::optional<FolderLock> lock_;
   std::filesystem::path resumed_;  ///< from this checkpoint; empty: started anew
@@ -95,7 +92,6 @@ class Run {
   Stopwatch clock_;                 ///< runs on from what position_ has of the epoch's seconds
   std::vector<StepReport> queued_;  ///< steps whose losses are yet to be read
   Stopwatch since_report_;
-  Stopwatch since_save_;
   DataWaitAdvice data_wait_advice_;
   bool advised_ = false;
   bool saved_ = false;  ///< the position is that of `last`
@@ -141,7 +137,7 @@ void Run::start() {
   make_folders(config_.out);
   if (!lock_) lock_.emplace(config_.out);
   folder_.prepare();
-  if (!resumed_.empty() && folder_.holds(resumed_)) settle(resumed_);
+  if (!resumed_.empty() && folder_.holds(resumed_)) checkpoints_.settle(resumed_, position_);
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
   const Progress& at = position_.progress;
@@ -193,7 +189,7 @@ bool Run::train_epoch() {
     position_.wait_seconds += batches_.wait_seconds() - waited;
     train_step(*batch);
     count_time();
-    if (save_is_due()) {
+    if (checkpoints_.due(position_)) {
       report_steps();
       write_skipped_images();
       save({"last"});
@@ -236,11 +232,6 @@ bool Run::reports_are_due() const {
   constexpr double kSeconds = 0.5;
   return task_.device() == kCpu || std::ssize(queued_) == StepQueue::kMost ||
          since_report_.seconds() > kSeconds;
-}
-
-bool Run::save_is_due() const {
-  return config_.save_steps > 0 ? position_.progress.epoch_step % config_.save_steps == 0
-                                : since_save_.seconds() > 60 * config_.save_minutes;
 }
 
 void Run::report_steps() {
@@ -321,29 +312,8 @@ EpochReport Run::finish_epoch() {
   note_bad_images();
   advise(report);
   write_skipped_images();
-  save(names_of_epoch(epoch));
+  save(checkpoints_.names_of_epoch(epoch, position_));
   return report;
-}
-
-// The names of the checkpoint that a finished epoch leaves. `last` says that the epoch is done, so
-// it is the last to be written: killed before it, the run does the end of the epoch again.
-std::vector<std::string> Run::names_of_epoch(int epoch) const {
-  std::vector<std::string> names;
-  const auto best = position_.best.find(config_.best_by);
-  if (best != position_.best.end() && best->second.epoch == epoch) names.emplace_back("best");
-  const bool last = epoch == config_.epochs || all_steps_done();
-  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
-    names.push_back(epoch_checkpoint_name(epoch));
-  names.emplace_back("last");
-  return names;
-}
-
-// The checkpoint may be the only one that a killed run has written of its epoch, or what is left of
-// several.
-void Run::settle(const std::filesystem::path& checkpoint) {
-  const Progress& at = position_.progress;
-  if (at.epoch == 1 || at.epoch_step > 0) return;
-  for (const std::string& name : names_of_epoch(at.epoch - 1)) put_in_place(checkpoint, name);
 }
 
 // Of a run that is asked again when nothing is left to do.
@@ -389,27 +359,10 @@ void Run::note_best(const std::vector<Measure>& measures) {
   }
 }
 
-// Written once, under the first name; the others are names of the same file, put in place in their
-// order.
 void Run::save(const std::vector<std::string>& names) {
-  const std::filesystem::path first = folder_.checkpoint(names.front());
   position_.bad_images = batches_.bad_indices();
-  set_unsaved_work(true);
-  save_checkpoint(first, config_.command, task_, position_, config_.identity);
-  since_save_.restart();
-  observer_.checkpoint_written(first.string());
-  for (std::size_t i = 1; i < names.size(); ++i) {
-    put_in_place(first, names[i]);
-    observer_.checkpoint_written(folder_.checkpoint(names[i]).string());
-  }
-  set_unsaved_work(false);
+  checkpoints_.save(names, position_);
   saved_ = true;
-}
-
-void Run::put_in_place(const std::filesystem::path& checkpoint, const std::string& name) {
-  const std::filesystem::path path = folder_.checkpoint(name);
-  if (!link_file(checkpoint, path))
-    save_checkpoint(path, config_.command, task_, position_, config_.identity);
 }
 
 void Run::advise(const EpochReport& report) {
