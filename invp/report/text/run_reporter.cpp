@@ -33,6 +33,18 @@ std::size_t step_width(const RunPlan& plan) {
   return 2 * std::to_string(plan.steps).size() + 1;
 }
 
+/// What the bar says of a step: the loss, and in detection the shares and the rate.
+std::string step_detail(const StepReport& report) {
+  std::string detail = "loss " + formatted("%.3f", report.loss);
+  for (const char* const name : {"recall", "foreground"}) {
+    if (const double* const share = find_measure(report.measures, name))
+      detail += message("  ", name, formatted(" %.0f%%", *share));
+  }
+  if (find_measure(report.measures, "recall") != nullptr)
+    detail += "  lr " + formatted("%.3g", report.learning_rate);
+  return detail + "  data wait " + formatted("%.0f%%", 100 * report.data_wait);
+}
+
 }  // namespace
 
 std::string epoch_heading(const RunPlan& plan) {
@@ -91,8 +103,7 @@ void RunReporter::step_finished(const StepReport& report) {
       {.label = in_steps ? "training" : message("epoch ", report.epoch, '/', plan_.epochs),
        .done = in_steps ? report.global_step : report.step,
        .total = in_steps ? plan_.steps : plan_.steps_per_epoch,
-       .detail = "loss " + formatted("%.3f", report.loss) + "  data wait " +
-                 formatted("%.0f%%", 100 * report.data_wait),
+       .detail = step_detail(report),
        .per_second = steps_a_second * images_a_step,
        .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
   if (events_ && report.global_step % kStepsBetweenPoints == 0) {
