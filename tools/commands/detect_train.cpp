@@ -5,6 +5,7 @@
 #include "data/detection/training_truth.h"
 #include "engine/core/text.h"
 #include "invp/report/text/table.h"
+#include "layers/detection/memory.h"
 #include "tools/commands/detect.h"
 #include "tools/commands/training.h"
 #include "tools/options/detect_options.h"
@@ -57,8 +58,8 @@ class DetectTrainCommand : public Command {
   /// A set without a split to judge by is trained on all the same.
   std::optional<DetectionSet> open_test(const DetectionSet& train) {
     if (settings_.test_split() == "none") return std::nullopt;
-    const auto splits = box_splits(settings_.data().path,
-                                   train.format == BoxFormat::kVoc ? "voc" : "coco");
+    const auto splits =
+        box_splits(settings_.data().path, train.format == BoxFormat::kVoc ? "voc" : "coco");
     std::string split = settings_.test_split();
     if (split == "auto") {
       const auto there = [&](const char* name) {
@@ -93,8 +94,20 @@ class DetectTrainCommand : public Command {
         "batch    ", config.loader.groups, " groups x ", config.loader.pictures_per_group,
         " pictures, norms ", config.norms == NormSharing::kNaive ? "naive" : "sync", ", lr ",
         formatted("%g", config.learning_rate), ", ", config.iterations, " iterations"));
+    observer.note(memory_line(config, detector));
     for (const std::string& line : settings_.notes()) observer.note(line);
     observer.note(run_line(config.run));
+  }
+
+  /// Of the largest pictures that the settings allow.
+  static std::string memory_line(const DetectConfig& config, const FasterRcnn& detector) {
+    const int shorter = *std::ranges::max_element(config.loader.short_edges);
+    const std::int64_t pictures = config.loader.groups * config.loader.pictures_per_group;
+    const int longer = std::min(config.loader.longest, 2 * shorter);
+    return message("memory   about ",
+                   format_bytes(training_bytes(detector.config(), shorter, longer, pictures)),
+                   " a step with pictures of ", shorter, " x ", longer,
+                   "; fewer --regions, or a smaller --batch-size, take less");
   }
 
   Results conclude(StoppableReporter& reporter, const RunResult& result) {

@@ -7,6 +7,7 @@
 #include "engine/autograd/node.h"
 #include "engine/core/layout.h"
 #include "engine/ops/basic/elementwise.h"
+#include "layers/detection/memory.h"
 #include "optim/sgd.h"
 #include "tests/layers/detection/golden.h"
 
@@ -215,6 +216,53 @@ TEST(FasterRcnn, FindsTheReferencesObjects) {
       }
     }
   }
+}
+
+TEST(FasterRcnn, RegionsInPartsGiveTheSameObjects) {
+  DetectorInput input;
+  add_group(input, {1});
+  std::vector<std::vector<FoundObject>> found;
+  for (const std::int64_t at_once : {1000, 7}) {
+    FasterRcnn detector({.width = 4, .stem = 8, .regions = {.at_once = at_once}});
+    load_pytorch_state(detector, tiny_under("weights."), "tiny");
+    detector.train(false);
+    found.push_back(detector.detect(input));
+  }
+  ASSERT_EQ(found[0].size(), found[1].size());
+  for (std::size_t i = 0; i < found[0].size(); ++i) {
+    EXPECT_EQ(found[0][i].label, found[1][i].label);
+    EXPECT_NEAR(found[0][i].score, found[1][i].score, 1e-6);
+    for (std::size_t c = 0; c < 4; ++c)
+      EXPECT_NEAR(found[0][i].box[c], found[1][i].box[c], 1e-6 * 240);
+  }
+}
+
+TEST(FasterRcnn, ComputingTheMiddleBlockAgainChangesNoBit) {
+  const DetectorInput input = input_of(kNaive);
+  std::vector<Values> gradients;
+  for (const bool recompute : {false, true}) {
+    FasterRcnn detector({.width = 4, .stem = 8, .regions = {.recompute = recompute}});
+    load_pytorch_state(detector, tiny_under("weights."), "tiny");
+    FasterRcnn::backward(detector.losses(input, {.seed = 1}), 2);
+    gradients.emplace_back();
+    for (const auto& [name, tensor] : detector.parameters())
+      for (const double value : values_of(tensor.grad())) gradients.back().push_back(value);
+    for (const auto& [name, tensor] : detector.buffers())
+      for (const double value : values_of(tensor)) gradients.back().push_back(value);
+  }
+  EXPECT_EQ(gradients[0], gradients[1]);
+}
+
+TEST(FasterRcnn, ItsMemoryIsAsAnnounced) {
+  FasterRcnn detector({.width = 16});
+  const DetectorInput input = input_of(kPadded);
+  // Weights and pictures are there before, momentum is not in this step.
+  const std::int64_t announced = training_bytes(detector.config(), 240, 213, 2);
+  reset_peak_memory(kCpu);
+  FasterRcnn::backward(detector.losses(input, {.seed = 1}), 1);
+  const auto peak = static_cast<double>(memory_stats(kCpu).peak);
+  EXPECT_GT(peak, 0.6 * static_cast<double>(announced));
+  EXPECT_LT(peak, 1.2 * static_cast<double>(announced));
 }
 
 TEST(FasterRcnn, StartsAtTheLogarithms) {

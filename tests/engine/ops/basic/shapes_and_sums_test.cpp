@@ -95,6 +95,16 @@ TEST_P(ShapesTest, ReshapeSharesElementsAndPassesGradientsBack) {
   EXPECT_EQ(flatten(Tensor::zeros({0, 3, 4})).shape(), (Shape{0, 12}));
 }
 
+TEST_P(ShapesTest, RowsShareElementsAndPassTheirGradientsBack) {
+  const Tensor x = leaf({1, 2, 3, 4, 5, 6}, {3, 2}, device());
+  const Tensor last = slice_rows(x, 1, 3);
+  EXPECT_THAT(values_of(last), ::testing::ElementsAre(3, 4, 5, 6));
+  backward(last, tensor({1, 2, 3, 4}, {2, 2}, device()));
+  EXPECT_THAT(values_of(x.grad()), ::testing::ElementsAre(0, 0, 1, 2, 3, 4));
+  backward(slice_rows(x, 0, 2), tensor({1, 1, 1, 1}, {2, 2}, device()));
+  EXPECT_THAT(values_of(x.grad()), ::testing::ElementsAre(1, 1, 2, 3, 3, 4));
+}
+
 TEST(Reshape, RefusesAnotherNumberOfElements) {
   EXPECT_THAT(
       [] {

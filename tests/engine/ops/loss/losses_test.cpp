@@ -218,6 +218,15 @@ TEST_P(LossTest, BceWithLogitsCountsIgnoredTargetsButAddsNothing) {
   expect_close(x.grad(), {first.dx[0] / 4, 0, third.dx[0] / 4, 0}, 1, dtype(), 0.25);
 }
 
+TEST_P(LossTest, BceWithLogitsDividesByWhatItIsGiven) {
+  const Tensor x = make_leaf({3, 0.5}, {2});
+  const Tensor loss = bce_with_logits(input(x), tensor({1, 0}, {2}, device()), 256);
+  const BceResult both = reference_bce({3, 0.5}, {1, 0});
+  expect_close(loss, {both.loss * 2 / 256}, 2);
+  backward(loss);
+  expect_close(x.grad(), {both.dx[0] * 2 / 256, both.dx[1] * 2 / 256}, 1, dtype(), 1.0 / 256);
+}
+
 TEST_P(LossTest, DoNotDependOnThreads) {
   const Tensor x = constant(random_values(8, 100 * 50), {100, 50});
   const Tensor labels = Tensor::from(std::vector<std::int64_t>(100, 3), {100}, device());
