@@ -108,6 +108,16 @@ TEST_F(DetectTrain, TheCheckpointIsJudgedAsTheRunJudgedIt) {
             of_checkpoint.at("detections"));
 }
 
+TEST_F(DetectTrain, ItsReportShowsTheDetections) {
+  ASSERT_EQ(train("run").code, 0);
+  const Outcome outcome = run_invp("report " + out("run"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::string page = read_all(out("run") + "/report.html");
+  for (const char* const title : {"Object detection", "Precision against recall",
+                                  "Detections beside the objects", "Missed objects", "AP50"})
+    EXPECT_THAT(page, HasSubstr(title));
+}
+
 TEST_F(DetectTrain, PredictDrawsAndWrites) {
   ASSERT_EQ(train("run").code, 0);
   const std::string picture = devkit() + "/VOC2007/JPEGImages/000003.jpg";

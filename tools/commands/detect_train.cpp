@@ -43,7 +43,7 @@ class DetectTrainCommand : public Command {
   Results run() override {
     settings_.resolve(*options_);
     const DetectionSet train = settings_.data().open(settings_.split());
-    const std::optional<DetectionSet> test = open_test(train);
+    const std::optional<DetectionSet> test = open_test();
     const auto detector = settings_.detector(train);
     settings_.finish(*options_);
     DetectConfig& config = settings_.config();
@@ -56,17 +56,8 @@ class DetectTrainCommand : public Command {
 
  private:
   /// A set without a split to judge by is trained on all the same.
-  std::optional<DetectionSet> open_test(const DetectionSet& train) {
-    if (settings_.test_split() == "none") return std::nullopt;
-    const auto splits =
-        box_splits(settings_.data().path, train.format == BoxFormat::kVoc ? "voc" : "coco");
-    std::string split = settings_.test_split();
-    if (split == "auto") {
-      const auto there = [&](const char* name) {
-        return std::ranges::find(splits, name) != splits.end();
-      };
-      split = there("test") ? "test" : there("val") ? "val" : "";
-    }
+  std::optional<DetectionSet> open_test() {
+    const std::string split = settings_.data().judging_split(settings_.test_split());
     if (split.empty()) return std::nullopt;
     return settings_.data().open(split);
   }

@@ -6,6 +6,7 @@
 #include "engine/core/text.h"
 #include "engine/files/atomic_file.h"
 #include "tools/options/data_options.h"
+#include "tools/options/detect_options.h"
 #include "tools/options/objective_options.h"
 #include "tools/options/settings.h"
 
@@ -56,6 +57,34 @@ void understand(ReportRun& run, const std::vector<Setting>& settings, const std:
   };
 }
 
+/// The last evaluation of a run of invp detect train.
+void understand_detector(ReportRun& run, const std::vector<Setting>& settings,
+                         const std::string& data) {
+  BoxDataOptions where;
+  std::string test_split = "auto";
+  bool detector = false;
+  for (const Setting& setting : settings) {
+    const std::string value = joined(setting.values);
+    if (setting.name == "data") where.path = value;
+    if (setting.name == "format") where.format = value;
+    if (setting.name == "test-split") test_split = value;
+    detector = detector || setting.name == "rpn-samples";
+  }
+  if (!detector) return;
+  if (!data.empty()) where.path = data;
+  run.detections = [where, test_split, folder = run.folder] {
+    const std::string split = where.judging_split(test_split);
+    CHECK(!split.empty(), where.path, ": has no split to judge by");
+    const fs::path found = folder / "detections" / kResultsFile;
+    CHECK(fs::exists(found), "the run was not evaluated yet: there is no ", found.string());
+    const auto set = std::make_shared<const DetectionSet>(open_boxes(
+        where.path, {.format = where.format, .split = split, .tolerate = true, .pictures = false}));
+    const Detections detections = read_detections(found, *set);
+    return detection_part("", set, detections, evaluate_voc(*set, detections),
+                          evaluate_coco(*set, detections));
+  };
+}
+
 }  // namespace
 
 ReportRun report_run(const fs::path& folder, const std::string& data) {
@@ -66,6 +95,7 @@ ReportRun report_run(const fs::path& folder, const std::string& data) {
   try {
     const std::vector<Setting> settings = config_settings(config.string());
     understand(run, settings, data);
+    understand_detector(run, settings, data);
     for (const Setting& setting : settings)
       run.settings.emplace_back(setting.name, joined(setting.values));
   } catch (const UsageError&) {

@@ -16,6 +16,19 @@ DetectionSet BoxDataOptions::open(const std::string& split) const {
   return open_boxes(path, {.format = format, .split = split});
 }
 
+std::string BoxDataOptions::judging_split(const std::string& asked) const {
+  if (asked == "none") return {};
+  if (asked != "auto") return asked;
+  for (const char* const form : {"voc", "coco"}) {
+    if (format != "auto" && format != form) continue;
+    const std::vector<std::string> splits = box_splits(path, form);
+    for (const char* const split : {"test", "val"}) {
+      if (std::ranges::find(splits, split) != splits.end()) return split;
+    }
+  }
+  return {};
+}
+
 void declare_box_data(Options& options, BoxDataOptions& data) {
   options.group("Data", Decides::kNothing);
   options.text("data", data.path, "PATH", "a VOCdevkit, COCO's folder or its annotations")

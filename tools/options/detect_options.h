@@ -20,6 +20,8 @@ struct BoxDataOptions {
 
   /// Applies --max-pixels. Faults as open_boxes.
   DetectionSet open(const std::string& split) const;
+  /// What --test-split asks for: "auto" is test, else val. Empty: there is nothing to judge by.
+  std::string judging_split(const std::string& asked) const;
 };
 
 class DetectOptions {

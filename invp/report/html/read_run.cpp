@@ -115,6 +115,7 @@ RunParts read_run(const ReportRun& run, std::size_t number, Missing& missing) {
   read_epochs(parts, missing);
   read_each(parts, "layers", ".csv", read_layer_table, parts.layers, missing);
   read_each(parts, "points", ".safetensors", read_plot_points, parts.plots, missing);
+  if (run.detections) return parts;  // of a detector nothing else is expected
   if (parts.layers.empty())
     missing.add(parts, "no layer-wise figure, there is no layers.csv (invp linear)");
   if (parts.plots.empty())

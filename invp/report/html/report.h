@@ -12,6 +12,7 @@
 
 #include "data/sets/dataset.h"
 #include "invp/method/objective.h"
+#include "invp/report/html/detection.h"
 
 namespace invp {
 
@@ -24,6 +25,9 @@ struct ReportRun {
   ObjectiveConfig objective;
   /// Opens a split of its data set, or throws Error with the reason.
   std::function<std::shared_ptr<const Dataset>(std::string_view split)> open;
+  /// Of a detector's run: what its last evaluation found, or throws Error with the reason. Empty of
+  /// other runs.
+  std::function<DetectionPart()> detections = {};
 };
 
 struct ReportOptions {
