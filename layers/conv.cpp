@@ -17,6 +17,10 @@ Tensor Conv2d::forward(const Tensor& x) const {
   return conv2d(x, as_operand(weight_, x.dtype()), {}, config_.params);
 }
 
+MapGroups Conv2d::forward(const MapGroups& x) const {
+  return conv2d(x, as_operand(weight_, x.rows.dtype()), {}, config_.params);
+}
+
 BatchNorm2d::BatchNorm2d(std::int64_t channels) {
   const MemoryScope scope(MemoryUse::kParameters);
   weight_ = add_parameter("weight", Tensor::full({channels}, 1.0F));
@@ -39,6 +43,15 @@ Tensor BatchNorm2d::forward_relu(const Tensor& x) {
 
 Tensor BatchNorm2d::forward_add_relu(const Tensor& x, const Tensor& residual) {
   return batch_norm_add_relu(x, residual, weight_, bias_, running_mean_, running_var_, params());
+}
+
+MapGroups BatchNorm2d::of_groups(BatchNormFusion fusion, const MapGroups& x,
+                                 const Tensor& residual) {
+  if (training()) group_values_ = x.sizes.front().rows();
+  return batch_norm_groups(
+      fusion, x, residual,
+      {.gamma = weight_, .beta = bias_, .running_mean = running_mean_, .running_var = running_var_},
+      params());
 }
 
 void fold_batch_norm(const Tensor& w, const BatchNorm2d& norm, Tensor& folded_weight,
@@ -68,10 +81,11 @@ bool ConvNorm::can_fold() const {
   return !training() && !grad_enabled();
 }
 
-Tensor ConvNorm::fused(const Tensor& x, Tensor residual, bool relu) {
-  if (!folded_.weight.defined() || folded_.weight.dtype() != x.dtype()) {
+template <class Maps>
+Maps ConvNorm::fused(const Maps& x, DType dtype, Tensor residual, bool relu) {
+  if (!folded_.weight.defined() || folded_.weight.dtype() != dtype) {
     fold_batch_norm(conv_.weight(), norm_, folded_.weight, folded_.bias);
-    folded_.weight = cast(folded_.weight, x.dtype());
+    folded_.weight = cast(folded_.weight, dtype);
   }
   return conv2d_fused(x, folded_.weight,
                       {.b = folded_.bias, .residual = std::move(residual), .relu = relu},
@@ -79,17 +93,32 @@ Tensor ConvNorm::fused(const Tensor& x, Tensor residual, bool relu) {
 }
 
 Tensor ConvNorm::forward(const Tensor& x) {
-  if (can_fold()) return fused(x, {}, false);
+  if (can_fold()) return fused(x, x.dtype(), {}, false);
   return norm_.forward(conv_.forward(x));
 }
 
 Tensor ConvNorm::forward_relu(const Tensor& x) {
-  if (can_fold()) return fused(x, {}, true);
+  if (can_fold()) return fused(x, x.dtype(), {}, true);
   return norm_.forward_relu(conv_.forward(x));
 }
 
 Tensor ConvNorm::forward_add_relu(const Tensor& x, Tensor residual) {
-  if (can_fold()) return fused(x, std::move(residual), true);
+  if (can_fold()) return fused(x, x.dtype(), std::move(residual), true);
+  return norm_.forward_add_relu(conv_.forward(x), residual);
+}
+
+MapGroups ConvNorm::forward(const MapGroups& x) {
+  if (can_fold()) return fused(x, x.rows.dtype(), {}, false);
+  return norm_.forward(conv_.forward(x));
+}
+
+MapGroups ConvNorm::forward_relu(const MapGroups& x) {
+  if (can_fold()) return fused(x, x.rows.dtype(), {}, true);
+  return norm_.forward_relu(conv_.forward(x));
+}
+
+MapGroups ConvNorm::forward_add_relu(const MapGroups& x, MapGroups residual) {
+  if (can_fold()) return fused(x, x.rows.dtype(), std::move(residual.rows), true);
   return norm_.forward_add_relu(conv_.forward(x), residual);
 }
 

@@ -1,8 +1,8 @@
 // Convolution, batch norm and the pair of them, the unit ResNets are made of.
 #pragma once
 
-#include "engine/ops/conv/conv2d.h"
-#include "engine/ops/norm/batch_norm.h"
+#include "engine/ops/groups/batch_norm_groups.h"
+#include "engine/ops/groups/conv2d_groups.h"
 #include "layers/init.h"
 #include "layers/module.h"
 
@@ -22,6 +22,7 @@ class Conv2d : public Module {
   Conv2d(const Conv2dConfig& config, Initializer& init);
   /// x (N,H,W,in) f32 or bf16: the f32 weights are rounded to bf16 for the product when x is.
   Tensor forward(const Tensor& x) const;
+  MapGroups forward(const MapGroups& x) const;
   const Tensor& weight() const { return weight_; }
   const Conv2dParams& params() const { return config_.params; }
 
@@ -38,6 +39,14 @@ class BatchNorm2d : public Module {
   Tensor forward_relu(const Tensor& x);
   /// relu(batch_norm(x) + residual)
   Tensor forward_add_relu(const Tensor& x, const Tensor& residual);
+  /// Of groups, with the momentum that they bring.
+  MapGroups forward(const MapGroups& x) { return of_groups(BatchNormFusion::kNone, x, {}); }
+  MapGroups forward_relu(const MapGroups& x) { return of_groups(BatchNormFusion::kRelu, x, {}); }
+  MapGroups forward_add_relu(const MapGroups& x, const MapGroups& residual) {
+    return of_groups(BatchNormFusion::kAddRelu, x, residual.rows);
+  }
+  /// Values per channel that the first group had in the last training pass over groups.
+  std::int64_t group_values() const { return group_values_; }
 
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
@@ -48,8 +57,10 @@ class BatchNorm2d : public Module {
 
  private:
   BatchNormParams params() const;
+  MapGroups of_groups(BatchNormFusion fusion, const MapGroups& x, const Tensor& residual);
 
   Tensor weight_, bias_, running_mean_, running_var_;
+  std::int64_t group_values_ = 0;
 };
 
 /// A convolution followed by a batch norm, under torchvision's two names: a part (Module::add_part)
@@ -69,15 +80,20 @@ class ConvNorm : public Module {
   /// The residual is overwritten if it is the only handle to its elements and no gradient is
   /// wanted.
   Tensor forward_add_relu(const Tensor& x, Tensor residual);
+  MapGroups forward(const MapGroups& x);
+  MapGroups forward_relu(const MapGroups& x);
+  MapGroups forward_add_relu(const MapGroups& x, MapGroups residual);
 
   const Conv2d& conv() const { return conv_; }
+  BatchNorm2d& norm() { return norm_; }
 
  protected:
   void state_changed() override { folded_ = {}; }
 
  private:
   bool can_fold() const;
-  Tensor fused(const Tensor& x, Tensor residual, bool relu);
+  template <class Maps>
+  Maps fused(const Maps& x, DType dtype, Tensor residual, bool relu);
 
   Conv2d conv_;
   BatchNorm2d norm_;

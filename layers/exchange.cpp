@@ -45,29 +45,46 @@ std::optional<std::int64_t> take_counts(const TensorFile& file, const std::strin
   return largest;
 }
 
-void load(ResNet& network, const TensorFile& file, std::vector<NamedTensor> state,
-          const std::string& origin) {
-  const std::optional<std::int64_t> count = take_counts(file, origin, state);
-  load_state(network, state, origin);
-  network.set_batches_tracked(count.value_or(network.batches_tracked()));
-}
-
 }  // namespace
 
-TensorFile pytorch_state(const ResNet& network) {
+TensorFile pytorch_state(const Module& module, std::int64_t batches) {
   TensorFile file;
-  for (const auto& [name, tensor] : network.state()) {
+  for (const auto& [name, tensor] : module.state()) {
     file.tensors.emplace_back(name, tensor.rank() == 4 ? channels_first(tensor) : tensor);
     if (!name.ends_with(kAfter)) continue;
     const Tensor count = Tensor::empty({}, DType::kI64);
-    *count.data<std::int64_t>() = network.batches_tracked();
+    *count.data<std::int64_t>() = batches;
     file.tensors.emplace_back(beside(name, kAfter, kCount), count);
   }
   return file;
 }
 
+std::optional<std::int64_t> load_pytorch_state(Module& module, const TensorFile& file,
+                                               const std::string& origin) {
+  std::vector<NamedTensor> state = engine_layout(file);
+  const std::optional<std::int64_t> count = take_counts(file, origin, state);
+  load_state(module, state, origin);
+  return count;
+}
+
+void load_pytorch_part(Module& module, const TensorFile& file, const std::string& origin) {
+  std::vector<NamedTensor> state = engine_layout(file);
+  take_counts(file, origin, state);
+  for (const NamedTensor& own : module.state()) {
+    const bool there =
+        std::ranges::any_of(state, [&](const NamedTensor& item) { return item.name == own.name; });
+    if (!there) state.push_back(own);
+  }
+  load_state(module, state, origin);
+}
+
+TensorFile pytorch_state(const ResNet& network) {
+  return pytorch_state(network, network.batches_tracked());
+}
+
 void load_pytorch_state(ResNet& network, const TensorFile& file, const std::string& origin) {
-  load(network, file, engine_layout(file), origin);
+  const auto count = load_pytorch_state(static_cast<Module&>(network), file, origin);
+  network.set_batches_tracked(count.value_or(network.batches_tracked()));
 }
 
 void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::string& origin) {
@@ -76,7 +93,9 @@ void load_pytorch_backbone(ResNet& network, const TensorFile& file, const std::s
   for (const NamedTensor& item : network.state()) {
     if (belongs_to_head(item.name)) state.push_back(item);
   }
-  load(network, file, std::move(state), origin);
+  const std::optional<std::int64_t> count = take_counts(file, origin, state);
+  load_state(network, state, origin);
+  network.set_batches_tracked(count.value_or(network.batches_tracked()));
 }
 
 }  // namespace invp

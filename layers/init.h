@@ -24,10 +24,10 @@ class Initializer {
   Tensor conv_weight(const Shape& shape);  ///< (K, R, S, C)
   Tensor linear_weight(std::int64_t out, std::int64_t in);
   Tensor linear_bias(std::int64_t out, std::int64_t in);
+  Tensor normal(const Shape& shape, double deviation);  ///< around 0
 
  private:
   Tensor uniform(const Shape& shape, double bound);
-  Tensor normal(const Shape& shape, double deviation);
   template <class Draw>
   Tensor fill(const Shape& shape, const Draw& draw);
 

@@ -35,6 +35,19 @@ std::vector<NamedTensor> Module::state() const {
   return out;
 }
 
+void Module::each_below(const std::string& prefix,
+                        const std::function<void(const std::string& name, Module& module)>& visit) {
+  for (const auto& [name, child] : children_) {
+    const std::string full = name.empty() ? prefix : prefix + name + ".";
+    visit(full.substr(0, full.empty() ? 0 : full.size() - 1), *child);
+    child->each_below(full, visit);
+  }
+}
+
+void Module::each(const std::function<void(const std::string& name, Module& module)>& visit) {
+  each_below("", visit);
+}
+
 void Module::to(Device device) {
   const MemoryScope scope(MemoryUse::kParameters);
   for (const NamedTensor& item : state()) item.tensor.move_to(device);

@@ -2,6 +2,7 @@
 // ("layer1.0.conv1.weight").
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,10 @@ class Module {
   /// network on the CPU and move it, so that its first weights are the same on every device.
   void to(Device device);
 
+  /// Calls visit for every module below this one, depth first in order of registration, by the
+  /// names that their tensors begin with.
+  void each(const std::function<void(const std::string& name, Module& module)>& visit);
+
   /// Training or evaluation behaviour of the whole tree.
   void train(bool on);
   bool training() const { return training_; }
@@ -55,6 +60,8 @@ class Module {
   enum class Kind { kParameter, kBuffer };
   void collect(const std::string& prefix, bool parameters, bool buffers,
                std::vector<NamedTensor>& out) const;
+  void each_below(const std::string& prefix,
+                  const std::function<void(const std::string& name, Module& module)>& visit);
   void notify();
 
   struct Member {

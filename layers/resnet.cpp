@@ -12,74 +12,6 @@ namespace invp {
 
 namespace {
 
-/// The 1x1 convolution of a shortcut whose output has another shape than its input; else null.
-std::unique_ptr<ConvNorm> make_shortcut(std::int64_t in, std::int64_t out, int stride,
-                                        Initializer& init) {
-  if (stride == 1 && in == out) return nullptr;
-  return std::make_unique<ConvNorm>(
-      "downsample.0", "downsample.1",
-      Conv2dConfig{.in = in, .out = out, .kernel = 1, .params = {.stride = stride}}, init);
-}
-
-/// Two 3x3 convolutions (ResNet-18 and -34).
-class BasicBlock : public ResidualBlock {
- public:
-  static constexpr std::int64_t kExpansion = 1;
-
-  BasicBlock(std::int64_t in, std::int64_t width, int stride, Initializer& init)
-      : first_("conv1", "bn1",
-               {.in = in, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
-               init),
-        second_("conv2", "bn2", {.in = width, .out = width, .kernel = 3, .params = {.padding = 1}},
-                init),
-        shortcut_(make_shortcut(in, width, stride, init)) {
-    add_part(first_);
-    add_part(second_);
-    if (shortcut_) add_part(*shortcut_);
-  }
-
-  Tensor forward(Tensor x) override {
-    const Tensor inner = first_.forward_relu(x);
-    Tensor residual = shortcut_ ? shortcut_->forward(x) : std::move(x);
-    return second_.forward_add_relu(inner, std::move(residual));
-  }
-
- private:
-  ConvNorm first_, second_;
-  std::unique_ptr<ConvNorm> shortcut_;
-};
-
-/// 1x1, 3x3 with the stride, 1x1 to four times the width (ResNet-50).
-class Bottleneck : public ResidualBlock {
- public:
-  static constexpr std::int64_t kExpansion = 4;
-
-  Bottleneck(std::int64_t in, std::int64_t width, int stride, Initializer& init)
-      : first_("conv1", "bn1", {.in = in, .out = width, .kernel = 1}, init),
-        second_(
-            "conv2", "bn2",
-            {.in = width, .out = width, .kernel = 3, .params = {.stride = stride, .padding = 1}},
-            init),
-        third_("conv3", "bn3", {.in = width, .out = width * kExpansion, .kernel = 1}, init),
-        shortcut_(make_shortcut(in, width * kExpansion, stride, init)) {
-    add_part(first_);
-    add_part(second_);
-    add_part(third_);
-    if (shortcut_) add_part(*shortcut_);
-  }
-
-  Tensor forward(Tensor x) override {
-    Tensor inner = first_.forward_relu(x);
-    inner = second_.forward_relu(inner);
-    Tensor residual = shortcut_ ? shortcut_->forward(x) : std::move(x);
-    return third_.forward_add_relu(inner, std::move(residual));
-  }
-
- private:
-  ConvNorm first_, second_, third_;
-  std::unique_ptr<ConvNorm> shortcut_;
-};
-
 std::int64_t feature_dim(const NetworkConfig& config) {
   return 8LL * config.width *
          (has_bottlenecks(config.arch) ? Bottleneck::kExpansion : BasicBlock::kExpansion);
@@ -89,16 +21,6 @@ Conv2dConfig stem_config(const NetworkConfig& config) {
   if (is_cifar(config.arch))
     return {.in = 3, .out = config.width, .kernel = 3, .params = {.padding = 1}};
   return {.in = 3, .out = config.width, .kernel = 7, .params = {.stride = 2, .padding = 3}};
-}
-
-template <class Block>
-std::int64_t append_stage(std::vector<std::unique_ptr<ResidualBlock>>& blocks, std::int64_t in,
-                          std::int64_t width, int count, int stride, Initializer& init) {
-  for (int i = 0; i < count; ++i) {
-    blocks.push_back(std::make_unique<Block>(in, width, i == 0 ? stride : 1, init));
-    in = width * Block::kExpansion;
-  }
-  return in;
 }
 
 std::vector<std::unique_ptr<ResidualBlock>> make_blocks(const NetworkConfig& config,

@@ -13,6 +13,7 @@
 #include "layers/conv.h"
 #include "layers/linear.h"
 #include "layers/module.h"
+#include "layers/residual_block.h"
 
 namespace invp {
 
@@ -48,14 +49,6 @@ struct NetworkConfig {
 
 /// Height and width of the last stage's output for images of `image_size` pixels.
 int last_map(Arch arch, int image_size);
-
-/// A residual block: relu(f(x) + shortcut(x)).
-class ResidualBlock : public Module {
- public:
-  /// x (N,H,W,in) -> (N,H/stride,W/stride,out). In inference the memory of x is reused if
-  /// nothing else shares it.
-  virtual Tensor forward(Tensor x) = 0;
-};
 
 class ResNet : public Module {
  public:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/images/augment.h"
+#include "data/load/boxed_pictures.h"
 #include "data/sets/dataset.h"
 #include "data/sets/patient_fetch.h"
 #include "engine/core/tensor.h"
@@ -53,6 +54,9 @@ struct Batch {
   std::vector<std::int64_t> labels;   ///< n
   /// In the epoch, from 0; start_epoch(epoch, position + 1) goes on after it.
   std::int64_t position = 0;
+  /// Of detection: `images` is undefined then, `labels` is empty, and `indices` are the rows of the
+  /// pictures of all groups, in order.
+  std::vector<BoxedGroup> groups = {};
 };
 
 struct LoaderStats {

@@ -37,6 +37,7 @@ struct RunPlan {
   std::int64_t first_step = 1;   ///< within the first epoch; later than 1 when resumed inside one
   std::int64_t steps_per_epoch = 0;
   std::int64_t images_per_epoch = 0;
+  std::int64_t steps = 0;           ///< of a run that is told in steps: of the whole run. Else 0
   std::vector<ShownMeasure> shown;  ///< in the order of the columns; curves.svg gives the best
                                     ///< value of the first percentage
 };

@@ -54,8 +54,11 @@ class Run {
   std::vector<Measure> evaluate();
   void note_bad_images();
   void write_skipped_images();
-  bool note_best(const std::vector<Measure>& measures);
-  void save(const std::string& name);
+  void note_best(const std::vector<Measure>& measures);
+  std::vector<std::string> names_of_epoch(int epoch) const;
+  void settle(const std::filesystem::path& checkpoint);
+  void save(const std::vector<std::string>& names);
+  void put_in_place(const std::filesystem::path& checkpoint, const std::string& name);
   void advise(const EpochReport& report);
 
   bool all_steps_done() const {
@@ -85,6 +88,7 @@ class Run {
   const RunFolder folder_;
   const std::vector<std::string> losses_;
   std::optional<FolderLock> lock_;
+  std::filesystem::path resumed_;  ///< from this checkpoint; empty: started anew
   Position position_;
   std::int64_t first_step_ = 0;     ///< taken before this part of the run
   Stopwatch clock_;                 ///< runs on from what position_ has of the epoch's seconds
@@ -125,16 +129,18 @@ void Run::train(RunResult& result) {
 
 void Run::stop() {
   report_steps();
-  if (!saved_) save("last");
   write_skipped_images();
+  if (!saved_) save({"last"});
 }
 
 // All checks come before the first byte that is written.
 void Run::start() {
   if (std::filesystem::exists(config_.out)) lock_.emplace(config_.out);
   resume();
-  folder_.create();
+  make_folders(config_.out);
   if (!lock_) lock_.emplace(config_.out);
+  folder_.prepare();
+  if (!resumed_.empty() && folder_.holds(resumed_)) settle(resumed_);
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
   const Progress& at = position_.progress;
@@ -144,6 +150,7 @@ void Run::start() {
                          .first_step = at.epoch_step + 1,
                          .steps_per_epoch = at.steps_per_epoch,
                          .images_per_epoch = batches_.images_per_epoch(),
+                         .steps = config_.steps_in_reports ? config_.steps : 0,
                          .shown = config_.shown});
   batches_.remember_bad(position_.bad_images);
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
@@ -158,10 +165,15 @@ void Run::prepare() {
 void Run::resume() {
   const auto checkpoint = folder_.to_resume(config_.resume, observer_);
   if (!checkpoint) return;
-  position_ = load_checkpoint(*checkpoint, config_.command, task_,
-                              position_.progress.steps_per_epoch, config_.identity);
-  observer_.note(message("resumed from ", checkpoint->string(), " at epoch ",
-                         position_.progress.epoch, ", step ", position_.progress.epoch_step));
+  position_ = restore(*checkpoint, config_.command, task_, position_.progress.steps_per_epoch,
+                      config_.identity);
+  resumed_ = checkpoint->path;
+  observer_.note(message("resumed from ", resumed_.string(), " at epoch ", position_.progress.epoch,
+                         ", step ", position_.progress.epoch_step,
+                         checkpoint->file.has_checksums
+                             ? ""
+                             : "; it is of an earlier version and has no checksums, so that damage "
+                               "to it would not be seen"));
 }
 
 // Trains to the end of the epoch under way. False if the run is to stop before it.
@@ -179,7 +191,8 @@ bool Run::train_epoch() {
     count_time();
     if (save_is_due()) {
       report_steps();
-      save("last");
+      write_skipped_images();
+      save({"last"});
     }
   }
 }
@@ -190,8 +203,8 @@ std::optional<Batch> Run::next_batch() {
     return batches_.next();
   } catch (const Error&) {
     report_steps();
-    if (position_.progress.step > first_step_) save("last");
     write_skipped_images();
+    if (position_.progress.step > first_step_) save({"last"});
     throw;
   }
 }
@@ -276,12 +289,17 @@ EpochReport Run::finish_epoch() {
   EpochReport report = report_of_epoch();
   const int epoch = position_.progress.epoch;
   const bool last = epoch == config_.epochs || all_steps_done();
-  bool best = false;
-  if (config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0)) {
-    // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
-    save("last");
+  const bool judged_now =
+      config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0);
+  // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
+  if (judged_now || last) {
+    write_skipped_images();
+    save({"last"});
+  }
+  if (last) task_.finish_training(told());
+  if (judged_now) {
     const std::vector<Measure> judged = evaluate();
-    best = note_best(judged);
+    note_best(judged);
     report.measures.insert(report.measures.end(), judged.begin(), judged.end());
   }
   for (Measure& measure : task_.after_epoch()) report.measures.push_back(std::move(measure));
@@ -299,11 +317,29 @@ EpochReport Run::finish_epoch() {
   note_bad_images();
   advise(report);
   write_skipped_images();
-  save("last");
-  if (best) save("best");
-  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
-    save(epoch_checkpoint_name(epoch));
+  save(names_of_epoch(epoch));
   return report;
+}
+
+// The names of the checkpoint that a finished epoch leaves. `last` says that the epoch is done, so
+// it is the last to be written: killed before it, the run does the end of the epoch again.
+std::vector<std::string> Run::names_of_epoch(int epoch) const {
+  std::vector<std::string> names;
+  const auto best = position_.best.find(config_.best_by);
+  if (best != position_.best.end() && best->second.epoch == epoch) names.emplace_back("best");
+  const bool last = epoch == config_.epochs || all_steps_done();
+  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
+    names.push_back(epoch_checkpoint_name(epoch));
+  names.emplace_back("last");
+  return names;
+}
+
+// The checkpoint may be the only one that a killed run has written of its epoch, or what is left of
+// several.
+void Run::settle(const std::filesystem::path& checkpoint) {
+  const Progress& at = position_.progress;
+  if (at.epoch == 1 || at.epoch_step > 0) return;
+  for (const std::string& name : names_of_epoch(at.epoch - 1)) put_in_place(checkpoint, name);
 }
 
 // Of a run that is asked again when nothing is left to do.
@@ -339,29 +375,37 @@ void Run::write_skipped_images() {
   folder_.write_skipped_images(all);
 }
 
-// True if the measure that decides is better than ever.
-bool Run::note_best(const std::vector<Measure>& measures) {
-  bool best = false;
+void Run::note_best(const std::vector<Measure>& measures) {
   for (const ShownMeasure& shown : config_.shown) {
     const double* const value = find_measure(measures, shown.name);
     if (value == nullptr) continue;
     const auto known = position_.best.find(shown.name);
     if (known != position_.best.end() && !(*value > known->second.value)) continue;
     position_.best[shown.name] = {.value = *value, .epoch = position_.progress.epoch};
-    best = best || shown.name == config_.best_by;
   }
-  return best;
 }
 
-void Run::save(const std::string& name) {
-  const std::filesystem::path path = folder_.checkpoint(name);
+// Written once, under the first name; the others are names of the same file, put in place in their
+// order.
+void Run::save(const std::vector<std::string>& names) {
+  const std::filesystem::path first = folder_.checkpoint(names.front());
   position_.bad_images = batches_.bad_indices();
   set_unsaved_work(true);
-  save_checkpoint(path, config_.command, task_, position_, config_.identity);
+  save_checkpoint(first, config_.command, task_, position_, config_.identity);
+  since_save_.restart();
+  observer_.checkpoint_written(first.string());
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    put_in_place(first, names[i]);
+    observer_.checkpoint_written(folder_.checkpoint(names[i]).string());
+  }
   set_unsaved_work(false);
   saved_ = true;
-  since_save_.restart();
-  observer_.checkpoint_written(path.string());
+}
+
+void Run::put_in_place(const std::filesystem::path& checkpoint, const std::string& name) {
+  const std::filesystem::path path = folder_.checkpoint(name);
+  if (!link_file(checkpoint, path))
+    save_checkpoint(path, config_.command, task_, position_, config_.identity);
 }
 
 void Run::advise(const EpochReport& report) {

@@ -45,6 +45,10 @@ class Task {
   /// them are queued.
   virtual std::vector<StepLosses> finish() = 0;
 
+  /// Called after the last step, before that epoch's evaluation; and again when a run that ended in
+  /// between is resumed, so it must come to the same. May throw
+  /// Stopped; state() is then as it was.
+  virtual void finish_training(const PhaseProgress& /*progress*/) {}
   /// Leaves the task ready to train on. Without validation data there are no measures. May throw
   /// Stopped; state() is then as it was.
   virtual Evaluation evaluate(const PhaseProgress& progress) = 0;

@@ -9,6 +9,7 @@
 #include "engine/ops/basic/reduce.h"
 #include "engine/ops/basic/softmax.h"
 #include "engine/ops/conv/conv2d.h"
+#include "engine/ops/detection/roi_align.h"
 #include "engine/ops/loss/bce_with_logits.h"
 #include "engine/ops/loss/cross_entropy.h"
 #include "engine/ops/norm/batch_norm.h"
@@ -68,6 +69,17 @@ const std::vector<OpAttribute> kBatchNormAttributes{
 // PyTorch's default stride is the window itself.
 int pool_stride(const OpArguments& in) {
   return in.is("stride", "kernel_size") ? in.integer("kernel_size") : in.integer("stride");
+}
+
+Tensor apply_roi_align(const OpArguments& in) {
+  const auto [height, width] = in.pair("output_size");
+  return roi_align(in.input("input"), in.input("boxes"),
+                   {.height = height,
+                    .width = width,
+                    .spatial_scale = static_cast<float>(in.number("spatial_scale")),
+                    .sampling_ratio = in.integer("sampling_ratio"),
+                    .aligned = in.flag("aligned"),
+                    .step = in.integer("step")});
 }
 
 // The engine normalises along the last dimension: `dim` must say that one.
@@ -143,6 +155,15 @@ std::vector<Op> layers() {
          const auto [height, width] = in.pair("output_size");
          return adaptive_avg_pool2d(in.input("input"), height, width);
        })},
+      // With torchvision's defaults, and `step`, which torchvision does not have.
+      {"roi_align",
+       {{"input"}, {"boxes", kRequired, kConstant}},
+       {{"output_size", ""},
+        {"spatial_scale", "1"},
+        {"sampling_ratio", "0"},
+        {"aligned", "false"},
+        {"step", "1"}},
+       gives(apply_roi_align)},
       {"linear", kWeighted, {}, gives([](const auto& in) {
          return linear(in.input("input"), in.input("weight"), in.input("bias"));
        })},

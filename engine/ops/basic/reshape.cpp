@@ -19,4 +19,15 @@ Tensor flatten(const Tensor& x) {
   return reshape(x, {x.dim(0), rest});
 }
 
+Tensor slice_rows(const Tensor& x, std::int64_t begin, std::int64_t end) {
+  return record("slice_rows", x.slice(begin, end), {x}, [&] {
+    return [shape = x.shape(), begin, end](const Tensor& dy, const Needs&) -> Grads {
+      if (dy.shape() == shape) return {dy};
+      const Tensor dx = Tensor::zeros(shape, dy.dtype(), dy.device());
+      dx.slice(begin, end).copy_from(dy);
+      return {dx};
+    };
+  });
+}
+
 }  // namespace invp

@@ -19,6 +19,7 @@ void check_params(const RoiAlignParams& params) {
   CHECK(params.sampling_ratio >= 0 && params.sampling_ratio <= kMostSamples,
         "[roi_align] sampling_ratio must lie in [0, ", kMostSamples, "], got ",
         params.sampling_ratio);
+  CHECK(fits(params.step), "[roi_align] step must lie in [1, ", kMostBins, "], got ", params.step);
   CHECK(std::isfinite(params.spatial_scale) && params.spatial_scale > 0,
         "[roi_align] spatial_scale must be positive, got ", params.spatial_scale);
 }
@@ -35,8 +36,8 @@ Tensor roi_align(const Tensor& x, const Tensor& boxes, const RoiAlignParams& par
   check_same_device("roi_align", x, "boxes", boxes);
   check_params(params);
 
-  const Tensor y =
-      Tensor::empty({boxes.dim(0), params.height, params.width, x.dim(3)}, x.dtype(), x.device());
+  const Tensor y = Tensor::empty({boxes.dim(0), params.rows(), params.columns(), x.dim(3)},
+                                 x.dtype(), x.device());
   DISPATCH(x.device(), roi_align_forward, params, x, boxes, y);
   return record("roi_align", y, {x}, [&] {
     return [params, shape = x.shape(), boxes = boxes.detach()](const Tensor& dy,

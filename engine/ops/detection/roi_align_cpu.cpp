@@ -20,7 +20,7 @@ constexpr std::int64_t kBackward = 64;
 /// The columns that any bin of a box reads.
 RoiSpan all_columns(const RoiPlan& plan, std::int64_t box) {
   RoiSpan all{0, 0};
-  for (std::int64_t q = 0; q < plan.params.width; ++q) {
+  for (std::int64_t q = 0; q < plan.columns(); ++q) {
     const RoiSpan span = plan.column_span(box, q);
     if (span.first == span.end) continue;
     if (all.first == all.end) all = span;
@@ -88,17 +88,17 @@ void pool_box(const RoiPlan& plan, std::int64_t box, const Tensor& x, std::int64
   const std::int64_t row = plan.map_width * channels;
   const T* const map =
       x.data<T>() + std::max<std::int64_t>(plan.picture(box), 0) * plan.map_height * row + first;
-  T* out = y.data<T>() + box * plan.params.height * plan.params.width * channels + first;
+  T* out = y.data<T>() + box * plan.rows() * plan.columns() * channels + first;
   const RoiSpan columns = all_columns(plan, box);
   alignas(64) float sums[kForward];
   alignas(64) T rounded[kForward];
-  for (std::int64_t p = 0; p < plan.params.height; ++p) {
+  for (std::int64_t p = 0; p < plan.rows(); ++p) {
     const RoiSpan rows = plan.row_span(box, p);
     for (std::int64_t w = columns.first; w < columns.end; ++w) {
       weighted_sum(line + (w - columns.first) * kForward, map + rows.first * row + w * channels,
                    row, plan.row_weights(box, p) + rows.first, rows.end - rows.first, count);
     }
-    for (std::int64_t q = 0; q < plan.params.width; ++q, out += channels) {
+    for (std::int64_t q = 0; q < plan.columns(); ++q, out += channels) {
       const RoiSpan span = plan.column_span(box, q);
       weighted_sum(sums, line + std::max(span.first - columns.first, 0) * kForward, kForward,
                    plan.column_weights(box, q) + span.first, span.end - span.first, count);
@@ -124,16 +124,15 @@ void spread_box(const RoiPlan& plan, std::int64_t box, const Part& part, const T
                 std::int64_t channels, float* line, float* sums) {
   const RoiSpan columns = all_columns(plan, box);
   const std::int64_t width = columns.end - columns.first;
-  for (std::int64_t p = 0; p < plan.params.height; ++p) {
+  for (std::int64_t p = 0; p < plan.rows(); ++p) {
     const RoiSpan rows = plan.row_span(box, p);
     const std::int64_t begin = std::max<std::int64_t>(rows.first, part.first_row);
     const std::int64_t end = std::min<std::int64_t>(rows.end, part.end_row);
     if (begin >= end) continue;
     std::fill_n(line, width * kBackward, 0.0F);
-    for (std::int64_t q = 0; q < plan.params.width; ++q) {
-      const T* const from = dy +
-                            ((box * plan.params.height + p) * plan.params.width + q) * channels +
-                            part.first_channel;
+    for (std::int64_t q = 0; q < plan.columns(); ++q) {
+      const T* const from =
+          dy + ((box * plan.rows() + p) * plan.columns() + q) * channels + part.first_channel;
       const RoiSpan span = plan.column_span(box, q);
       const float* const weights = plan.column_weights(box, q);
       for (std::int64_t w = span.first; w < span.end; ++w) {

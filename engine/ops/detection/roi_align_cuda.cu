@@ -23,12 +23,12 @@ __global__ void find_readers(RoiPlan plan, RoiSpan* readers) {
     const bool rows = i % cells < plan.map_height;
     const std::int64_t cell = rows ? i % cells : i % cells - plan.map_height;
     RoiSpan found{0, 0};
-    const int bins = rows ? plan.params.height : plan.params.width;
-    for (int bin = 0; bin < bins; ++bin) {
+    const std::int64_t bins = rows ? plan.rows() : plan.columns();
+    for (std::int64_t bin = 0; bin < bins; ++bin) {
       const RoiSpan span = rows ? plan.row_span(box, bin) : plan.column_span(box, bin);
       if (!span.contains(cell)) continue;
-      if (found.first == found.end) found.first = bin;
-      found.end = bin + 1;
+      if (found.first == found.end) found.first = static_cast<std::int32_t>(bin);
+      found.end = static_cast<std::int32_t>(bin + 1);
     }
     readers[i] = found;
   }
@@ -39,14 +39,14 @@ __global__ void __launch_bounds__(kThreads)
     pool(RoiPlan plan, std::int64_t channels, const T* x, T* y) {
   const std::int64_t channel = channel_of_thread<Lanes>();
   if (channel >= channels) return;
-  const std::int64_t box = blockIdx.x / plan.params.height;
-  const std::int64_t p = blockIdx.x % plan.params.height;
+  const std::int64_t box = blockIdx.x / plan.rows();
+  const std::int64_t p = blockIdx.x % plan.rows();
   const std::int64_t picture = plan.picture(box);
   const T* const map =
       x + (picture < 0 ? 0 : picture) * plan.map_height * plan.map_width * channels + channel;
   const RoiSpan rows = plan.row_span(box, p);
   const float* const row_weights = plan.row_weights(box, p);
-  for (std::int64_t q = threadIdx.y; q < plan.params.width; q += blockDim.y) {
+  for (std::int64_t q = threadIdx.y; q < plan.columns(); q += blockDim.y) {
     const RoiSpan columns = plan.column_span(box, q);
     const float* const column_weights = plan.column_weights(box, q);
     float total[Lanes] = {};
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kThreads)
     Pack<T, Lanes> out;
 #pragma unroll
     for (int l = 0; l < Lanes; ++l) out.lane[l] = T(total[l]);
-    store<Lanes>(y + (blockIdx.x * plan.params.width + q) * channels + channel, out);
+    store<Lanes>(y + (blockIdx.x * plan.columns() + q) * channels + channel, out);
   }
 }
 
@@ -81,7 +81,7 @@ __device__ void add_box(const RoiPlan& plan, std::int64_t box, const RoiSpan* re
     for (std::int64_t q = columns.first; q < columns.end; ++q) {
       if (!plan.column_span(box, q).contains(w)) continue;
       const float weight = row_weight * plan.column_weights(box, q)[w];
-      const std::int64_t bin = (box * plan.params.height + p) * plan.params.width + q;
+      const std::int64_t bin = (box * plan.rows() + p) * plan.columns() + q;
       const Pack<T, Lanes> up = load<Lanes>(dy + bin * channels);
 #pragma unroll
       for (int l = 0; l < Lanes; ++l) {
@@ -127,7 +127,7 @@ void roi_align_forward(const RoiAlignParams& params, const Tensor& x, const Tens
   const std::int64_t channels = x.dim(3);
   dispatch_floating(x.dtype(), "roi_align", [&]<class T>(T) {
     dispatch_lanes<T>(channels, {x, y}, [&](auto lanes) {
-      launch(gpu, ChannelBlock(channels, lanes).grid(boxes.dim(0) * params.height), pool<T, lanes>,
+      launch(gpu, ChannelBlock(channels, lanes).grid(boxes.dim(0) * params.rows()), pool<T, lanes>,
              memory.plan, channels, x.data<T>(), y.data<T>());
     });
   });

@@ -94,12 +94,15 @@ struct RoiPlan {
   std::int64_t map_height;
   std::int64_t map_width;
   RoiAlignParams params;
-  RoiSpan* spans;  ///< (count, height + width): of the bins along the rows, then the columns
-  float* weights;  ///< (count, height * map_height + width * map_width)
+  RoiSpan* spans;  ///< (count, rows + columns): of the bins along the rows, then the columns
+  float* weights;  ///< (count, rows * map_height + columns * map_width)
 
-  HOST_DEVICE std::int64_t bins() const { return params.height + params.width; }
+  /// Of the bins that are computed.
+  HOST_DEVICE std::int64_t rows() const { return params.rows(); }
+  HOST_DEVICE std::int64_t columns() const { return params.columns(); }
+  HOST_DEVICE std::int64_t bins() const { return rows() + columns(); }
   HOST_DEVICE std::int64_t weights_of_box() const {
-    return params.height * map_height + params.width * map_width;
+    return rows() * map_height + columns() * map_width;
   }
 
   /// The picture of a box, -1 if there is no such picture.
@@ -113,7 +116,7 @@ struct RoiPlan {
     return spans[box * bins() + p];
   }
   HOST_DEVICE RoiSpan column_span(std::int64_t box, std::int64_t q) const {
-    return spans[box * bins() + params.height + q];
+    return spans[box * bins() + rows() + q];
   }
   /// Of bin p, by map row.
   HOST_DEVICE float* row_weights(std::int64_t box, std::int64_t p) const {
@@ -121,32 +124,33 @@ struct RoiPlan {
   }
   /// Of bin q, by map column.
   HOST_DEVICE float* column_weights(std::int64_t box, std::int64_t q) const {
-    return weights + box * weights_of_box() + params.height * map_height + q * map_width;
+    return weights + box * weights_of_box() + rows() * map_height + q * map_width;
   }
 
-  HOST_DEVICE RoiAxis axis(std::int64_t box, bool rows) const {
-    const float* const corners = boxes + box * 5 + (rows ? 2 : 1);
+  HOST_DEVICE RoiAxis axis(std::int64_t box, bool along_rows) const {
+    const float* const corners = boxes + box * 5 + (along_rows ? 2 : 1);
     const float offset = params.aligned ? 0.5F : 0.0F;
     const float start = corners[0] * params.spatial_scale - offset;
     const float end = corners[2] * params.spatial_scale - offset;
     float length = end - start;
     if (!params.aligned && !(length >= 1)) length = 1;
     constexpr float kMost = 1 << 30;  // beyond, samples lie further apart than floats do
-    const float bin = length / static_cast<float>(rows ? params.height : params.width);
+    const float bin = length / static_cast<float>(along_rows ? params.height : params.width);
     const float wanted = bin > 0 ? std::ceil(bin < kMost ? bin : kMost) : 0;
     return {start, bin,
             params.sampling_ratio > 0 ? params.sampling_ratio : static_cast<std::int64_t>(wanted),
-            rows ? map_height : map_width};
+            along_rows ? map_height : map_width};
   }
 
   /// Fills bin `i` of all count * bins().
   HOST_DEVICE void fill(std::int64_t i) const {
     const std::int64_t box = i / bins();
     const std::int64_t bin = i % bins();
-    const bool rows = bin < params.height;
-    const std::int64_t of_axis = rows ? bin : bin - params.height;
-    float* const to = rows ? row_weights(box, of_axis) : column_weights(box, of_axis);
-    spans[i] = picture(box) < 0 ? RoiSpan{0, 0} : axis(box, rows).fill_bin(of_axis, to);
+    const bool along_rows = bin < rows();
+    const std::int64_t of_axis = along_rows ? bin : bin - rows();
+    float* const to = along_rows ? row_weights(box, of_axis) : column_weights(box, of_axis);
+    spans[i] = picture(box) < 0 ? RoiSpan{0, 0}
+                                : axis(box, along_rows).fill_bin(of_axis * params.step, to);
   }
 };
 

@@ -6,6 +6,10 @@
 namespace invp {
 
 Tensor bce_with_logits(const Tensor& x, const Tensor& targets) {
+  return bce_with_logits(x, targets, static_cast<double>(x.numel()));
+}
+
+Tensor bce_with_logits(const Tensor& x, const Tensor& targets, double divisor) {
   check_floating("bce_with_logits", x);
   CHECK(targets.dtype() == DType::kF32 && targets.shape() == x.shape(),
         "[bce_with_logits] needs f32 targets of shape ", x.shape(), ", got ", targets.dtype(), " ",
@@ -13,11 +17,12 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& targets) {
   check_same_device("bce_with_logits", x, "targets", targets);
 
   const Tensor loss = Tensor::empty({}, DType::kF32, x.device());
-  DISPATCH(x.device(), bce_with_logits_forward, x, targets, loss);
+  DISPATCH(x.device(), bce_with_logits_forward, x, targets, divisor, loss);
   return record("bce_with_logits", loss, {x}, [&] {
-    return [x = x.detach(), targets = targets.detach()](const Tensor& dy, const Needs&) -> Grads {
+    return [x = x.detach(), targets = targets.detach(), divisor](const Tensor& dy,
+                                                                 const Needs&) -> Grads {
       const Tensor dx = Tensor::empty_like(x);
-      DISPATCH(x.device(), bce_with_logits_backward, x, targets, dy, dx);
+      DISPATCH(x.device(), bce_with_logits_backward, x, targets, divisor, dy, dx);
       return {dx};
     };
   });

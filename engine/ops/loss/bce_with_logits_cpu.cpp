@@ -3,7 +3,8 @@
 
 namespace invp::cpu {
 
-void bce_with_logits_forward(const Tensor& x, const Tensor& targets, const Tensor& loss) {
+void bce_with_logits_forward(const Tensor& x, const Tensor& targets, double divisor,
+                             const Tensor& loss) {
   dispatch_floating(x.dtype(), "bce_with_logits", [&]<class T>(T) {
     const T* const logits = x.data<T>();
     const float* const target = targets.data<float>();
@@ -11,13 +12,13 @@ void bce_with_logits_forward(const Tensor& x, const Tensor& targets, const Tenso
     for (std::int64_t i = 0; i < x.numel(); ++i) {
       total += BceWithLogits::forward(static_cast<float>(logits[i]), target[i]);
     }
-    *loss.data<float>() = static_cast<float>(total / static_cast<double>(x.numel()));
+    *loss.data<float>() = static_cast<float>(total / divisor);
   });
 }
 
-void bce_with_logits_backward(const Tensor& x, const Tensor& targets, const Tensor& dy,
-                              const Tensor& dx) {
-  const float scale = *dy.data<float>() / static_cast<float>(x.numel());
+void bce_with_logits_backward(const Tensor& x, const Tensor& targets, double divisor,
+                              const Tensor& dy, const Tensor& dx) {
+  const float scale = *dy.data<float>() / static_cast<float>(divisor);
   dispatch_floating(x.dtype(), "bce_with_logits", [&]<class T>(T) {
     map_as<T, T, float>(
         [scale](float logit, float target) {

@@ -8,25 +8,26 @@ namespace {
 
 struct Gradient {
   const float* dy;
-  float count;
+  float divisor;
   __device__ float operator()(float x, float t) const {
-    return BceWithLogits::backward(x, t) * (*dy / count);
+    return BceWithLogits::backward(x, t) * (*dy / divisor);
   }
 };
 
 }  // namespace
 
-void bce_with_logits_forward(const Tensor& x, const Tensor& targets, const Tensor& loss) {
-  const double scale = 1 / static_cast<double>(x.numel());
+void bce_with_logits_forward(const Tensor& x, const Tensor& targets, double divisor,
+                             const Tensor& loss) {
+  const double scale = 1 / divisor;
   dispatch_floating(x.dtype(), "bce_with_logits", [&]<class T>(T) {
     sum_of(Call<BceWithLogits::forward>{}, scale, loss, x.numel(), x.data<T>(),
            targets.data<float>());
   });
 }
 
-void bce_with_logits_backward(const Tensor& x, const Tensor& targets, const Tensor& dy,
-                              const Tensor& dx) {
-  const Gradient gradient{dy.data<float>(), static_cast<float>(x.numel())};
+void bce_with_logits_backward(const Tensor& x, const Tensor& targets, double divisor,
+                              const Tensor& dy, const Tensor& dx) {
+  const Gradient gradient{dy.data<float>(), static_cast<float>(divisor)};
   dispatch_floating(x.dtype(), "bce_with_logits",
                     [&]<class T>(T) { map_as<T, T, float>(gradient, dx, x, targets); });
 }

@@ -29,6 +29,8 @@ struct Judged {
   std::int32_t rank = 0;      ///< within its class and picture, from 0
   std::uint64_t matched = 0;  ///< masks
   std::uint64_t ignored = 0;
+  const Detection* detection = nullptr;
+  const BoxedObject* object = nullptr;  ///< at the overlap 0.50, of all areas: which it overlaps
 };
 
 /// The detections and objects of one class in one picture.
@@ -66,6 +68,9 @@ class Matcher {
         if (out_of_range(box[2] * box[3], area)) ignore_unmatched(area, judged[d]);
       }
     }
+    for (std::size_t d = 0; d < judged.size(); ++d) {
+      if (judged[d].object == nullptr) judged[d].object = overlapped(d);
+    }
   }
 
  private:
@@ -87,6 +92,7 @@ class Matcher {
       if (found == objects_.size()) continue;
       taken_[found] = true;
       judged[d].matched |= bit_of(area, t);
+      if (area == 0 && t == kAt50) judged[d].object = objects_[found];
       if (ignored_[found]) judged[d].ignored |= bit_of(area, t);
     }
   }
@@ -102,6 +108,19 @@ class Matcher {
       if (of_this < best) continue;
       best = of_this;
       found = g;
+    }
+    return found;
+  }
+
+  /// The object that it overlaps most, by 0.50 at least: others took it.
+  const BoxedObject* overlapped(std::size_t detection) const {
+    double most = coco_overlap(kAt50);
+    const BoxedObject* found = nullptr;
+    for (std::size_t g = 0; g < objects_.size(); ++g) {
+      const double overlap = overlaps_[detection * objects_.size() + g];
+      if (overlap < most) continue;
+      most = overlap;
+      found = objects_[g];
     }
     return found;
   }
@@ -135,7 +154,10 @@ std::vector<Judged> judge_picture(std::vector<const Detection*> detections,
     }
     const std::size_t first = all.size();
     for (std::size_t k = 0; k < kept; ++k)
-      all.push_back({detections[begin + k]->score, label, static_cast<std::int32_t>(k)});
+      all.push_back({.score = detections[begin + k]->score,
+                     .label = label,
+                     .rank = static_cast<std::int32_t>(k),
+                     .detection = detections[begin + k]});
     matcher.judge({std::span(detections).subspan(begin, kept), of_class},
                   std::span(all).subspan(first));
   }
@@ -221,6 +243,17 @@ std::vector<std::vector<Judged>> judge_all(const DetectionSet& set, const Detect
   return judged;
 }
 
+Judgment judgment_of(const Judged& judged, const DetectionSet& set) {
+  using Outcome = Judgment::Outcome;
+  const std::uint64_t bit = bit_of(0, kAt50);
+  const bool matched = (judged.matched & bit) != 0;
+  return {(judged.ignored & bit) != 0 ? Outcome::kIgnored
+          : matched                   ? Outcome::kRight
+          : judged.object != nullptr  ? Outcome::kTaken
+                                      : Outcome::kWrong,
+          judged.object == nullptr ? -1 : judged.object - set.objects.data()};
+}
+
 }  // namespace
 
 double coco_overlap(std::size_t index) {
@@ -228,7 +261,8 @@ double coco_overlap(std::size_t index) {
 }
 
 CocoScores evaluate_coco(const DetectionSet& set, const Detections& detections) {
-  const std::vector<std::vector<Judged>> judged = judge_all(set, as_sizes(detections));
+  const Detections sizes = as_sizes(detections);
+  const std::vector<std::vector<Judged>> judged = judge_all(set, sizes);
   std::vector<std::vector<const Judged*>> of_class(set.classes.size());
   for (const auto& picture : judged) {
     for (const Judged& one : picture) of_class[static_cast<std::size_t>(one.label)].push_back(&one);
@@ -236,6 +270,13 @@ CocoScores evaluate_coco(const DetectionSet& set, const Detections& detections) 
   const auto counts = counted_objects(set);
   CocoScores scores;
   scores.classes = set.classes.size();
+  scores.judgments.resize(sizes.rows.size(), {.outcome = Judgment::Outcome::kIgnored});
+  for (const auto& picture : judged) {
+    for (const Judged& one : picture) {
+      scores.judgments[static_cast<std::size_t>(one.detection - sizes.rows.data())] =
+          judgment_of(one, set);
+    }
+  }
   scores.precision.assign(kOverlaps * kRecalls * scores.classes * kAreas * kLimits, kUndefined);
   scores.recall.assign(kOverlaps * scores.classes * kAreas * kLimits, kUndefined);
   parallel_for(0, std::ssize(set.classes), 1, [&](std::int64_t begin, std::int64_t end) {

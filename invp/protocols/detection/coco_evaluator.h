@@ -24,7 +24,8 @@ struct CocoScores {
   std::size_t classes = 0;
   std::vector<double>
       precision;  ///< [overlap][recall][class][area][limit]; kUndefined without objects
-  std::vector<double> recall;  ///< [overlap][class][area][limit]
+  std::vector<double> recall;       ///< [overlap][class][area][limit]
+  std::vector<Judgment> judgments;  ///< by row of the detections; of all areas
 
   /// Where these stand in the two lists.
   std::size_t precision_at(std::size_t overlap, std::size_t point, std::size_t label,
@@ -33,8 +34,8 @@ struct CocoScores {
                         std::size_t limit) const;
   /// In [0, 1], or kUndefined where no object is of that size.
   std::array<double, kCocoFigures.size()> figures() const;
-  /// Of all areas, with 100 detections.
-  RuleScores average_precision() const;
+  /// With 100 detections.
+  RuleScores average_precision(std::size_t area = 0) const;
 };
 
 /// Of each class in each picture the 100 detections of the highest score count, ties in their

@@ -68,14 +68,14 @@ std::array<double, kCocoFigures.size()> CocoScores::figures() const {
           ar(3, kHundred)};
 }
 
-RuleScores CocoScores::average_precision() const {
+RuleScores CocoScores::average_precision(std::size_t area) const {
   RuleScores scores;
   scores.ap.resize(classes);
   for (std::size_t label = 0; label < classes; ++label) {
     for (std::size_t t = 0; t < kOverlaps; ++t) {
       Mean mean;
       for (std::size_t point = 0; point < kRecalls; ++point)
-        mean.add(precision[precision_at(t, point, label, 0, kLimits - 1)]);
+        mean.add(precision[precision_at(t, point, label, area, kLimits - 1)]);
       scores.ap[label][t] = mean.value();
     }
   }

@@ -1,6 +1,14 @@
 #include "invp/protocols/detection/rule_scores.h"
 
+#include <algorithm>
+
 namespace invp {
+
+double PrecisionRecall::at(double recall_wanted) const {
+  const auto reached = std::ranges::lower_bound(recall, recall_wanted);
+  return reached == recall.end() ? 0
+                                 : precision[static_cast<std::size_t>(reached - recall.begin())];
+}
 
 double RuleScores::mean_at(std::size_t overlap, EmptyClasses empty) const {
   double sum = 0;

@@ -13,6 +13,7 @@ using Corners = std::array<double, 4>;
 
 struct Object {
   Corners corners;
+  std::int64_t row = 0;  ///< of DetectionSet::objects
   bool difficult = false;
   std::uint16_t claimed = 0;  ///< a bit for each overlap
 };
@@ -31,8 +32,9 @@ ClassObjects objects_of_class(const DetectionSet& set, std::int32_t label) {
     for (const BoxedObject& object : set.objects_of(i)) {
       if (object.label != label || object.fault == BoxFault::kNotFinite) continue;
       const ObjectBox& box = object.box;
-      found.objects.push_back(
-          {{box.x + 1, box.y + 1, box.right(), box.bottom()}, object.difficult});
+      found.objects.push_back({{box.x + 1, box.y + 1, box.right(), box.bottom()},
+                               &object - set.objects.data(),
+                               object.difficult});
       found.counted += object.difficult ? 0 : 1;
     }
   }
@@ -51,52 +53,58 @@ double overlap_of(const Corners& a, const Corners& b) {
   return both / (area_of(a) + area_of(b) - both);
 }
 
-/// Precision and recall after each detection.
-struct Curve {
-  std::vector<double> precision, recall;
+/// Makes a curve, detection by detection.
+struct Counter {
+  PrecisionRecall curve;
   double right = 0, wrong = 0;
 
   void add(bool is_right, bool is_wrong, double objects) {
-    constexpr double kTiny = 2.2204460492503131e-16;
     right += is_right ? 1 : 0;
     wrong += is_wrong ? 1 : 0;
-    recall.push_back(right / objects);
-    precision.push_back(right / std::max(right + wrong, kTiny));
+    if (!is_right) return;
+    curve.recall.push_back(right / objects);
+    curve.precision.push_back(right / (right + wrong));
   }
-  /// Makes each precision the highest at its recall or a higher one.
-  void flatten() {
+  PrecisionRecall finish() && {
+    std::vector<double>& precision = curve.precision;
     for (std::size_t i = precision.size(); i-- > 1;)
       precision[i - 1] = std::max(precision[i - 1], precision[i]);
-  }
-  /// The next two need flatten().
-  double eleven_point() const {
-    double sum = 0;
-    for (int i = 0; i <= 10; ++i) {
-      const auto at = std::ranges::lower_bound(recall, i * 0.1);
-      if (at != recall.end()) sum += precision[static_cast<std::size_t>(at - recall.begin())] / 11;
-    }
-    return sum;
-  }
-  double area() const {
-    double sum = 0, before = 0;
-    for (std::size_t i = 0; i < recall.size(); ++i) {
-      sum += (recall[i] - before) * precision[i];
-      before = recall[i];
-    }
-    return sum;
+    return std::move(curve);
   }
 };
+
+double eleven_point(const PrecisionRecall& curve) {
+  double sum = 0;
+  for (int i = 0; i <= 10; ++i) sum += curve.at(i * 0.1) / 11;
+  return sum;
+}
+
+double area_under(const PrecisionRecall& curve) {
+  double sum = 0, before = 0;
+  for (std::size_t i = 0; i < curve.recall.size(); ++i) {
+    sum += (curve.recall[i] - before) * curve.precision[i];
+    before = curve.recall[i];
+  }
+  return sum;
+}
 
 constexpr double overlap_at(std::size_t index) {
   return static_cast<double>(50 + 5 * index) / 100;
 }
 
-/// The curves of one class, whose detections come in the order of their scores.
-std::array<Curve, kOverlaps> curves_of(ClassObjects& objects,
-                                       std::span<const Detection* const> detections) {
-  std::array<Curve, kOverlaps> curves;
+/// A detection with its row.
+struct Entry {
+  const Detection* detection;
+  std::size_t row;
+};
+
+/// Judges the detections of one class, which come in the order of their scores.
+std::array<Counter, kOverlaps> judge(ClassObjects& objects, std::span<const Entry> detections,
+                                     std::vector<Judgment>& judgments) {
+  using Outcome = Judgment::Outcome;
+  std::array<Counter, kOverlaps> counters;
   const auto counted = static_cast<double>(objects.counted);
-  for (const Detection* const detection : detections) {
+  for (const auto& [detection, row] : detections) {
     const auto picture = static_cast<std::size_t>(detection->picture);
     double most = -1;
     Object* best = nullptr;
@@ -112,36 +120,47 @@ std::array<Curve, kOverlaps> curves_of(ClassObjects& objects,
       const bool no_matter = hit && best->difficult;
       const bool right = hit && !no_matter && (best->claimed & bit) == 0;
       if (right) best->claimed |= bit;
-      curves[t].add(right, !right && !no_matter, counted);
+      counters[t].add(right, !right && !no_matter, counted);
+      if (t == kAt50 && hit)
+        judgments[row] = {right       ? Outcome::kRight
+                          : no_matter ? Outcome::kIgnored
+                                      : Outcome::kTaken,
+                          best->row};
     }
   }
-  return curves;
+  return counters;
 }
 
 }  // namespace
 
 VocScores evaluate_voc(const DetectionSet& set, const Detections& detections) {
   const Detections text = as_voc_text(detections);
-  std::vector<std::vector<const Detection*>> of_class(set.classes.size());
-  for (const Detection& row : text.rows)
-    of_class[static_cast<std::size_t>(row.label)].push_back(&row);
+  std::vector<std::vector<Entry>> of_class(set.classes.size());
+  for (std::size_t row = 0; row < text.rows.size(); ++row) {
+    const Detection& detection = text.rows[row];
+    of_class[static_cast<std::size_t>(detection.label)].push_back({&detection, row});
+  }
 
   VocScores scores;
   scores.eleven_point.ap.resize(set.classes.size());
   scores.area.ap.resize(set.classes.size());
+  scores.curves.resize(set.classes.size());
+  scores.judgments.resize(text.rows.size());
   parallel_for(0, std::ssize(set.classes), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = begin; c < end; ++c) {
       const auto label = static_cast<std::size_t>(c);
       scores.eleven_point.ap[label].fill(kUndefined);
       scores.area.ap[label].fill(kUndefined);
       ClassObjects objects = objects_of_class(set, static_cast<std::int32_t>(c));
+      std::ranges::stable_sort(of_class[label], std::greater<>(),
+                               [](const Entry& entry) { return entry.detection->score; });
+      auto counters = judge(objects, of_class[label], scores.judgments);
       if (objects.counted == 0) continue;
-      std::ranges::stable_sort(of_class[label], std::greater<>(), &Detection::score);
-      auto curves = curves_of(objects, of_class[label]);
       for (std::size_t t = 0; t < kOverlaps; ++t) {
-        curves[t].flatten();
-        scores.eleven_point.ap[label][t] = curves[t].eleven_point();
-        scores.area.ap[label][t] = curves[t].area();
+        PrecisionRecall& curve = scores.curves[label][t];
+        curve = std::move(counters[t]).finish();
+        scores.eleven_point.ap[label][t] = eleven_point(curve);
+        scores.area.ap[label][t] = area_under(curve);
       }
     }
   });

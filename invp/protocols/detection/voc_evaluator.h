@@ -13,6 +13,9 @@ namespace invp {
 struct VocScores {
   RuleScores eleven_point;  ///< VOC2007's rule
   RuleScores area;          ///< from VOC2010 on
+  /// By class, at the ten overlaps: what both rules sum up. Empty for undefined classes.
+  std::vector<std::array<PrecisionRecall, kOverlaps>> curves;
+  std::vector<Judgment> judgments;  ///< by row of the detections
 };
 
 /// Detections are taken in the order of their scores, ties in their own order, as VOC's text has

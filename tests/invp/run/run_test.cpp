@@ -8,9 +8,11 @@
 #include <cmath>
 #include <csignal>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <set>
+#include <stdexcept>
 
 #include "engine/core/stop.h"
 #include "engine/files/safetensors.h"
@@ -386,15 +388,125 @@ TEST_F(RunTest, GoesOnFromTheCheckpointThatIsFurthestOn) {
   config.save_every = 1;
   run();
   const fs::path checkpoints = config.out / "checkpoints";
-  EXPECT_EQ(find_checkpoint(config.out, recorder), checkpoints / "last.safetensors");
+  EXPECT_EQ(find_checkpoint(config.out, recorder)->path, checkpoints / "last.safetensors");
   fs::remove(last());
   // The youngest file is not the one that is furthest on.
   fs::last_write_time(checkpoints / "epoch-0001.safetensors", fs::file_time_type::clock::now());
-  EXPECT_EQ(find_checkpoint(config.out, recorder), checkpoints / "epoch-0003.safetensors");
+  EXPECT_EQ(find_checkpoint(config.out, recorder)->path, checkpoints / "epoch-0003.safetensors");
   fs::resize_file(checkpoints / "epoch-0003.safetensors", 100);
-  EXPECT_EQ(steps_taken(read_safetensors_header(*find_checkpoint(config.out, recorder)).metadata),
-            8);
+  EXPECT_EQ(steps_taken(find_checkpoint(config.out, recorder)->file.metadata), 8);
   EXPECT_THAT(recorder.notes, Contains(HasSubstr("epoch-0003")));
+}
+
+/// Ends the run after so many checkpoints, as a kill would: nothing more is written.
+class Killer final : public RunObserver {
+ public:
+  explicit Killer(int after) : left_(after) {}
+  void checkpoint_written(const std::string&) override {
+    if (--left_ == 0) throw std::runtime_error("killed");
+  }
+
+ private:
+  int left_;
+};
+
+TEST_F(RunTest, KilledAfterAnyCheckpointItLeavesTheFilesOfAWholeRun) {
+  for (const int evaluate_every : {1, 0}) {
+    config.evaluate_every = evaluate_every;
+    config.save_every = 2;
+    config.resume = "";
+    config.out = folder / message("whole", evaluate_every);
+    run();
+    std::map<std::string, std::string> whole;
+    for (const auto& [path, content] : everything()) whole[fs::path(path).filename()] = content;
+    EXPECT_EQ(whole.size(), evaluate_every == 1 ? 4u : 3u);
+    bool killed = true;
+    for (int after = 1; killed; ++after) {
+      config.out = folder / message("killed", evaluate_every, "-", after);
+      config.resume = "";
+      Killer killer(after);
+      Numbers task;
+      killed = false;
+      try {
+        run_task(config, batches, task, killer);
+      } catch (const std::runtime_error&) {
+        killed = true;
+      }
+      folder.write(message(config.out.filename().string(), "/checkpoints/x.partial"), "left over");
+      config.resume = "auto";
+      run();
+      std::map<std::string, std::string> files;
+      for (const auto& [path, content] : everything()) files[fs::path(path).filename()] = content;
+      EXPECT_TRUE(files == whole) << "killed after checkpoint " << after;
+    }
+  }
+}
+
+TEST_F(RunTest, FilesThatAreEqualAreOneOnTheDisk) {
+  config.save_every = 1;
+  run();
+  const fs::path checkpoints = config.out / "checkpoints";
+  EXPECT_TRUE(
+      fs::equivalent(checkpoints / "best.safetensors", checkpoints / "epoch-0002.safetensors"));
+  EXPECT_TRUE(fs::equivalent(last(), checkpoints / "epoch-0003.safetensors"));
+  EXPECT_FALSE(fs::equivalent(last(), checkpoints / "best.safetensors"));
+}
+
+TEST_F(RunTest, ADamagedCheckpointIsPassedOverAndSaysWhy) {
+  config.save_every = 1;
+  run();
+  const std::string whole = read_all(last());
+  std::string bytes = whole;
+  bytes.back() ^= 1;
+  fs::remove(last());
+  std::ofstream(last(), std::ios::binary) << bytes;
+  config.resume = last();
+  EXPECT_THAT(error_of_run(), AllOf(HasSubstr("last.safetensors: at byte"),
+                                    HasSubstr("does not have its checksum")));
+  fs::remove(config.out / "checkpoints" / "epoch-0003.safetensors");
+  config.resume = "auto";
+  recorder = {};
+  Numbers again;
+  EXPECT_TRUE(run(again).finished);
+  EXPECT_THAT(recorder.notes, Contains(AllOf(HasSubstr("passed over: "), HasSubstr(last()),
+                                             HasSubstr("does not have its checksum"))));
+  EXPECT_EQ(again.seen.size(), 4u) << "the last epoch is trained again";
+  EXPECT_TRUE(read_all(last()) == whole);
+}
+
+TEST_F(RunTest, OnlyTheTensorsOfTheRunAreTaken) {
+  config.stop_after = 2;
+  run();
+  const TensorFile good = read_safetensors(last());
+  config.resume = last();
+  const auto refusal = [&](const std::function<void(TensorFile&)>& change) {
+    TensorFile file = good;
+    change(file);
+    write_safetensors(last(), file);
+    return error_of_run();
+  };
+  const auto rename = [](TensorFile& file, const std::string& from, const std::string& to) {
+    for (auto& [name, tensor] : file.tensors) name = name == from ? to : name;
+  };
+  EXPECT_THAT(refusal([&](TensorFile& f) { rename(f, "weight", "wait"); }),
+              AllOf(HasSubstr("last.safetensors"), HasSubstr("no tensor 'weight'")));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.tensors.emplace_back("new", Tensor::zeros({1})); }),
+              HasSubstr("tensor 'new' is none of this run's"));
+  EXPECT_THAT(refusal([&](TensorFile& f) { rename(f, "optimizer.w", "optimizer.v"); }),
+              HasSubstr("momentum of 'v'"));
+  EXPECT_THAT(refusal([](TensorFile& f) {
+                std::erase_if(f.tensors, [](const auto& t) { return t.first == "optimizer.w"; });
+              }),
+              HasSubstr("no momentum after 2 steps"));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.tensors[0].second = Tensor::zeros({4}); }),
+              AllOf(HasSubstr("'weight' is"), HasSubstr("(4)"), HasSubstr("(3)")));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.metadata["position.step"] = "5"; }),
+              HasSubstr("step 5 of an epoch of 4"));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.metadata["position.global_step"] = "3"; }),
+              HasSubstr("3 steps were taken until step 2 of epoch 1"));
+  write_safetensors(last(), good);
+  config.stop_after = 0;
+  EXPECT_TRUE(run().finished);
 }
 
 /// Tries to start a second run in the same folder in the middle of the first.

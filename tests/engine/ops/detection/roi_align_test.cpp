@@ -29,7 +29,7 @@ struct Case {
   RoiAlignParams params;
 
   std::int64_t count() const { return std::ssize(boxes) / 5; }
-  Shape y() const { return {count(), params.height, params.width, x[3]}; }
+  Shape y() const { return {count(), params.rows(), params.columns(), x[3]}; }
 };
 
 /// Calls visit(cell, weight) for the one or two cells that a sample at `at` reads along an axis.
@@ -69,20 +69,22 @@ void for_each_term(const Case& c, const Visit& visit) {
       return start + length * (static_cast<double>(bin) +
                                (static_cast<double>(i) + 0.5) / static_cast<double>(n));
     };
-    for (std::int64_t p = 0; p < c.params.height; ++p)
-      for (std::int64_t q = 0; q < c.params.width; ++q)
+    const std::int64_t step = c.params.step;
+    for (std::int64_t p = 0; p < c.params.rows(); ++p)
+      for (std::int64_t q = 0; q < c.params.columns(); ++q)
         for (std::int64_t i = 0; i < down; ++i)
           for (std::int64_t j = 0; j < across; ++j)
-            interpolate(point(top, p, bin_h, i, down), H, [&](std::int64_t h, double wh) {
-              interpolate(point(left, q, bin_w, j, across), W, [&](std::int64_t w, double ww) {
-                for (std::int64_t k = 0; k < C; ++k) {
-                  const std::int64_t out =
-                      ((box * c.params.height + p) * c.params.width + q) * C + k;
-                  const std::int64_t in = ((picture * H + h) * W + w) * C + k;
-                  visit(static_cast<std::size_t>(out), static_cast<std::size_t>(in),
-                        wh * ww * share);
-                }
-              });
+            interpolate(point(top, p * step, bin_h, i, down), H, [&](std::int64_t h, double wh) {
+              interpolate(point(left, q * step, bin_w, j, across), W,
+                          [&](std::int64_t w, double ww) {
+                            for (std::int64_t k = 0; k < C; ++k) {
+                              const std::int64_t out =
+                                  ((box * c.params.rows() + p) * c.params.columns() + q) * C + k;
+                              const std::int64_t in = ((picture * H + h) * W + w) * C + k;
+                              visit(static_cast<std::size_t>(out), static_cast<std::size_t>(in),
+                                    wh * ww * share);
+                            }
+                          });
             });
   }
 }
@@ -104,6 +106,8 @@ Values reference_backward(const Case& c, const Values& dy) {
 /// No sample of these lies where rounding decides whether it counts.
 std::vector<Case> cases() {
   const RoiAlignParams head{.height = 14, .width = 14, .spatial_scale = 1.0F / 16};
+  const RoiAlignParams every_second{
+      .height = 14, .width = 14, .spatial_scale = 1.0F / 16, .step = 2};
   const RoiAlignParams fixed{.height = 7, .width = 5, .spatial_scale = 0.125F, .sampling_ratio = 2};
   const Values odd{
       0,  3,    5,   60,  70,   // inside
@@ -122,6 +126,9 @@ std::vector<Case> cases() {
       {{2, 9, 11, 20}, odd, fixed},
       {{2, 5, 7, 4}, odd, {.height = 3, .width = 4, .spatial_scale = 0.25F, .aligned = false}},
       {{2, 1, 1, 16}, odd, head},
+      {{2, 5, 7, 20}, odd, every_second},
+      {{2, 9, 11, 3}, odd, {.height = 8, .width = 5, .spatial_scale = 0.125F, .step = 3}},
+      {{2, 9, 11, 3}, odd, {.height = 2, .width = 9, .spatial_scale = 0.125F, .step = 1024}},
       {{2, 1, 9, 8}, odd, fixed},
       {{1, 6, 6, 300}, {0, 8, 8, 70, 90, 0, 20, 4, 50, 77}, head},
       {{2, 6, 6, 5}, {}, head},
@@ -179,6 +186,31 @@ TEST_P(RoiAlignGoldenTest, GivesWhatTorchvisionGives) {
     EXPECT_LT(golden_distance(channels_first(y), tensor("output")), 1e-5);
     backward(y, channels_last(tensor("grad_output")).to(device()));
     EXPECT_LT(golden_distance(channels_first(x.grad()), tensor("grad_input")), 1e-5);
+  }
+}
+
+/// The bins of `all` (n, height, width, C) that a step leaves.
+Values every_bin(const Case& c, const Values& all) {
+  Values left;
+  const std::int64_t step = c.params.step, C = c.x[3];
+  for (std::int64_t box = 0; box < c.count(); ++box)
+    for (std::int64_t p = 0; p < c.params.height; p += step)
+      for (std::int64_t q = 0; q < c.params.width; q += step) {
+        const std::int64_t bin = (box * c.params.height + p) * c.params.width + q;
+        left.insert(left.end(), all.begin() + bin * C, all.begin() + (bin + 1) * C);
+      }
+  return left;
+}
+
+TEST_P(RoiAlignTest, AStepLeavesBinsOutAndChangesNoOther) {
+  for (const Case& c : cases()) {
+    if (c.params.step == 1) continue;
+    SCOPED_TRACE(message(c.x, " step ", c.params.step));
+    Case whole = c;
+    whole.params.step = 1;
+    const Tensor x = constant(random_values(8, c.x.numel()), c.x);
+    const Values all = values_of(roi_align(x, boxes_of(c, device()), whole.params));
+    EXPECT_EQ(values_of(roi_align(x, boxes_of(c, device()), c.params)), every_bin(c, all));
   }
 }
 
@@ -242,6 +274,7 @@ TEST(RoiAlign, RefusesWhatItCannotPool) {
   EXPECT_THAT(error(Tensor::zeros({1, 0, 4, 2}), boxes, {}), HasSubstr("a map of (N,H,W,C)"));
   EXPECT_THAT(error(x, boxes, {.height = 0}), HasSubstr("0 x 7 bins"));
   EXPECT_THAT(error(x, boxes, {.sampling_ratio = -1}), HasSubstr("sampling_ratio"));
+  EXPECT_THAT(error(x, boxes, {.step = 0}), HasSubstr("step must lie in [1, 1024], got 0"));
   EXPECT_THAT(error(x, boxes, {.spatial_scale = 0}), HasSubstr("spatial_scale"));
 }
 

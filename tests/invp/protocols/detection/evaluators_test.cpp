@@ -154,6 +154,8 @@ TEST(Evaluators, GiveTheSameBitsForAnyNumberOfThreads) {
   for (std::size_t i = 1; i < coco.size(); ++i) {
     EXPECT_EQ(coco[0].precision, coco[i].precision);
     EXPECT_EQ(coco[0].recall, coco[i].recall);
+    EXPECT_EQ(coco[0].judgments, coco[i].judgments);
+    EXPECT_EQ(voc[0].judgments, voc[i].judgments);
     EXPECT_EQ(voc[0].area.ap, voc[i].area.ap);
     EXPECT_EQ(voc[0].eleven_point.ap, voc[i].eleven_point.ap);
   }

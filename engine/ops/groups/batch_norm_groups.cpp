@@ -1,0 +1,181 @@
+#include "engine/ops/groups/batch_norm_groups.h"
+
+#include <utility>
+
+#include "engine/autograd/recompute.h"
+#include "engine/core/checks.h"
+#include "engine/ops/groups/tree_sum.h"
+
+namespace invp {
+
+namespace {
+
+void check(const MapGroups& x, const Tensor& residual, const BatchNormTensors& norm) {
+  constexpr const char* kOp = "batch_norm_groups";
+  check_floating(kOp, x.rows);
+  CHECK(x.rows.rank() == 2 && x.rows.dim(0) == rows_of(x.sizes), "[", kOp, "] needs ",
+        rows_of(x.sizes), " rows of x, got ", x.rows.shape());
+  check_per_channel(kOp, x.rows, "gamma", norm.gamma);
+  check_per_channel(kOp, x.rows, "beta", norm.beta);
+  check_per_channel(kOp, x.rows, "running_mean", norm.running_mean);
+  check_per_channel(kOp, x.rows, "running_var", norm.running_var);
+  CHECK(!residual.defined() ||
+            (residual.shape() == x.rows.shape() && residual.dtype() == x.rows.dtype()),
+        "[", kOp, "] the residual must be like x ", x.rows.shape());
+  for (const MapSize& size : x.sizes) {
+    CHECK(size.rows() >= 2, "[", kOp, "] training needs more than one value per channel in each",
+          " group, got ", size.rows());
+  }
+}
+
+Tensor workspace(const Shape& shape, Device device) {
+  const MemoryScope scope(MemoryUse::kWorkspace);
+  return Tensor::empty(shape, DType::kF64, device);
+}
+
+/// The part of a group of f64 numbers (G, ...).
+Tensor part_of(const Tensor& parts, std::size_t group, const Shape& shape) {
+  const auto g = static_cast<std::int64_t>(group);
+  return parts.slice(g, g + 1).view(shape);
+}
+
+/// Mean and 1 / sqrt(var + eps) over all groups, computed once, also when the body is recomputed.
+BatchNormScaling scaling_of(const MapGroups& x, const BatchNormTensors& norm,
+                            const BatchNormParams& params) {
+  const std::vector<Tensor> statistics = once([&] {
+    const std::int64_t channels = x.channels();
+    const Device device = x.rows.device();
+    const Tensor parts = workspace({static_cast<std::int64_t>(x.groups()), 3, channels}, device);
+    for (std::size_t g = 0; g < x.groups(); ++g)
+      DISPATCH(device, batch_norm_moments, x.map(g), part_of(parts, g, {3, channels}));
+    const Tensor merged = workspace({3, channels}, device);
+    // Of one group the running variance is divided by one less, as an ordinary batch norm's.
+    DISPATCH(device, merge_moments, x.groups() == 1 ? NormSharing::kSync : x.norms.sharing, parts,
+             merged);
+    const Tensor mean = Tensor::empty_like(norm.gamma);
+    const Tensor inverse_std = Tensor::empty_like(norm.gamma);
+    DISPATCH(device, batch_norm_finish, merged, params, mean, inverse_std, norm.running_mean,
+             norm.running_var);
+    return std::vector<Tensor>{mean, inverse_std};
+  });
+  return {.mean = statistics[0],
+          .inverse_std = statistics[1],
+          .gamma = norm.gamma.detach(),
+          .beta = norm.beta.detach()};
+}
+
+Tensor in_place_of(const Tensor& given) {
+  return given.unique() ? given : Tensor::empty_like(given);
+}
+
+MapGroups normalized(BatchNormFusion fusion, const MapGroups& x, const BatchNormScaling& scaling,
+                     const Tensor& residual) {
+  MapGroups y = x.with(Tensor::empty_like(x.rows));
+  for (std::size_t g = 0; g < x.groups(); ++g) {
+    DISPATCH(y.rows.device(), batch_norm_forward, fusion, x.map(g), scaling,
+             residual.defined() ? x.map_of(residual, g) : Tensor(), y.map(g));
+  }
+  return y;
+}
+
+/// What the forward pass keeps. y: only where a residual was added.
+struct Kept {
+  BatchNormFusion fusion;
+  MapGroups x;
+  BatchNormScaling scaling;
+  Tensor y;
+
+  Grads gradients(const Tensor& dy, const Needs& needs) const {
+    const std::int64_t channels = x.channels();
+    const Tensor parts =
+        workspace({static_cast<std::int64_t>(x.groups()), 2, channels}, x.rows.device());
+    // dresidual is written while dy is read; dx is computed from dresidual then.
+    const Tensor dresidual = needs[3] ? in_place_of(dy) : Tensor();
+    const Tensor dx = !needs[0] ? Tensor() : in_place_of(needs[3] ? x.rows : dy);
+    TreeSum dgamma, dbeta;
+    for (std::size_t g = 0; g < x.groups(); ++g) {
+      const BatchNormReduced reduced = room(g, part_of(parts, g, {2, channels}), dresidual, needs);
+      DISPATCH(x.rows.device(), batch_norm_gradient_sums, fusion, x.map(g), scaling, part(y, g),
+               x.map_of(dy, g), reduced);
+      if (needs[1]) dgamma.add(reduced.dgamma);
+      if (needs[2]) dbeta.add(reduced.dbeta);
+    }
+    if (dx.defined())
+      write_dx(dresidual.defined() ? dresidual : dy, dresidual.defined(), parts, dx);
+    return {dx, dgamma.total(), dbeta.total(), dresidual};
+  }
+
+ private:
+  Tensor part(const Tensor& of, std::size_t g) const {
+    return of.defined() ? x.map_of(of, g) : Tensor();
+  }
+
+  BatchNormReduced room(std::size_t g, const Tensor& sums, const Tensor& dresidual,
+                        const Needs& needs) const {
+    const MemoryScope scope(MemoryUse::kGradients);
+    return {.sums = sums,
+            .dgamma = needs[1] ? Tensor::empty_like(scaling.gamma) : Tensor(),
+            .dbeta = needs[2] ? Tensor::empty_like(scaling.beta) : Tensor(),
+            .dresidual = part(dresidual, g)};
+  }
+
+  void write_dx(const Tensor& g_or_dy, bool has_g, const Tensor& parts, const Tensor& dx) const {
+    const std::int64_t channels = x.channels();
+    const Tensor sums = workspace({2, channels}, x.rows.device());
+    DISPATCH(sums.device(), add_parts, parts, sums);
+    const auto groups = static_cast<double>(x.groups());
+    const auto all = static_cast<double>(x.rows.dim(0));
+    for (std::size_t g = 0; g < x.groups(); ++g) {
+      const double count = x.norms.sharing == NormSharing::kSync
+                               ? all
+                               : groups * static_cast<double>(x.sizes[g].rows());
+      DISPATCH(sums.device(), batch_norm_dx, has_g ? BatchNormFusion::kNone : fusion, x.map(g),
+               scaling, has_g ? Tensor() : part(y, g), x.map_of(g_or_dy, g), sums, count,
+               x.map_of(dx, g));
+    }
+  }
+};
+
+/// The ordinary batch norm, in evaluation.
+Tensor ordinary(BatchNormFusion fusion, const Tensor& x, const Tensor& residual,
+                const BatchNormTensors& norm, const BatchNormParams& params) {
+  switch (fusion) {
+    case BatchNormFusion::kNone:
+      return batch_norm(x, norm.gamma, norm.beta, norm.running_mean, norm.running_var, params);
+    case BatchNormFusion::kRelu:
+      return batch_norm_relu(x, norm.gamma, norm.beta, norm.running_mean, norm.running_var, params);
+    case BatchNormFusion::kAddRelu:
+      return batch_norm_add_relu(x, residual, norm.gamma, norm.beta, norm.running_mean,
+                                 norm.running_var, params);
+  }
+  return {};
+}
+
+}  // namespace
+
+MapGroups batch_norm_groups(BatchNormFusion fusion, const MapGroups& x, const Tensor& residual,
+                            const BatchNormTensors& norm, const BatchNormParams& given) {
+  BatchNormParams params = given;
+  params.momentum = x.norms.momentum;
+  if (!params.training) return x.with(ordinary(fusion, x.rows, residual, norm, params));
+  check(x, residual, norm);
+  const BatchNormScaling scaling = scaling_of(x, norm, params);
+  MapGroups y = normalized(fusion, x, scaling, residual);
+  // x is kept for the gradient in any case.
+  if (fusion != BatchNormFusion::kAddRelu && grad_enabled()) {
+    y.again = [fusion, x = x.with(x.rows.detach()), scaling] {
+      return normalized(fusion, x, scaling, {}).rows;
+    };
+  }
+  record("batch_norm_groups", y.rows, {x.rows, norm.gamma, norm.beta, residual}, [&] {
+    const bool adds = fusion == BatchNormFusion::kAddRelu;
+    return [kept = Kept{.fusion = fusion,
+                        .x = x.with(x.rows.detach()),
+                        .scaling = scaling,
+                        .y = adds ? y.rows.detach() : Tensor()}](
+               const Tensor& dy, const Needs& needs) { return kept.gradients(dy, needs); };
+  });
+  return y;
+}
+
+}  // namespace invp

@@ -1,0 +1,33 @@
+#include "engine/ops/groups/tree_sum.h"
+
+#include "engine/autograd/accumulate.h"
+
+namespace invp {
+
+Tensor TreeSum::joined(Tensor left, const Tensor& right) {
+  if (!left.unique()) left = left.clone();
+  accumulate(left, right);
+  return left;
+}
+
+void TreeSum::add(Tensor term) {
+  Partial partial{std::move(term), 1};
+  while (!partials_.empty() && partials_.back().terms == partial.terms) {
+    partial.sum = joined(std::move(partials_.back().sum), partial.sum);
+    partial.terms *= 2;
+    partials_.pop_back();
+  }
+  partials_.push_back(std::move(partial));
+}
+
+Tensor TreeSum::total() {
+  Tensor sum;
+  while (!partials_.empty()) {
+    Tensor left = std::move(partials_.back().sum);
+    partials_.pop_back();
+    sum = sum.defined() ? joined(std::move(left), sum) : std::move(left);
+  }
+  return sum;
+}
+
+}  // namespace invp
