@@ -76,6 +76,7 @@ class TsneCommand : public Command {
     std::vector<Map> maps;
     for (TsneInput& input : inputs) {
       if (input.classes.empty() && dataset != nullptr) input.classes = dataset->classes();
+      check_numbers(input, dataset.get());
       if (maps.empty() || stop_signal() == 0)
         maps.push_back(mapped(std::move(input), compute, maps.size()));
       if (!maps.back().result.points.defined()) check_stop();
@@ -88,6 +89,21 @@ class TsneCommand : public Command {
   }
 
  private:
+  /// The labels and places of images may come from a file.
+  static void check_numbers(const TsneInput& input, const Dataset* dataset) {
+    // Without names there is a class per label: one row must not fill the memory.
+    const std::int64_t classes = input.classes.empty() ? 1'000'000 : std::ssize(input.classes);
+    for (std::size_t i = 0; i < input.labels.size(); ++i) {
+      const std::int64_t label = input.labels[i];
+      const std::int64_t index = input.indices[i];
+      CHECK(label >= -1 && label < classes, input.name, ": 'labels' holds ", label, " in row ", i,
+            ", expected -1 to ", classes - 1);
+      CHECK(index >= 0 && (dataset == nullptr || index < dataset->size()), input.name,
+            ": 'indices' holds ", index, " in row ", i, ", which is no image of the ",
+            dataset == nullptr ? std::string("set") : message(dataset->size(), " of --data"));
+    }
+  }
+
   Map mapped(TsneInput input, const Compute& compute, std::size_t number) const {
     Map map{.input = std::move(input)};
     const TsneConfig config = settings_.resolve(map.input.features.dim(1), compute.seed);
