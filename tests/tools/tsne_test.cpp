@@ -19,7 +19,8 @@ using testing::run_invp;
 using testing::Scratch;
 
 /// 120 points around six places, as invp extract writes features.
-void write_features(const std::string& file) {
+void write_features(const std::string& file, std::int64_t first_label = 0,
+                    std::int64_t first_index = 1000) {
   constexpr std::int64_t kRows = 120;
   const Tensor features = testing::tensor(testing::random_values(1, kRows * 5), {kRows, 5});
   std::vector<std::int64_t> labels;
@@ -29,6 +30,8 @@ void write_features(const std::string& file) {
     indices.push_back(1000 + i);
     features.data<float>()[5 * i + i % 5] += static_cast<float>(12 * (1 + i % 6));
   }
+  labels.front() = first_label;
+  indices.front() = first_index;
   write_safetensors(file,
                     TensorFile{.tensors = {{"features", features},
                                            {"labels", Tensor::from(labels, {kRows})},
@@ -123,6 +126,29 @@ TEST(TsneCommand, SaysWhatIsMissing) {
   EXPECT_THAT(few.err, HasSubstr("perplexity 50 needs at least 151 points, got 120"));
   EXPECT_EQ(run_invp(features + "--lr fast").code, 2);
   EXPECT_EQ(run_invp(features + "--thumbnails 3").code, 2);
+}
+
+TEST(TsneCommand, LabelsAndPlacesThatNoImageHasAreRefused) {
+  const Scratch scratch;
+  const std::string file = scratch / "features.safetensors";
+  const std::string common =
+      "tsne --features " + file + " --out " + (scratch / "map") + " --perplexity 8 --iterations 20";
+  constexpr std::int64_t kFar = std::int64_t{1} << 60;
+  for (const std::int64_t label : {kFar, -kFar, std::int64_t{-2}, std::int64_t{6}}) {
+    write_features(file, label);
+    const Outcome outcome = run_invp(common);
+    EXPECT_EQ(outcome.code, 1) << label;
+    EXPECT_THAT(outcome.err, HasSubstr("features: 'labels' holds " + std::to_string(label)));
+  }
+  const std::string data = " --format synthetic --synthetic-val 2000 --thumbnails 3";
+  for (const std::int64_t index : {kFar, -kFar, std::int64_t{-1}, std::int64_t{2000}}) {
+    write_features(file, 0, index);
+    const Outcome outcome = run_invp(common + data);
+    EXPECT_EQ(outcome.code, 1) << index;
+    EXPECT_THAT(outcome.err, HasSubstr("features: 'indices' holds " + std::to_string(index)));
+  }
+  write_features(file, -1, 0);
+  EXPECT_EQ(run_invp(common + data).code, 0);
 }
 
 TEST(TsneCommand, ASignalEndsTheDescentAndThePointsAreWritten) {

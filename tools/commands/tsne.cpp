@@ -72,13 +72,13 @@ class TsneCommand : public Command {
     const auto dataset = inputs_.open(inputs.front().split);
     if (thumbnails_ > 0 && dataset == nullptr)
       throw UsageError("--thumbnails needs --data PATH: where the images are");
-    if (dataset != nullptr) {
-      for (const TsneInput& input : inputs) check_images(input, *dataset);
+    for (TsneInput& input : inputs) {
+      if (input.classes.empty() && dataset != nullptr) input.classes = dataset->classes();
+      check_numbers(input, dataset.get());
     }
     make_folders(out_);
     std::vector<Map> maps;
     for (TsneInput& input : inputs) {
-      if (input.classes.empty() && dataset != nullptr) input.classes = dataset->classes();
       if (maps.empty() || stop_signal() == 0)
         maps.push_back(mapped(std::move(input), compute, maps.size()));
       if (!maps.back().result.points.defined()) check_stop();
@@ -91,11 +91,18 @@ class TsneCommand : public Command {
   }
 
  private:
-  static void check_images(const TsneInput& input, const Dataset& dataset) {
-    for (const std::int64_t index : input.indices) {
-      CHECK(index >= 0 && index < dataset.size(), input.name, ": its 'indices' hold image ", index,
-            ", and the ", input.split, " split of --data has ", dataset.size(),
-            " images; give the set that the features were made of");
+  /// The labels and places of images may come from a file.
+  static void check_numbers(const TsneInput& input, const Dataset* dataset) {
+    // Without names there is a class per label: one row must not fill the memory.
+    const std::int64_t classes = input.classes.empty() ? 1'000'000 : std::ssize(input.classes);
+    for (std::size_t i = 0; i < input.labels.size(); ++i) {
+      const std::int64_t label = input.labels[i];
+      const std::int64_t index = input.indices[i];
+      CHECK(label >= -1 && label < classes, input.name, ": 'labels' holds ", label, " in row ", i,
+            ", expected -1 to ", classes - 1);
+      CHECK(index >= 0 && (dataset == nullptr || index < dataset->size()), input.name,
+            ": 'indices' holds ", index, " in row ", i, ", which is no image of the ",
+            dataset == nullptr ? std::string("set") : message(dataset->size(), " of --data"));
     }
   }
 
