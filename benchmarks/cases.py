@@ -15,7 +15,7 @@ class Case:
     rate: str | None = "images_per_second"  # None: the goal is about milliseconds
     memory_goal: float | None = None  # our peak over the peer's
     data_bytes: int = 0  # what the work is about, and must be in memory whoever does it
-    needs_photos: bool = False
+    needs: str | None = None  # an option that says where the data is
     clock: str = "json"  # or "wall": our own figure is the wall time of the whole command
     notes: list = field(default_factory=list)
 
@@ -40,7 +40,36 @@ def network(arch, batch, size):
     return ["--arch", arch, "--batch-size", str(batch), "--image-size", str(size)]
 
 
-def cases(photos, cifar):
+def detect(name, title, work, goal, memory_goal=None):
+    """Every norm a batch norm, and one more behind the last stage."""
+    layouts = ("channels-last", "channels-first")
+    return Case(
+        name,
+        f"Faster R-CNN R50-C4, {title}",
+        ["bench", "detect", "--work", work],
+        {form: ["peer_detect.py", "--work", work, "--layout", form] for form in layouts},
+        dict.fromkeys(layouts, goal),
+        memory_goal=memory_goal,
+    )
+
+
+def judge(name, title, metric, folder, data, results, form):
+    return Case(
+        name,
+        f"5,000 pictures with 100 detections each, {title}",
+        ["detect", "eval", "--data", f"{folder}/{data}", "--detections", f"{folder}/{results}"]
+        + ["--metric", metric],
+        {form: ["peer_detect_eval.py", "--data", folder, "--metric", metric]},
+        {form: 5.0},
+        rate=None,
+        needs="detections",
+        clock="wall",
+        notes=["ours is the wall time of the whole command, the peer's leaves its start out"],
+    )
+
+
+def cases(args):
+    photos, cifar, drawn = args.photos, args.cifar, args.detections
     small = dict(
         arch="resnet18-cifar", batch_size=128, image_size=32, bank=10000, hard_positives=20
     )
@@ -129,16 +158,48 @@ def cases(photos, cifar):
             ],
             {"torchvision": ["peer_loader.py", "--data", str(photos), "--workers", "1"]},
             {"torchvision": 3.0},
-            needs_photos=True,
+            needs="photos",
         ),
         Case(
             "start-up",
             "From the command to the first training step, CIFAR, width 16",
-            ["pretrain", *data, *train, "--augment", "cifar", "--stop-after", "1", "--epochs", "1"],
+            ["pretrain", *data, *train, "--augment", "cifar", "--stop-after", "1", "--epochs", "1"]
+            + ["--out", "{folder}/run"],
             {"eager": ["peer_startup.py", *train, *records]},
             {"eager": 3.0},
             rate=None,
             clock="wall",
             notes=["ours is the wall time of the whole command, its last checkpoint included"],
+        ),
+        detect(
+            "detect-step",
+            "training step, one picture of 480 x 640, 512 of 2,000 proposals",
+            "train",
+            2.0,
+            memory_goal=0.4,
+        ),
+        detect(
+            "detect-infer",
+            "detections of one picture of 800 x 1067, 1,000 proposals",
+            "infer",
+            1.7,
+        ),
+        judge(
+            "judge-coco",
+            "COCO's twelve figures",
+            "coco",
+            f"{drawn}/coco",
+            "annotations/instances_val2017.json",
+            "results.json",
+            "pycocotools",
+        ),
+        judge(
+            "judge-voc",
+            "VOC at ten overlaps",
+            "voc07",
+            f"{drawn}/voc",
+            "VOCdevkit",
+            "results",
+            "detectron2",
         ),
     ]

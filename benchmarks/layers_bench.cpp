@@ -1,7 +1,10 @@
-// Single layers at the shapes of ResNet, batch 32, forward and with backward, under the names of
-// benchmarks/peer/peer_layers.py: benchmarks/compare_layers sets the two side by side.
+// Single layers at the shapes of ResNet, batch 32, and the pooling of regions at those of a
+// detector, forward and with backward, under the names of benchmarks/peer/peer_layers.py:
+// benchmarks/compare_layers sets the two side by side.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -10,6 +13,7 @@
 #include "engine/core/random.h"
 #include "engine/ops/basic/matmul.h"
 #include "engine/ops/conv/conv2d.h"
+#include "engine/ops/detection/roi_align.h"
 #include "engine/ops/norm/batch_norm.h"
 #include "engine/ops/pool/max_pool2d.h"
 
@@ -79,6 +83,39 @@ Layer fully_connected(std::int64_t rows, std::int64_t in, std::int64_t out) {
   return {[=] { return linear(x, w); }, {x, w}};
 }
 
+/// Regions of 32 to 512 pixels spread evenly over sizes, shapes and places of a picture, cut off at
+/// its edges. (n, 5)
+Tensor regions(std::int64_t n, double height, double width) {
+  const Tensor boxes = Tensor::zeros({n, 5});
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto spread = [i](double by) {
+      return std::fmod(static_cast<double>(i) * by + 0.5, 1.0);
+    };
+    const double side = 32 * std::exp2(4 * spread(0.754877666));
+    const double shape = std::exp2(spread(0.569840291) - 0.5);
+    const double x = width * spread(0.618033989);
+    const double y = height * spread(0.414213562);
+    const auto put = [&](std::int64_t corner, double at, double most) {
+      boxes.data<float>()[i * 5 + corner] = static_cast<float>(std::clamp(at, 0.0, most));
+    };
+    put(1, x - side * shape / 2, width);
+    put(2, y - side / shape / 2, height);
+    put(3, x + side * shape / 2, width);
+    put(4, y + side / shape / 2, height);
+  }
+  return boxes;
+}
+
+/// Of one picture whose map has a cell for 16 pixels.
+Layer roi(std::int64_t channels, std::int64_t height, std::int64_t width, std::int64_t n,
+          int step = 1) {
+  const Tensor x = wanting_gradient(normal({1, height, width, channels}, 1));
+  const Tensor boxes =
+      regions(n, 16 * static_cast<double>(height), 16 * static_cast<double>(width));
+  const RoiAlignParams params{.height = 14, .width = 14, .spatial_scale = 1.0F / 16, .step = step};
+  return {[=] { return roi_align(x, boxes, params); }, {x}};
+}
+
 void forward(benchmark::State& state, const std::function<Layer()>& make) {
   const Layer layer = make();
   const NoGrad no_grad;
@@ -113,6 +150,10 @@ void add(const std::string& name, const std::function<Layer()>& make) {
   add("batch_norm_add_relu_256_56", [] { return norm_add_relu(256, 56); });
   add("max_pool3x3s2_64_112", [] { return max_pool(64, 112); });
   add("linear_2048_2048", [] { return fully_connected(4 * kBatch, 2048, 2048); });
+  add("roi_align_1024_30x40_512", [] { return roi(1024, 30, 40, 512); });
+  add("roi_align_512_30x40_512", [] { return roi(512, 30, 40, 512); });
+  add("roi_align_2048_30x40_512_step2", [] { return roi(2048, 30, 40, 512, 2); });
+  add("roi_align_1024_50x67_1000", [] { return roi(1024, 50, 67, 1000); });
   return true;
 }();
 

@@ -25,6 +25,8 @@ function(invp_plain_library name header)
 endfunction()
 # Debian's file for libzip asks for programs of packages that the library does not need.
 invp_plain_library(zip zip.h)
+# Debian's package of ISA-L has no file for CMake.
+invp_plain_library(isal isa-l/crc.h)
 # Some systems have files of libwebp and libtiff for CMake, and some do not.
 invp_plain_library(webp webp/decode.h)
 invp_plain_library(webpdemux webp/demux.h)

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "engine/core/text.h"
+#include "layers/detection/detectron2_input.h"
 #include "layers/find_network.h"
 
 namespace invp {
@@ -129,13 +130,15 @@ void keep_named(std::vector<FoundNetwork>& networks, std::string prefix, const s
 
 [[noreturn]] void fail_without(const TensorSource& source, const std::vector<std::string>& misses) {
   const std::string& file = source.path();
+  const std::string unread =
+      source.left_out().empty() ? "" : "; not readable is " + source.left_out().front();
   if (!misses.empty())
-    fail(file, ": the network in it is none that is built here: ", misses.front());
+    fail(file, ": the network in it is none that is built here: ", misses.front(), unread);
+  refuse_caffe2(source);
   fail(file,
-       ": no ResNet with torchvision's names ('conv1.weight', 'layer1.0.conv1.weight') in it, "
-       "but ",
-       groups_of(source),
-       source.left_out().empty() ? "" : "; not readable is " + source.left_out().front());
+       ": no ResNet with torchvision's names ('conv1.weight', 'layer1.0.conv1.weight') or "
+       "detectron2's ('stem.conv1.weight', 'res2.0.conv1.weight') in it, but ",
+       groups_of(source), unread);
 }
 
 }  // namespace
@@ -144,6 +147,11 @@ FoundNetwork choose_network(const TensorSource& source, const std::string& prefi
   std::vector<std::string> misses;
   std::vector<FoundNetwork> networks = find_networks(source.tensors(), &misses);
   if (networks.empty()) fail_without(source, misses);
+  return choose_among(source, std::move(networks), prefix);
+}
+
+FoundNetwork choose_among(const TensorSource& source, std::vector<FoundNetwork> networks,
+                          const std::string& prefix) {
   const std::vector<FoundNetwork> all = networks;
   if (!prefix.empty()) {
     keep_named(networks, prefix, source.path());
@@ -158,6 +166,7 @@ FoundNetwork choose_network(const TensorSource& source, const std::string& prefi
     if (network.prefix != networks.front().prefix) others.push_back(network);
   }
   if (!others.empty()) networks.front().instead_of = prefixes_of(others);
+  check_input(source, networks.front());
   return std::move(networks.front());
 }
 

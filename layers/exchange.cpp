@@ -67,6 +67,17 @@ std::optional<std::int64_t> load_pytorch_state(Module& module, const TensorFile&
   return count;
 }
 
+void load_pytorch_part(Module& module, const TensorFile& file, const std::string& origin) {
+  std::vector<NamedTensor> state = engine_layout(file);
+  take_counts(file, origin, state);
+  for (const NamedTensor& own : module.state()) {
+    const bool there =
+        std::ranges::any_of(state, [&](const NamedTensor& item) { return item.name == own.name; });
+    if (!there) state.push_back(own);
+  }
+  load_state(module, state, origin);
+}
+
 TensorFile pytorch_state(const ResNet& network) {
   return pytorch_state(network, network.batches_tracked());
 }

@@ -18,6 +18,10 @@ TensorFile pytorch_state(const Module& module, std::int64_t batches);
 std::optional<std::int64_t> load_pytorch_state(Module& module, const TensorFile& file,
                                                const std::string& origin);
 
+/// Sets the tensors that the file has and leaves the others, as of a detector that begins with a
+/// backbone's weights. Faults as load_pytorch_state.
+void load_pytorch_part(Module& module, const TensorFile& file, const std::string& origin);
+
 /// The network's state as load_state_dict(strict=True) takes it. Every norm also gets
 /// num_batches_tracked, an i64: the network's batches_tracked().
 TensorFile pytorch_state(const ResNet& network);

@@ -9,6 +9,7 @@
 
 #include "engine/core/text.h"
 #include "engine/files/weights.h"
+#include "layers/detection/detectron2_names.h"
 #include "layers/resnet_shapes.h"
 
 namespace invp {
@@ -54,39 +55,59 @@ class Names {
   std::map<std::string_view, std::size_t, std::less<>> by_name_;
 };
 
-/// How a network at some prefix names its parts.
+/// Where a network stands, and how it names its parts.
 struct Root {
   std::string prefix;
-  int first_stage = 0;  ///< its index in an nn.Sequential; 0: the parts have torchvision's names
+  Naming naming = Naming::kTorchvision;
+  int first_stage = 0;  ///< its index in an nn.Sequential
 
+  /// Empty for names that no ResNet has.
   std::string torchvision_name(std::string_view name) const;
 };
 
 /// nn.Sequential(*children): 0 the stem, 1 its norm, then perhaps a ReLU and a pool, 4 stages.
-std::string Root::torchvision_name(std::string_view name) const {
+std::string name_of_sequential(std::string_view name, int first_stage) {
   std::string result(name);
-  if (first_stage > 0) {
-    const std::size_t dot = result.find('.');
-    const std::string index = result.substr(0, dot);
-    if (dot == std::string::npos || index.size() > 2 ||
-        index.find_first_not_of("0123456789") != std::string::npos) {
-      return {};
-    }
-    const int place = std::stoi(index);
-    const int stage = place - first_stage + 1;
-    const std::string part = place == 0                 ? "conv1"
-                             : place == 1               ? "bn1"
-                             : stage >= 1 && stage <= 4 ? "layer" + std::to_string(stage)
-                             : stage == 6               ? "fc"
-                                                        : "";
-    if (part.empty()) return {};
-    result.replace(0, dot, part);
+  const std::size_t dot = result.find('.');
+  const std::string index = result.substr(0, dot);
+  if (dot == std::string::npos || index.size() > 2 ||
+      index.find_first_not_of("0123456789") != std::string::npos) {
+    return {};
   }
+  const int place = std::stoi(index);
+  const int stage = place - first_stage + 1;
+  const std::string part = place == 0                 ? "conv1"
+                           : place == 1               ? "bn1"
+                           : stage >= 1 && stage <= 4 ? "layer" + std::to_string(stage)
+                           : stage == 6               ? "fc"
+                                                      : "";
+  if (part.empty()) return {};
+  return result.replace(0, dot, part);
+}
+
+std::string Root::torchvision_name(std::string_view name) const {
+  if (naming == Naming::kDetectron2) return name_of_detectron2_backbone(name).value_or("");
+  if (naming == Naming::kDetectron2Detector) return name_of_detectron2_detector(name).value_or("");
+  std::string result =
+      naming == Naming::kSequential ? name_of_sequential(name, first_stage) : std::string(name);
   constexpr std::string_view kShortcut = ".shortcut.";
   const std::size_t shortcut = result.find(kShortcut);
   if (result.starts_with("layer") && shortcut != std::string::npos)
     result.replace(shortcut, kShortcut.size(), ".downsample.");
   return result;
+}
+
+/// A network of detectron2's names whose stem has this prefix: "backbone.", or "" of a backbone by
+/// itself.
+std::optional<Root> detectron2_root(const Names& names, const std::string& prefix) {
+  constexpr std::string_view kBackbone = "backbone.";
+  if (!names.has(prefix + "res2.0.conv1.weight")) return std::nullopt;
+  if (ends_with_part(prefix, kBackbone)) {
+    const std::string detector = prefix.substr(0, prefix.size() - kBackbone.size());
+    if (names.has(detector + "roi_heads.res5.0.conv1.weight"))
+      return Root{detector, Naming::kDetectron2Detector};
+  }
+  return Root{prefix, Naming::kDetectron2};
 }
 
 std::vector<Root> find_roots(const Names& names) {
@@ -100,12 +121,17 @@ std::vector<Root> find_roots(const Names& names) {
       const std::string prefix = prefix_before(kStem);
       if (names.has(prefix + "layer1.0.conv1.weight")) roots.push_back({prefix});
     }
+    constexpr std::string_view kTheirStem = "stem.conv1.weight";
+    if (ends_with_part(tensor.name, kTheirStem)) {
+      if (auto root = detectron2_root(names, prefix_before(kTheirStem)))
+        roots.push_back(*std::move(root));
+    }
     constexpr std::string_view kFirst = "0.weight";
     if (!ends_with_part(tensor.name, kFirst)) continue;
     for (int first_stage = 2; first_stage <= 4; ++first_stage) {
       const std::string prefix = prefix_before(kFirst);
       if (!names.has(prefix + std::to_string(first_stage) + ".0.conv1.weight")) continue;
-      roots.push_back({prefix, first_stage});
+      roots.push_back({prefix, Naming::kSequential, first_stage});
       break;
     }
   }
@@ -154,6 +180,7 @@ std::variant<FoundNetwork, std::string> fit(const Names& names, const Root& root
   });
   FoundNetwork network;
   network.prefix = root.prefix;
+  network.naming = root.naming;
   const std::int64_t width = tensors[members.at(std::string(kStem))].extents[0];
   if (width < 1 || width > kMaxWidth) return message("a stem of ", width, " channels");
   network.config.width = static_cast<int>(width);
@@ -164,7 +191,8 @@ std::variant<FoundNetwork, std::string> fit(const Names& names, const Root& root
   Members left = members;
   for (const NamedShape& shape : backbone_shapes(network.config)) {
     const auto found = left.find(shape.name);
-    if (found == left.end()) return message(arch, " without \"", shape.name, '"');
+    if (found == left.end())
+      return message(arch, " without \"", name_in_file(root.naming, shape.name), '"');
     const StoredTensor& tensor = tensors[found->second];
     if (tensor.extents != shape.extents) {
       return message("\"", tensor.name, "\" is ", shape_text(tensor.extents), ", that of ", arch,
@@ -208,16 +236,16 @@ std::vector<FoundNetwork> find_networks(std::span<const StoredTensor> tensors,
   return networks;
 }
 
-TensorFile read_network(const TensorSource& source, const FoundNetwork& network, bool with_head) {
+TensorFile read_taken(const TensorSource& source, const TakenTensors& taken,
+                      const std::string& what) {
   std::uint64_t bytes = 0;
-  for (const auto& [name, index] : network.tensors) bytes += source.tensors()[index].bytes;
+  for (const auto& [name, index] : taken) bytes += source.tensors()[index].bytes;
   CHECK(bytes <= source.contents(), source.path(), ": holds ", source.contents(),
-        " bytes of elements, but a ", describe(network), " has ", bytes,
+        " bytes of elements, but a ", what, " has ", bytes,
         "; the file does not hold such a network");
   TensorFile file;
   file.metadata = source.metadata();
-  for (const auto& [name, index] : network.tensors) {
-    if (is_head(name) && !with_head) continue;
+  for (const auto& [name, index] : taken) {
     if (name.ends_with(kCount)) {
       file.tensors.emplace_back(name, source.tensor(index));
       continue;
@@ -233,6 +261,18 @@ TensorFile read_network(const TensorSource& source, const FoundNetwork& network,
     file.tensors.emplace_back(name, std::move(tensor));
   }
   return file;
+}
+
+TensorFile read_network(const TensorSource& source, const FoundNetwork& network, bool with_head) {
+  TakenTensors taken = network.tensors;
+  if (!with_head) std::erase_if(taken, [](const auto& tensor) { return is_head(tensor.first); });
+  return read_taken(source, taken, describe(network));
+}
+
+std::string name_in_file(Naming naming, const std::string& name) {
+  if (naming == Naming::kDetectron2) return detectron2_backbone_name(name).value_or(name);
+  if (naming == Naming::kDetectron2Detector) return detectron2_detector_name(name).value_or(name);
+  return name;
 }
 
 TensorFile load_network_weights(const std::filesystem::path& path, const std::string& prefix,

@@ -1,6 +1,9 @@
 #include "optim/sgd.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace invp {
@@ -73,6 +76,16 @@ void Sgd::load_state(const std::vector<SgdParameter>& state, const std::string& 
           ": momentum of '", item.name, "' is ", item.tensor.dtype(), item.tensor.shape(),
           ", the parameter ", weight.shape());
   }
+  // Each step updates all of a group, or nothing of it.
+  std::set<std::string_view> given;
+  for (const SgdParameter& item : state) given.insert(item.name);
+  for (const Group& group : groups_) {
+    const auto missing = [&](const SgdParameter& own) { return !given.contains(own.name); };
+    const auto absent = std::ranges::find_if(group.parameters, missing);
+    CHECK(absent == group.parameters.end() || std::ranges::all_of(group.parameters, missing),
+          origin, ": no momentum of '", absent->name, "', but of others that are updated with it");
+  }
+  CHECK(given.size() == state.size(), origin, ": a momentum is given twice");
   for (auto& [name, entry] : known) entry.second->momentum = {};
   for (const SgdParameter& item : state) {
     const auto& [weight, slot] = known.at(item.name);

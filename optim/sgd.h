@@ -38,8 +38,8 @@ class Sgd {
 
   /// Momentum by parameter name, of the parameters that have been updated.
   std::vector<SgdParameter> state() const;
-  /// Replaces it. Throws Error naming `origin` when names or shapes do not fit; nothing has changed
-  /// then.
+  /// Replaces it. Throws Error naming `origin` when names or shapes do not fit, or when it is of a
+  /// part of a group; nothing has changed then.
   void load_state(const std::vector<SgdParameter>& state, const std::string& origin);
 
  private:

@@ -7,12 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
+#include "engine/core/stop.h"
 #include "engine/core/text.h"
 #include "engine/files/json_text.h"
 #include "tools/options/command.h"
 #include "tools/options/common_options.h"
 #include "tools/options/settings.h"
 #include "tools/options/spinning.h"
+#include "tools/options/stop_signal.h"
 
 #ifndef INVP_VERSION
 #error "INVP_VERSION comes from tools/CMakeLists.txt"
@@ -177,6 +179,7 @@ int answer(const Commands& commands, std::vector<std::string> arguments, std::st
 
 int run_program(std::vector<std::string> arguments) {
   std::string name;
+  const StopSignal signals;
   try {
     return answer(all_commands(), without_help_command(std::move(arguments)), name);
   } catch (const UsageError& error) {

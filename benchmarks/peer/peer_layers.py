@@ -1,4 +1,6 @@
-"""Single layers in PyTorch, channels_last: forward, and with backward. One JSON line each."""
+"""Single layers in PyTorch, channels_last: forward, and with backward. One JSON line each.
+
+torchvision's RoIAlign computes every bin: where ours has a step, those it leaves are taken after."""
 
 import argparse
 
@@ -9,6 +11,7 @@ if __name__ == "__main__":
 
 import torch
 from torch.nn import functional as F
+from torchvision.ops import roi_align
 
 CL = torch.channels_last
 
@@ -47,6 +50,25 @@ def norm_add_relu(n, c, size):
     return lambda: F.relu(norm() + residual), [*leaves, residual], None
 
 
+def regions(n, height, width):
+    """As in benchmarks/layers_bench.cpp."""
+    number = torch.arange(n, dtype=torch.float64)
+    spread = lambda by: (number * by + 0.5) % 1
+    side, shape = 32 * 2 ** (4 * spread(0.754877666)), 2 ** (spread(0.569840291) - 0.5)
+    x, y = width * spread(0.618033989), height * spread(0.414213562)
+    half_x, half_y = side * shape / 2, side / shape / 2
+    xs = [(x - half_x).clamp(0, width), (x + half_x).clamp(0, width)]
+    ys = [(y - half_y).clamp(0, height), (y + half_y).clamp(0, height)]
+    return torch.stack([torch.zeros(n), xs[0], ys[0], xs[1], ys[1]], 1).float()
+
+
+def roi(c, height, width, n, step=1):
+    x = torch.randn(1, c, height, width).contiguous(memory_format=CL).requires_grad_()
+    boxes = regions(n, 16 * height, 16 * width)
+    pool = lambda: roi_align(x, boxes, 14, 1 / 16, 0, aligned=True)
+    return (pool if step == 1 else lambda: pool()[:, :, ::step, ::step]), [x], None
+
+
 LAYERS = {
     "conv3x3_64_64_56": lambda n: conv(n, 64, 64, 3, 1, 56),
     "conv1x1_256_64_56": lambda n: conv(n, 256, 64, 1, 1, 56),
@@ -57,6 +79,10 @@ LAYERS = {
     "batch_norm_add_relu_256_56": lambda n: norm_add_relu(n, 256, 56),
     "max_pool3x3s2_64_112": lambda n: max_pool(n, 64, 112),
     "linear_2048_2048": lambda n: linear(4 * n, 2048, 2048),
+    "roi_align_1024_30x40_512": lambda n: roi(1024, 30, 40, 512),
+    "roi_align_512_30x40_512": lambda n: roi(512, 30, 40, 512),
+    "roi_align_2048_30x40_512_step2": lambda n: roi(2048, 30, 40, 512, 2),
+    "roi_align_1024_50x67_1000": lambda n: roi(1024, 50, 67, 1000),
 }
 
 

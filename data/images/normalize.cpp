@@ -28,6 +28,15 @@ std::string described(const Normalization& normalization) {
   return "by " + list_of(normalization.mean) + " and " + list_of(normalization.std);
 }
 
+NormalizationTable::NormalizationTable(const ByteNormalization& normalization) {
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (int v = 0; v < 256; ++v) {
+      values_[c][static_cast<std::size_t>(v)] =
+          (static_cast<float>(v) - normalization.mean[c]) / normalization.std[c];
+    }
+  }
+}
+
 NormalizationTable::NormalizationTable(const Normalization& normalization) {
   for (std::size_t c = 0; c < 3; ++c) {
     CHECK(normalization.std[c] > 0, "[normalize] standard deviations are positive, got ",
@@ -39,10 +48,11 @@ NormalizationTable::NormalizationTable(const Normalization& normalization) {
   }
 }
 
-void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out) {
+void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out,
+               std::size_t row_floats) {
   const float *red = table.channel(0), *green = table.channel(1), *blue = table.channel(2);
   const int width = planes.width;
-  for (int y = 0; y < planes.height; ++y, out += 3 * static_cast<std::size_t>(width)) {
+  for (int y = 0; y < planes.height; ++y, out += row_floats) {
     const std::size_t at = static_cast<std::size_t>(y) * static_cast<std::size_t>(width);
     const std::uint8_t* r = planes.plane(0) + at;
     const std::uint8_t* g = planes.plane(1) + at;
@@ -55,6 +65,10 @@ void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip,
       target[2] = blue[b[x]];
     }
   }
+}
+
+void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out) {
+  to_tensor(planes, table, flip, out, 3 * static_cast<std::size_t>(planes.width));
 }
 
 void to_tensor(ImageView image, const NormalizationTable& table, bool flip, float* out) {

@@ -57,6 +57,9 @@ void grayscale(Planes& planes);
 /// `scratch` is working memory, resized as needed.
 void gaussian_blur(Planes& planes, double sigma, std::vector<std::uint8_t>& scratch);
 void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out);
+/// The same into rows that begin `row_floats` apart.
+void to_tensor(const Planes& planes, const NormalizationTable& table, bool flip, float* out,
+               std::size_t row_floats);
 
 /// Buffers and weights of a resize. Code that resizes many images keeps one, to allocate once.
 struct ResizeScratch {

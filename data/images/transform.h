@@ -75,13 +75,24 @@ inline constexpr Normalization kImagenetNormalization{{0.485f, 0.456f, 0.406f},
 inline constexpr Normalization kCifarNormalization{{0.4914f, 0.4822f, 0.4465f},
                                                    {0.2023f, 0.1994f, 0.2010f}};
 
+/// x -> (x - mean) / std per channel, of bytes, as detectors state it.
+struct ByteNormalization {
+  std::array<float, 3> mean{}, std{1, 1, 1};
+};
+/// ImageNet's again, as detection's files give it. Its f32 quotients are not those of
+/// kImagenetNormalization.
+inline constexpr ByteNormalization kDetectionNormalization{{123.675f, 116.280f, 103.530f},
+                                                           {58.395f, 57.120f, 57.375f}};
+
 /// "as cifar", "as imagenet", or "by 0.5,0.5,0.5 and 0.2,0.2,0.2": mean and deviation, exactly.
 std::string described(const Normalization& normalization);
 
-/// (f32(v) / 255 - mean) / std in f32 for the 256 values of each channel.
+/// (f32(v) / 255 - mean) / std, or (f32(v) - mean) / std, in f32 for the 256 values of each
+/// channel.
 class NormalizationTable {
  public:
   explicit NormalizationTable(const Normalization& normalization);
+  explicit NormalizationTable(const ByteNormalization& normalization);
   const float* channel(int c) const { return values_[static_cast<std::size_t>(c)].data(); }
 
  private:

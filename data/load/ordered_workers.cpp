@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/core/stop.h"
 
 namespace invp {
 
 OrderedWorkers::OrderedWorkers(int threads, int ahead, Work work)
     : work_(std::move(work)), slots_(threads == 0 ? 1 : static_cast<std::size_t>(ahead) + 1) {
   try {
-    for (int i = 0; i < threads; ++i)
+    for (int i = 0; i < std::max(threads, 1); ++i)
       threads_.emplace_back([this, i] { run(static_cast<std::size_t>(i)); });
   } catch (const std::system_error& error) {
     end_threads();
@@ -37,14 +38,14 @@ void OrderedWorkers::stop() {
   taking_ = begun_;  // nothing to take
   taking_part_ = 0;
   next_ = end_;
-  progress_.wait(lock, [&] { return busy_ == 0; });
+  wait_or_stop(progress_, lock, [&] { return busy_ == 0; });
 }
 
 void OrderedWorkers::start(std::int64_t first, std::int64_t end) {
   stop();
   next_ = begun_ = taking_ = first;  // no worker looks at them before begin_items()
   end_ = end;
-  if (!threads_.empty()) begin_items();
+  if (slots_.size() > 1) begin_items();
 }
 
 /// Gives every slot that is free its next item.
@@ -92,24 +93,18 @@ void OrderedWorkers::run(std::size_t worker) {
   }
 }
 
-void OrderedWorkers::make_here(std::int64_t position) {
-  const std::int64_t parts = work_.begin(position, 0);
-  for (std::int64_t part = 0; part < parts; ++part) work_.make(0, part, 0);
-}
-
 std::optional<OrderedWorkers::Item> OrderedWorkers::next() {
+  check_stop();
   if (next_ == end_) return std::nullopt;
   const std::int64_t position = next_;
   try {
-    if (threads_.empty()) {
-      make_here(position);
-    } else {
-      begin_items();  // the consumer is done with the slot of the item before
-      std::unique_lock lock(mutex_);
-      const Slot& slot = slots_[slot_of(position)];
-      progress_.wait(lock, [&] { return slot.parts_left == 0; });
-      if (slot.failure) std::rethrow_exception(slot.failure);
-    }
+    begin_items();  // the consumer is done with the slot of the item before
+    std::unique_lock lock(mutex_);
+    const Slot& slot = slots_[slot_of(position)];
+    wait_or_stop(progress_, lock, [&] { return slot.parts_left == 0; });
+    if (slot.failure) std::rethrow_exception(slot.failure);
+  } catch (const Stopped&) {
+    throw;  // without a wait for workers: one of them may never return from its read
   } catch (...) {
     stop();
     throw;

@@ -23,7 +23,8 @@ class OrderedWorkers {
     /// Prepares the slot for the item at `position`; returns the number of its parts. Called by
     /// the consumer's thread when no worker uses the slot.
     std::function<std::int64_t(std::int64_t position, std::size_t slot)> begin;
-    /// Makes a part. A worker, of [0, max(1, threads)), makes one part at a time.
+    /// Makes a part. A worker, of [0, max(1, threads)), makes one part at a time. No part is made
+    /// by the consumer's thread, which a read that never returns must not hold.
     std::function<void(std::size_t slot, std::int64_t part, std::size_t worker)> make;
   };
   struct Item {
@@ -31,8 +32,8 @@ class OrderedWorkers {
     std::size_t slot;  ///< the consumer's until it calls next(), stop() or start()
   };
 
-  /// Up to `ahead` items are made while the consumer uses one. Without threads next() makes each
-  /// item. Throws Error if the threads cannot be started.
+  /// Up to `ahead` items are made while the consumer uses one. With 0 threads, one thread makes
+  /// each item while next() waits for it. Throws Error if the threads cannot be started.
   OrderedWorkers(int threads, int ahead, Work work);
   ~OrderedWorkers();
   OrderedWorkers(const OrderedWorkers&) = delete;
@@ -40,7 +41,9 @@ class OrderedWorkers {
 
   std::size_t slots() const { return slots_.size(); }
 
-  /// Gives up the items that are not handed out yet. No worker is busy when it returns.
+  /// Gives up the items that are not handed out yet. No worker is busy when it returns. Throws
+  /// Stopped (engine/core/stop.h) if that is asked for while it waits, as next() does; a worker may
+  /// then be busy for ever, and the destructor would wait for it.
   void stop();
   /// Stops, then begins with the item at `first`; the last one is at `end - 1`.
   void start(std::int64_t first, std::int64_t end);
@@ -60,7 +63,6 @@ class OrderedWorkers {
     return static_cast<std::size_t>(position) % slots_.size();
   }
   void begin_items();
-  void make_here(std::int64_t position);
   void run(std::size_t worker);
   void end_threads();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cctype>
 #include <cstddef>
 #include <cstring>
@@ -10,6 +11,7 @@
 
 #include "data/sets/pack_format.h"
 #include "engine/core/error.h"
+#include "engine/files/checksum.h"
 #include "engine/files/mapped_file.h"
 
 namespace invp {
@@ -36,7 +38,7 @@ PackHeader read_header(const FileReader& file) {
                  ", this program reads version ", kPackVersion,
                  "; write it again with this program's invp data pack");
   }
-  if (pack_crc(bytes.first(offsetof(PackHeader, header_crc))) != header.header_crc) {
+  if (crc32(bytes.first(offsetof(PackHeader, header_crc))) != header.header_crc) {
     file.fail_at(0, "the header is damaged: it does not have its checksum", kAgain);
   }
   if (file.size() != header.file_bytes) {
@@ -114,7 +116,7 @@ Index read_index(const FileReader& file, const PackHeader& header) {
   file.read(header.index_offset, records);
   file.read(header.index_offset + records.size(), presences);
   file.read(text_offset, text);
-  if (pack_crc(text, pack_crc(presences, pack_crc(records))) != header.index_crc)
+  if (crc32(text, crc32(presences, crc32(records))) != header.index_crc)
     damaged("it does not have its checksum");
   if (std::ranges::any_of(index.presences, [](Presence p) { return p > Presence::kUnclear; }))
     damaged("a class that is neither present nor absent nor unclear");
@@ -134,7 +136,8 @@ class PackDataset final : public Dataset {
       : Dataset("pack", labels_of(index), index.classes),
         mapped_(std::move(mapped)),
         header_(header),
-        index_(std::move(index)) {}
+        index_(std::move(index)),
+        known_good_(index_.records.size()) {}
 
   std::string name(std::int64_t i) const override {
     return message(mapped_->file().path().string(), '[', i, "] (", &index_.text[record(i).name],
@@ -144,6 +147,11 @@ class PackDataset final : public Dataset {
   void fetch(std::int64_t i, Sample& sample) const override {
     const PackRecord& r = record(i);
     const auto bytes = mapped_->bytes(r.offset, r.bytes);
+    std::atomic<bool>& known_good = known_good_[static_cast<std::size_t>(i)];
+    if (!known_good.load(std::memory_order_relaxed)) {
+      compare_checksum(i, bytes);
+      known_good.store(true, std::memory_order_relaxed);
+    }
     if (header_.encoding == PackEncoding::kFiles) {
       sample.encoded = bytes;
       return;
@@ -155,11 +163,7 @@ class PackDataset final : public Dataset {
 
   void check(std::int64_t i) const override {
     const PackRecord& r = record(i);
-    const auto bytes = mapped_->bytes(r.offset, r.bytes);
-    if (pack_crc(std::as_bytes(bytes)) != r.crc) {
-      mapped_->file().fail_at(r.offset, "image ", i, " (", &index_.text[r.name],
-                              ") is damaged: it does not have its checksum", kAgain);
-    }
+    compare_checksum(i, mapped_->bytes(r.offset, r.bytes));
     load(i);
   }
 
@@ -198,6 +202,12 @@ class PackDataset final : public Dataset {
       labels.push_back(static_cast<std::int32_t>(record.label));
     return labels;
   }
+  void compare_checksum(std::int64_t i, std::span<const std::uint8_t> bytes) const {
+    const PackRecord& r = record(i);
+    if (crc32(std::as_bytes(bytes)) == r.crc) return;
+    mapped_->file().fail_at(r.offset, "image ", i, " (", &index_.text[r.name],
+                            ") is damaged: it does not have its checksum", kAgain);
+  }
   const PackRecord& record(std::int64_t i) const {
     return index_.records[static_cast<std::size_t>(i)];
   }
@@ -205,6 +215,7 @@ class PackDataset final : public Dataset {
   std::unique_ptr<MappedFile> mapped_;
   PackHeader header_;
   Index index_;
+  mutable std::vector<std::atomic<bool>> known_good_;  ///< by image: its checksum was compared
 };
 
 /// Begin and length of the first word of a file's name that is a split; {0, 0} if there is none.

@@ -21,7 +21,8 @@ std::optional<std::filesystem::path> find_pack(const std::filesystem::path& path
                                                std::string_view split);
 
 /// Maps the file; images are read from it without a copy. The file must not change while it is open
-/// (engine/files/mapped_file.h). check() compares an image's checksum.
+/// (engine/files/mapped_file.h). An image's checksum is compared when it is first fetched, and each
+/// time by check(); one that does not have it is a bad image.
 ///
 /// Checks size, version and the checksums of header and index. Throws Error with the file, the byte
 /// and advice.

@@ -7,16 +7,13 @@
 //   text                           strings that end with a zero byte: the kind of the data set that
 //                                  it was made from, its classes, and the name of each image
 //
-// The checksums are CRC-32, zlib's.
+// The checksums are CRC-32, zlib's (crc32 of engine/files/checksum.h).
 #pragma once
-
-#include <zlib.h>
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <type_traits>
 
 namespace invp {
@@ -58,11 +55,5 @@ struct PackRecord {
   std::uint32_t name = 0;  ///< where it begins in the text
 };
 static_assert(sizeof(PackRecord) == 32 && std::is_trivially_copyable_v<PackRecord>);
-
-inline std::uint32_t pack_crc(std::span<const std::byte> bytes, std::uint32_t before = 0) {
-  if (bytes.empty()) return before;  // for a null pointer zlib returns the initial value
-  return static_cast<std::uint32_t>(
-      crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
 
 }  // namespace invp

@@ -15,7 +15,9 @@
 #include "data/sets/pack_format.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/core/stop.h"
 #include "engine/files/atomic_file.h"
+#include "engine/files/checksum.h"
 #include "engine/files/file_reader.h"
 
 namespace invp {
@@ -94,7 +96,7 @@ class Writer {
     const std::span bytes = std::as_bytes(std::span(picture.bytes));
     records_.push_back({.offset = static_cast<std::uint64_t>(file_.bytes_written()),
                         .bytes = static_cast<std::uint32_t>(bytes.size()),
-                        .crc = pack_crc(bytes),
+                        .crc = crc32(bytes),
                         .width = static_cast<std::uint32_t>(picture.width),
                         .height = static_cast<std::uint32_t>(picture.height),
                         .label = static_cast<std::uint32_t>(dataset_.label(index)),
@@ -119,13 +121,13 @@ class Writer {
     header_.shorter = static_cast<std::uint32_t>(report_.shrunk > 0 ? options_.shorter : 0);
     header_.quality = static_cast<std::uint32_t>(encoded ? options_.quality : 0);
     header_.index_offset = static_cast<std::uint64_t>(file_.bytes_written());
-    header_.index_crc = pack_crc(text, pack_crc(presences, pack_crc(records)));
+    header_.index_crc = crc32(text, crc32(presences, crc32(records)));
     file_.append(records);
     file_.append(presences);
     file_.append(text);
     header_.file_bytes = static_cast<std::uint64_t>(file_.bytes_written());
     const std::span header = std::as_bytes(std::span(&header_, 1));
-    header_.header_crc = pack_crc(header.first(offsetof(PackHeader, header_crc)));
+    header_.header_crc = crc32(header.first(offsetof(PackHeader, header_crc)));
     file_.overwrite(0, header);
     file_.commit();
     report_.images = std::ssize(records_);
@@ -168,6 +170,7 @@ PackReport write_pack(const Dataset& dataset, const std::filesystem::path& file,
     parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
       Sample sample;
       for (std::int64_t i = first; i < last; ++i) {
+        check_stop();
         Packed& picture = pictures[static_cast<std::size_t>(i - begin)];
         try {
           picture = pack_one(dataset, i, options, sample);

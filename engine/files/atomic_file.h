@@ -1,14 +1,17 @@
-// Writes a file as a whole: readers of the path see the old file or the new one, never a part of
-// it.
+// Writing files so that what is written stays: a whole file or none, and lines that are added to
+// one. Everything that a run leaves on a disk goes through here.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace invp {
 
+/// Readers of the path see the old file or the new one, never a part of it, whatever happens.
+///
 /// Writes PATH.partial in the same folder; commit() flushes it to the disk, renames it over the
 /// path and flushes the folder. Destroyed without commit(), it removes the partial file. Every
 /// failure throws an Error with the file, the system's reason and what to do; the old file is then
@@ -44,5 +47,35 @@ class AtomicFile {
 
 /// Writes `path` with this content.
 void write_file(const std::filesystem::path& path, std::string_view content);
+
+/// Makes `path` another name of the file `from`, in one step, and flushes its folder. False where
+/// the file system has no such names: nothing has changed then. Throws Error for other failures.
+bool link_file(const std::filesystem::path& from, const std::filesystem::path& path);
+
+/// Makes the folder and those above it that are missing, and flushes those that they are in.
+/// Throws Error naming the one that cannot be made.
+void make_folders(const std::filesystem::path& folder);
+
+/// Removes what killed writers left in the folder: files named *.partial that no process writes.
+void remove_partial_files(const std::filesystem::path& folder);
+
+/// A file that grows at its end, made if it is missing: a log. What was appended may be lost with
+/// the power; nothing before it can be.
+class AppendedFile {
+ public:
+  explicit AppendedFile(std::filesystem::path path);
+  ~AppendedFile();
+  AppendedFile(const AppendedFile&) = delete;
+  AppendedFile& operator=(const AppendedFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  /// The text as a whole: when it cannot be written, the file keeps its length, and an Error says
+  /// why. It may be tried again.
+  void append(std::string_view text);
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
 
 }  // namespace invp

@@ -20,6 +20,8 @@ bool calls(const PickleValue& value, std::span<const std::string_view> names) {
   return value.is(Kind::kCall) && std::ranges::find(names, value.text) != names.end();
 }
 
+constexpr std::size_t kMaxRank = 64;  // numpy's
+
 struct NumpyType {
   std::string_view code;
   StoredType type;
@@ -62,7 +64,8 @@ struct Parts {
   const PickleValue* shape;
   const PickleValue* dtype;
   const PickleValue* bytes;
-  bool fortran;
+  bool fortran;             ///< the first index runs fastest
+  const PickleValue* axes;  ///< null, or which of the stored axes each axis is
 };
 
 /// Where the two ways of writing an array keep what it is made of.
@@ -71,13 +74,49 @@ std::optional<Parts> parts_of(const PickleValue& value) {
     const PickleValue* state = value.state;  // (version, shape, dtype, is_fortran, bytes)
     if (state == nullptr || !state->is(Kind::kTuple) || state->items.size() != 5) return {};
     const auto& fields = state->items;
-    return Parts{fields[1], fields[2], fields[4], fields[3]->integer != 0};
+    return Parts{fields[1], fields[2], fields[4], fields[3]->integer != 0, nullptr};
   }
-  if (calls(value, kFromBuffer) && value.items.size() == 4) {  // (bytes, dtype, shape, order)
-    const auto& fields = value.items;
-    return Parts{fields[2], fields[1], fields[0], fields[3]->text == "F"};
+  // (bytes, dtype, shape, order), or with the order "K" the axes behind them
+  if (!calls(value, kFromBuffer) || value.items.size() < 4 || value.items.size() > 5) return {};
+  const auto& fields = value.items;
+  const bool kept = fields.size() == 5 && fields[3]->text == "K" && !fields[4]->is(Kind::kNone);
+  return Parts{fields[2], fields[1], fields[0], fields[3]->text == "F", kept ? fields[4] : nullptr};
+}
+
+std::optional<std::vector<std::int64_t>> whole_numbers(const PickleValue& tuple) {
+  if (!tuple.is(Kind::kTuple)) return std::nullopt;
+  std::vector<std::int64_t> numbers;
+  for (const PickleValue* item : tuple.items) {
+    if (!item->is(Kind::kInt)) return std::nullopt;
+    numbers.push_back(item->integer);
   }
-  return {};
+  return numbers;
+}
+
+/// The strides, in elements, of an array that is not empty.
+std::vector<std::int64_t> strides_of(std::span<const std::int64_t> extents, bool fortran) {
+  std::vector<std::int64_t> strides(extents.size(), 1);
+  for (std::size_t i = 1; i < extents.size(); ++i) {
+    const std::size_t d = fortran ? i : extents.size() - 1 - i;
+    const std::size_t inner = fortran ? d - 1 : d + 1;
+    strides[d] = strides[inner] * extents[inner];
+  }
+  return strides;
+}
+
+/// Puts the axes in their order; false if `axes` is none.
+bool put_in_order(std::vector<std::int64_t>& values, std::span<const std::int64_t> axes) {
+  if (axes.size() != values.size()) return false;
+  std::vector<bool> seen(axes.size());
+  std::vector<std::int64_t> ordered;
+  for (const std::int64_t axis : axes) {
+    const auto at = static_cast<std::uint64_t>(axis);
+    if (at >= seen.size() || seen[at]) return false;
+    seen[at] = true;
+    ordered.push_back(values[at]);
+  }
+  values = std::move(ordered);
+  return true;
 }
 
 }  // namespace
@@ -87,12 +126,10 @@ void NumpyArray::copy_to(std::span<std::byte> to) const {
   const auto* from = reinterpret_cast<const std::byte*>(bytes.data());
   if (bytes.empty()) return;
   const std::size_t size = size_of(type);
-  if (!fortran || extents.size() < 2) {
+  if (strides == strides_of(extents, /*fortran=*/false)) {
     std::memcpy(to.data(), from, to.size());
   } else {
     std::vector<std::int64_t> index(extents.size());
-    std::vector<std::int64_t> strides(extents.size(), 1);
-    for (std::size_t d = 1; d < strides.size(); ++d) strides[d] = strides[d - 1] * extents[d - 1];
     for (std::size_t i = 0; i < to.size() / size; ++i) {
       const auto at = std::inner_product(index.begin(), index.end(), strides.begin(), INT64_C(0));
       std::memcpy(to.data() + i * size, from + static_cast<std::size_t>(at) * size, size);
@@ -125,16 +162,32 @@ std::optional<std::vector<std::int64_t>> NumpyArray::integers() const {
 
 std::optional<NumpyArray> numpy_array(const PickleValue& value) {
   const std::optional<Parts> parts = parts_of(value);
-  if (!parts || !parts->shape->is(Kind::kTuple) || !parts->bytes->is(Kind::kBytes)) return {};
+  if (!parts || !parts->bytes->is(Kind::kBytes)) return {};
   const std::optional<ElementType> element = element_type(*parts->dtype);
-  if (!element) return {};
-  NumpyArray array{element->type, element->big_endian, parts->fortran, {}, parts->bytes->text};
-  for (const PickleValue* extent : parts->shape->items) {
-    if (!extent->is(Kind::kInt)) return {};
-    array.extents.push_back(extent->integer);
-  }
+  auto extents = whole_numbers(*parts->shape);
+  if (!element || !extents || extents->size() > kMaxRank) return {};
+  NumpyArray array{element->type, element->big_endian, std::move(*extents), {}, parts->bytes->text};
   if (checked_bytes(array.extents, array.type) != array.bytes.size()) return {};
+  if (!array.bytes.empty()) array.strides = strides_of(array.extents, parts->fortran);
+  if (parts->axes == nullptr) return array;
+  const auto axes = whole_numbers(*parts->axes);
+  if (!axes || !put_in_order(array.extents, *axes)) return {};
+  if (!array.bytes.empty()) put_in_order(array.strides, *axes);
   return array;
+}
+
+std::string why_no_array(const PickleValue& value) {
+  if (!calls(value, kReconstruct) && !calls(value, kFromBuffer)) return {};
+  const std::optional<Parts> parts = parts_of(value);
+  if (!parts) return "it is not described the way numpy does";
+  if (!element_type(*parts->dtype)) return "it is an array of objects, texts or records";
+  if (parts->bytes->is(Kind::kOpaque)) return "its elements are beside the pickle";
+  return "its shape and its elements do not fit";
+}
+
+std::string_view numpy_code(StoredType type) {
+  const auto* found = std::ranges::find(kTypes, type, &NumpyType::type);
+  return found == std::end(kTypes) ? std::string_view() : found->code;
 }
 
 std::optional<double> numpy_scalar(const PickleValue& value) {
@@ -144,7 +197,7 @@ std::optional<double> numpy_scalar(const PickleValue& value) {
   if (!element || !stored.is(Kind::kBytes) || stored.text.size() != size_of(element->type)) {
     return std::nullopt;
   }
-  const NumpyArray one{element->type, element->big_endian, false, {}, stored.text};
+  const NumpyArray one{element->type, element->big_endian, {}, {}, stored.text};
   if (const auto whole = one.integers()) return static_cast<double>(whole->front());
   if (!is_real(one.type)) return std::nullopt;
   std::vector<std::byte> bytes(one.bytes.size());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,9 +18,9 @@ namespace invp {
 struct NumpyArray {
   StoredType type = StoredType::kU8;
   bool big_endian = false;
-  bool fortran = false;  ///< the first index runs fastest
   std::vector<std::int64_t> extents;
-  std::string_view bytes;  ///< their number has been checked
+  std::vector<std::int64_t> strides;  ///< of the elements as stored; none of an empty array
+  std::string_view bytes;             ///< their number has been checked
 
   /// Writes the elements in row-major order and this machine's byte order; `to` has bytes.size().
   void copy_to(std::span<std::byte> to) const;
@@ -29,6 +30,11 @@ struct NumpyArray {
 
 /// Nothing if the value is no array of numbers (objects, texts, records), or a damaged one.
 std::optional<NumpyArray> numpy_array(const PickleValue& value);
+/// Of an array that is none of those: in words why. Empty if the value is no array at all.
+std::string why_no_array(const PickleValue& value);
+
+/// "f4"; empty for types that numpy does not have.
+std::string_view numpy_code(StoredType type);
 
 /// numpy.float64(3.5) and the like; nothing if the value is no scalar of a number type.
 std::optional<double> numpy_scalar(const PickleValue& value);

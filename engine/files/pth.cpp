@@ -23,10 +23,13 @@ constexpr std::string_view kEmptyZipMagic = "PK\x05\x06";
 constexpr std::string_view kPlainMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 constexpr std::string_view kPlainMagicLine = "L119547037146038801333356L\n.";
 constexpr std::size_t kPlainMagicWithin = 32;
+// A dictionary, as Python 2 and 3 begin one: protocols 2 to 5, and 0 and 1, which have no header.
+constexpr std::string_view kPickleStarts[] = {"\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05",
+                                              "(dp",      "}q",       "}("};
 constexpr std::string_view kTarMagic = "ustar";
 constexpr std::uint64_t kTarMagicAt = 257;
 
-enum class Form { kZip, kPlain, kTar, kOther };
+enum class Form { kZip, kPlain, kTar, kPickle, kOther };
 
 Form form_of(const FileReader& file) {
   std::array<char, kTarMagicAt + kTarMagic.size()> start{};
@@ -40,6 +43,12 @@ Form form_of(const FileReader& file) {
     return Form::kPlain;
   }
   if (text.ends_with(kTarMagic) && known == start.size()) return Form::kTar;
+  // The length of a safetensors header may begin like a pickle, but ends in zeros.
+  constexpr std::string_view kLengthEnds("\0\0\0\0{", 5);
+  const auto begins = [&](std::string_view magic) { return text.starts_with(magic); };
+  if (std::ranges::any_of(kPickleStarts, begins) && text.size() > 4 &&
+      !text.substr(4).starts_with(kLengthEnds))
+    return Form::kPickle;
   return Form::kOther;
 }
 
@@ -141,7 +150,7 @@ std::unique_ptr<TensorSource> open_plain_form(const std::shared_ptr<FileReader>&
   const Pickle keys = read_pickle(input);
 
   const auto sizes = sizes_of_storages(object);
-  std::unordered_map<std::string, FileStorages::Place> places;
+  FileStorages::Places places;
   std::uint64_t position = input.position();
   for (const PickleValue* key : keys.root->items) {
     const auto known = sizes.find(key->text);
@@ -161,6 +170,17 @@ std::unique_ptr<TensorSource> open_plain_form(const std::shared_ptr<FileReader>&
                                      std::move(storages), swap, file->size());
 }
 
+/// A dictionary of numpy arrays, as detectron2 keeps weights. Tensors in it have no storages.
+std::unique_ptr<TensorSource> open_bare_pickle(const std::shared_ptr<FileReader>& file) {
+  const std::string name = file->path().string();
+  PickleInput input(*file, 0, file->size());
+  Pickle pickle = read_pickle(input);
+  PthTensors tensors = find_tensors(*pickle.root, name, most_tensor_bytes(file->size()));
+  auto storages = std::make_unique<FileStorages>(file, FileStorages::Places());
+  return std::make_unique<PthSource>(name, std::move(tensors), std::move(pickle),
+                                     std::move(storages), /*swap=*/false, file->size());
+}
+
 }  // namespace
 
 bool looks_like_pth(const std::filesystem::path& path) {
@@ -173,11 +193,12 @@ std::unique_ptr<TensorSource> open_pth(const std::filesystem::path& path) {
     case Form::kZip: return open_zip_form(path);
     case Form::kPlain: return open_plain_form(file);
     case Form::kTar: return open_pth_tar(std::move(file));
+    case Form::kPickle: return open_bare_pickle(file);
     case Form::kOther: break;
   }
   file->fail_at(0,
                 "not a PyTorch checkpoint; it begins neither like its zip form nor like the older "
-                "plain and tar forms");
+                "plain and tar forms, nor like a pickle");
 }
 
 TensorFile read_pth(const std::filesystem::path& path) {

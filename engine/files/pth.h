@@ -1,5 +1,6 @@
 // PyTorch checkpoints (.pth, .pth.tar, .pt), read without Python and without running anything: the
-// zip form of torch 1.6 and later, the plain form of torch 0.2 to 1.5, and the tar form before it.
+// zip form of torch 1.6 and later, the plain form of torch 0.2 to 1.5, and the tar form before it;
+// and pickles of dictionaries of numpy arrays (.pkl), as detectron2 has them.
 #pragma once
 
 #include <filesystem>
@@ -18,7 +19,7 @@ namespace invp {
 std::unique_ptr<TensorSource> open_pth(const std::filesystem::path& path);
 TensorFile read_pth(const std::filesystem::path& path);
 
-/// Does the file begin like one of the three forms?
+/// Does the file begin like one of these forms?
 bool looks_like_pth(const std::filesystem::path& path);
 
 }  // namespace invp

@@ -31,7 +31,8 @@ class FileStorages : public PthStorages {
     std::uint64_t begin = 0;  ///< in the file
     std::uint64_t bytes = 0;
   };
-  FileStorages(std::shared_ptr<FileReader> file, std::unordered_map<std::string, Place> places)
+  using Places = std::unordered_map<std::string, Place>;
+  FileStorages(std::shared_ptr<FileReader> file, Places places)
       : file_(std::move(file)), places_(std::move(places)) {}
 
   void check(const StorageReference& storage) const override;
@@ -39,7 +40,7 @@ class FileStorages : public PthStorages {
 
  private:
   std::shared_ptr<FileReader> file_;
-  std::unordered_map<std::string, Place> places_;
+  Places places_;
 };
 
 class PthSource : public TensorSource {

@@ -50,7 +50,7 @@ std::string key_of(const PickleValue& value) {
 
 struct Storages {
   std::unordered_map<std::string, StorageReference> references;
-  std::unordered_map<std::string, FileStorages::Place> places;
+  FileStorages::Places places;
 };
 
 /// For each storage a pickle (key, location, class), a 64-bit count and the elements; then a pickle

@@ -169,6 +169,7 @@ void Finder::walk_entries(const PickleValue& value, const std::string& name, int
 void Finder::walk_call(const PickleValue& value, const std::string& name, int depth) {
   if (const auto scalar = numpy_scalar(value)) return note(name, text_of(*scalar));
   if (auto array = numpy_array(value)) return add(value, name, std::move(*array));
+  if (const std::string why = why_no_array(value); !why.empty()) return leave_out(name, why);
   if (value.text.starts_with("torch._utils._rebuild") || is_among(kHandOn, value.text) ||
       is_among(kOfType, value.text)) {
     const bool by_state = value.items.empty() && value.state != nullptr;

@@ -9,49 +9,11 @@ namespace invp {
 
 namespace {
 
-/// Pickle, protocol 2: what torch.save writes, opcode by opcode.
-class Pickler {
- public:
-  Pickler() { opcode("\x80\x02"); }
-
-  void opcode(std::string_view code) { bytes_ += code; }
-  void global(std::string_view module, std::string_view name) {
-    (((bytes_ += 'c') += module) += '\n') += name, bytes_ += '\n';
-  }
-  void text(std::string_view value) {
-    bytes_ += 'X';
-    little_endian(value.size(), 4);
-    bytes_ += value;
-  }
-  void integer(std::int64_t value) {
-    if (value >= 0 && value <= 0x7FFFFFFF) {
-      bytes_ += 'J';
-      return little_endian(static_cast<std::uint64_t>(value), 4);
-    }
-    bytes_ += "\x8a\x08";  // LONG1 of eight bytes
-    little_endian(static_cast<std::uint64_t>(value), 8);
-  }
-  void tuple(std::span<const std::int64_t> values) {
-    bytes_ += '(';
-    for (const std::int64_t value : values) integer(value);
-    bytes_ += 't';
-  }
-  void empty_ordered_dict() {
-    global("collections", "OrderedDict");
-    bytes_ += ")R";
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  void little_endian(std::uint64_t value, int count) {
-    for (int i = 0; i < count; ++i) bytes_.push_back(static_cast<char>(value >> (8 * i) & 0xFF));
-  }
-  std::string bytes_;
-};
+constexpr int kProtocol = 2;  // what torch.save writes, opcode by opcode
 
 // torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks), or _v3 with
 // the type behind them, of types whose storages have no class of their own.
-void pickle_tensor(Pickler& pickle, const StoredTensor& tensor, const PthType& type,
+void pickle_tensor(PickleWriter& pickle, const StoredTensor& tensor, const PthType& type,
                    const std::string& key) {
   const bool untyped = type.storage.empty();
   const auto size = static_cast<std::int64_t>(size_of(tensor.type));
@@ -71,7 +33,7 @@ void pickle_tensor(Pickler& pickle, const StoredTensor& tensor, const PthType& t
   for (std::size_t i = dims.size(); i-- > 1;)
     strides[i - 1] = strides[i] * std::max<std::int64_t>(dims[i], 1);
   pickle.tuple(strides);
-  pickle.opcode("\x89");
+  pickle.boolean(false);
   pickle.empty_ordered_dict();
   if (untyped) pickle.global("torch", type.dtype);
   pickle.opcode("tR");
@@ -80,10 +42,11 @@ void pickle_tensor(Pickler& pickle, const StoredTensor& tensor, const PthType& t
 }  // namespace
 
 void write_pth(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
-               const FillElements& fill) {
+               const FillElements& fill, const PickleEnvelope& envelope) {
   // The folder inside the archive is the file's name, as torch.save makes it.
   const std::string folder = path.stem().string() + "/";
-  Pickler pickle;
+  PickleWriter pickle(kProtocol);
+  envelope.open(pickle);
   pickle.empty_ordered_dict();
   pickle.opcode("(");
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -93,7 +56,8 @@ void write_pth(const std::filesystem::path& path, std::span<const StoredTensor> 
     pickle.text(tensors[i].name);
     pickle_tensor(pickle, tensors[i], *type, std::to_string(i));
   }
-  pickle.opcode("u.");
+  pickle.opcode("u");
+  envelope.close(pickle);
 
   ZipWriter zip(path);
   zip.add(folder + "data.pkl", pickle.bytes());

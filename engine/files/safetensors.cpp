@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "engine/files/atomic_file.h"
+#include "engine/files/checksum.h"
 #include "engine/files/file_reader.h"
 #include "engine/files/safetensors_header.h"
 
@@ -59,13 +60,40 @@ SafetensorsHeader read_header(const FileReader& file) {
   file.read(kLengthBytes, std::as_writable_bytes(std::span(text)));
   SafetensorsHeader header = parse_safetensors_header(file, text);
   check_cover(file, kLengthBytes + length, header);
+  take_checksums(file, text, header);
   return header;
+}
+
+void check_elements(const FileReader& file, const TensorEntry& entry, std::uint32_t crc) {
+  if (!entry.crc || *entry.crc == crc) return;
+  file.fail_at(entry.begin, "tensor \"", entry.name,
+               "\" does not have its checksum: the file is damaged");
 }
 
 }  // namespace
 
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path) {
   return read_header(FileReader(path));
+}
+
+SafetensorsHeader check_safetensors(const std::filesystem::path& path,
+                                    const std::function<void(std::uint64_t bytes)>& progress) {
+  constexpr std::uint64_t kPiece = 1 << 22;
+  const FileReader file(path);
+  SafetensorsHeader header = read_header(file);
+  std::vector<std::byte> piece(std::min(kPiece, file.size()));
+  for (const TensorEntry& entry : header.entries) {
+    std::uint32_t crc = 0;
+    for (std::uint64_t at = entry.begin; at < entry.end; at += kPiece) {
+      const std::span now =
+          std::span(piece).first(static_cast<std::size_t>(std::min(kPiece, entry.end - at)));
+      file.read(at, now);
+      crc = crc32c(now, crc);
+      progress(at + now.size());
+    }
+    check_elements(file, entry, crc);
+  }
+  return header;
 }
 
 namespace {
@@ -76,20 +104,20 @@ class SafetensorsSource : public TensorSource {
       : TensorSource(path.string()), file_(path) {
     SafetensorsHeader header = read_header(file_);
     metadata_ = std::move(header.metadata);
+    has_checksums_ = header.has_checksums;
     contents_ = file_.size();
-    for (TensorEntry& entry : header.entries) {
-      begins_.push_back(entry.begin);
-      tensors_.push_back(std::move(entry));
-    }
+    for (const TensorEntry& entry : header.entries) tensors_.push_back(entry);
+    entries_ = std::move(header.entries);
   }
 
   void read(std::size_t index, std::span<std::byte> to) const override {
-    file_.read(begins_[index], to);
+    file_.read(entries_[index].begin, to);
+    if (has_checksums_) check_elements(file_, entries_[index], crc32c(to));
   }
 
  private:
   FileReader file_;
-  std::vector<std::uint64_t> begins_;
+  std::vector<TensorEntry> entries_;
 };
 
 /// Gives the entries their places, counted from the end of the header. Wide elements come first, so
@@ -132,7 +160,8 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
     header.entries.push_back({tensor, 0, 0});
   }
   const std::vector<std::size_t> order = lay_out(header.entries);
-  const std::string text = print_safetensors_header(header);
+  reserve_checksums(header);
+  std::string text = print_safetensors_header(header);
   CHECK(text.size() <= kMaxHeader, path.string(), ": names and metadata take ", text.size(),
         " bytes, more than the ", kMaxHeader, " that the format allows");
   std::array<std::byte, kLengthBytes> length{};
@@ -142,11 +171,18 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
   AtomicFile file(path);
   file.append(length);
   file.append(text);
+  std::vector<std::byte> buffer;
+  std::vector<std::uint32_t> checksums(tensors.size());
   for (const std::size_t i : order) {
-    std::vector<std::byte> elements(static_cast<std::size_t>(tensors[i].bytes));
+    const auto bytes = static_cast<std::size_t>(tensors[i].bytes);
+    if (buffer.size() < bytes) buffer.resize(bytes);
+    const std::span elements = std::span(buffer).first(bytes);
     fill(i, elements);
+    checksums[i] = crc32c(elements);
     file.append(elements);
   }
+  set_checksums(text, checksums);
+  file.overwrite(kLengthBytes, std::as_bytes(std::span(text)));
   file.commit();
 }
 

@@ -1,5 +1,8 @@
 #include "engine/files/safetensors_header.h"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -7,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/files/checksum.h"
 #include "engine/files/json_text.h"
 
 namespace invp {
@@ -15,6 +19,36 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::uint64_t kTextBegin = 8;
+
+/// The checksums' key in the metadata. Its value: 8 hexadecimal digits for the header (these digits
+/// counted as zeros), then 8 for each tensor in the header's order, with blanks between.
+constexpr const char* kChecksums = "invp.crc32c";
+constexpr std::size_t kDigits = 8;
+
+std::size_t checksums_length(std::size_t tensors) {
+  return (tensors + 1) * (kDigits + 1) - 1;
+}
+
+/// Where the value begins in the header's text; npos if it is not there as it was written.
+std::size_t checksums_begin(std::string_view text) {
+  const std::string key = '"' + std::string(kChecksums) + "\":\"";
+  std::size_t at = text.find(key, 1);
+  // A quote within a name has a backslash before it.
+  while (at != std::string_view::npos && text[at - 1] == '\\') at = text.find(key, at + 1);
+  return at == std::string_view::npos ? at : at + key.size();
+}
+
+void put_digits(std::string& text, std::size_t at, std::uint32_t value) {
+  for (std::size_t i = 0; i < kDigits; ++i)
+    text[at + i] = "0123456789abcdef"[value >> (4 * (kDigits - 1 - i)) & 15];
+}
+
+std::optional<std::uint32_t> digits_of(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole ? std::optional(value) : std::nullopt;
+}
 
 /// Parses the header token by token. A document tree would not notice a name given twice, and would
 /// store whatever a hostile file nests; this accepts only the form that the format defines.
@@ -193,6 +227,47 @@ SafetensorsHeader parse_safetensors_header(const FileReader& file, std::string_v
   HeaderParser parser(file, text.size());
   Json::sax_parse(text, &parser);
   return parser.take();
+}
+
+void reserve_checksums(SafetensorsHeader& header) {
+  header.metadata[kChecksums] = std::string(checksums_length(header.entries.size()), ' ');
+}
+
+void set_checksums(std::string& text, std::span<const std::uint32_t> tensors) {
+  const std::size_t begin = checksums_begin(text);
+  put_digits(text, begin, 0);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    put_digits(text, begin + (i + 1) * (kDigits + 1), tensors[i]);
+  put_digits(text, begin, crc32c(text));
+}
+
+void take_checksums(const FileReader& file, std::string_view text, SafetensorsHeader& header) {
+  const auto found = header.metadata.find(kChecksums);
+  if (found == header.metadata.end()) return;
+  const auto refuse = [&] {
+    file.fail_at(kTextBegin,
+                 "the header does not have its checksum: the file is damaged, or was "
+                 "changed by a program that keeps the note \"",
+                 kChecksums, "\"");
+  };
+  const std::string value = found->second;
+  const std::size_t begin = checksums_begin(text);
+  const std::optional<std::uint32_t> own = digits_of(value.substr(0, kDigits));
+  if (value.size() != checksums_length(header.entries.size()) || !own ||
+      text.substr(std::min(begin, text.size()), value.size()) != value) {
+    refuse();
+  }
+  constexpr std::array<char, kDigits> kZeros = {'0', '0', '0', '0', '0', '0', '0', '0'};
+  std::uint32_t crc = crc32c(text.substr(0, begin));
+  crc = crc32c(std::string_view(kZeros.data(), kDigits), crc);
+  if (crc32c(text.substr(begin + kDigits), crc) != *own) refuse();
+  for (std::size_t i = 0; i < header.entries.size(); ++i) {
+    const auto digits = digits_of(std::string_view(value).substr((i + 1) * (kDigits + 1), kDigits));
+    if (!digits) refuse();
+    header.entries[i].crc = digits;
+  }
+  header.metadata.erase(found);
+  header.has_checksums = true;
 }
 
 std::string print_safetensors_header(const SafetensorsHeader& header) {

@@ -55,6 +55,7 @@ TensorFile TensorSource::all() const {
   check_total();
   TensorFile file;
   file.metadata = metadata_;
+  file.has_checksums = has_checksums_;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const StoredTensor& stored = tensors_[i];
     if (!tensor_type(stored.type) || stored.extents.size() > Shape::kMaxRank) continue;

@@ -38,6 +38,8 @@ class TensorSource {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// Tensors that cannot be read, each with the reason: "NAME: it is sparse".
   const std::vector<std::string>& left_out() const { return left_out_; }
+  /// Is what is read compared with checksums of the file?
+  bool has_checksums() const { return has_checksums_; }
   /// The bytes of elements that the file holds, unpacked: no network in it can have more.
   std::uint64_t contents() const { return contents_; }
   /// A tensor's name without "state_dict." or "model." if one of these dictionaries holds the
@@ -65,6 +67,7 @@ class TensorSource {
   std::vector<StoredTensor> tensors_;
   std::map<std::string, std::string> metadata_;
   std::vector<std::string> left_out_;
+  bool has_checksums_ = false;
   std::string wrapper_;
   std::uint64_t contents_ = 0;
 

@@ -19,7 +19,6 @@ constexpr OtherFormat kOthers[] = {
     {"\x89HDF", "an HDF5 file"},
     {"\x1f\x8b", "a gzip archive; unpack it first"},
     {"\x93NUMPY", "a numpy array"},
-    {"\x80", "a bare pickle"},
     {"GGUF", "a GGUF file"},
     {"<", "a web page; the download went wrong"},
     {"version https://git-lfs", "a Git LFS pointer; fetch the file itself with \"git lfs pull\""},
@@ -39,7 +38,7 @@ std::unique_ptr<TensorSource> open_weights(const std::filesystem::path& path) {
   if (known > kLengthBytes && text[kLengthBytes] == '{') return open_safetensors(path);
   for (const OtherFormat& other : kOthers) {
     CHECK(!text.starts_with(other.magic), path.string(), ": looks like ", other.name,
-          "; weights are read from .safetensors and .pth files");
+          "; weights are read from .safetensors, .pth and .pkl files");
   }
   return open_safetensors(path);
 }

@@ -8,8 +8,8 @@
 
 namespace invp {
 
-/// A safetensors file or a PyTorch checkpoint, told apart by content. Throws an Error that says
-/// what the file looks like when it is neither.
+/// A safetensors file, a PyTorch checkpoint or a pickle of numpy arrays, told apart by content.
+/// Throws an Error that says what the file looks like when it is neither.
 std::unique_ptr<TensorSource> open_weights(const std::filesystem::path& path);
 TensorFile load_weights(const std::filesystem::path& path);
 

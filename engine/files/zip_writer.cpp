@@ -1,8 +1,8 @@
 #include "engine/files/zip_writer.h"
 
-#include <zlib.h>
-
 #include <algorithm>
+
+#include "engine/files/checksum.h"
 
 namespace invp {
 
@@ -44,8 +44,7 @@ bool is_big(std::uint64_t value) {
 
 void ZipWriter::add(std::string name, std::span<const std::byte> bytes, std::uint64_t alignment) {
   Entry entry{std::move(name), bytes.size(), 0, static_cast<std::uint64_t>(file_.bytes_written())};
-  entry.crc = static_cast<std::uint32_t>(
-      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  entry.crc = crc32(bytes);
 
   Bytes extra;
   if (is_big(entry.size)) extra.u16(kZip64Field).u16(16).u64(entry.size).u64(entry.size);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/core/parallel.h"
+#include "engine/core/stop.h"
 
 namespace invp {
 
@@ -164,6 +165,7 @@ std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
   std::vector<std::vector<KnnAccuracy>> accuracy(ks.size(),
                                                  std::vector<KnnAccuracy>(config.taus.size()));
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {
+    check_stop();
     const std::int64_t end = std::min(begin + kBlock, count);
     const Voters voters = find_voters(queries.slice(begin, end), bank, most);
     for (std::size_t i = 0; i < ks.size(); ++i) {

@@ -4,6 +4,20 @@
 
 namespace invp {
 
+namespace {
+
+void check_rows(const Tensor& rows) {
+  CHECK(rows.rank() == 2 && rows.dtype() == DType::kI32 && rows.dim(1) >= 1,
+        "[graph] must be i32 of shape (n, k), got ", rows.dtype(), " ", rows.shape());
+  const Tensor host = rows.to(kCpu);
+  for (const std::int32_t neighbor : host.span<std::int32_t>()) {
+    CHECK(neighbor >= -1 && neighbor < rows.dim(0), "[graph] neighbor ", neighbor,
+          " is neither -1 (unset) nor one of the ", rows.dim(0), " images");
+  }
+}
+
+}  // namespace
+
 NeighborGraph::NeighborGraph(std::int64_t images, std::int64_t neighbors, Device device) {
   CHECK(images >= 1 && neighbors >= 1, "[graph] needs at least one image and one neighbor, got ",
         images, " and ", neighbors);
@@ -14,13 +28,13 @@ NeighborGraph::NeighborGraph(std::int64_t images, std::int64_t neighbors, Device
 }
 
 NeighborGraph::NeighborGraph(Tensor rows) : rows_(std::move(rows)) {
-  CHECK(rows_.rank() == 2 && rows_.dtype() == DType::kI32 && rows_.dim(1) >= 1,
-        "[graph] must be i32 of shape (n, k), got ", rows_.dtype(), " ", rows_.shape());
-  const Tensor host = rows_.to(kCpu);
-  for (const std::int32_t neighbor : host.span<std::int32_t>()) {
-    CHECK(neighbor >= -1 && neighbor < size(), "[graph] neighbor ", neighbor,
-          " is neither -1 (unset) nor one of the ", size(), " images");
-  }
+  check_rows(rows_);
+}
+
+void NeighborGraph::set_rows(const Tensor& rows) {
+  CHECK(rows.shape() == rows_.shape(), "[graph] is ", rows_.shape(), ", got ", rows.shape());
+  check_rows(rows);
+  rows_.copy_from(rows.to(device()));
 }
 
 Tensor NeighborGraph::reached_from(const Tensor& images, int steps, Propagation propagation) const {

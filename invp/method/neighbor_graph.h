@@ -31,6 +31,10 @@ class NeighborGraph {
   /// not 0.
   void update(const Tensor& images, const Tensor& neighbors, const Tensor& halted = {});
 
+  /// Replaces all rows. Throws for other shapes, and for entries outside [-1, n); nothing has
+  /// changed then.
+  void set_rows(const Tensor& rows);
+
   /// (n, k), for checkpoints and tests only.
   const Tensor& rows() const { return rows_; }
 

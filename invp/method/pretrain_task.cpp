@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "engine/core/stop.h"
 #include "invp/method/embed.h"
 #include "invp/method/knn.h"
 #include "invp/method/purity.h"
+#include "layers/exchange.h"
 
 namespace invp {
 
@@ -34,6 +36,11 @@ std::vector<std::int64_t> labels_of(const Dataset& dataset) {
   return labels;
 }
 
+TensorFile copied(TensorFile file) {
+  for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
+  return file;
+}
+
 TrainerConfig trainer_config(const PretrainConfig& config) {
   return {.network = config.network,
           .objective = config.objective,
@@ -58,6 +65,17 @@ PretrainTask::PretrainTask(const PretrainConfig& config, const Dataset& train,
 // Epoch 0's augmentations, which no training epoch uses.
 void PretrainTask::prepare(BatchSource& batches, const PhaseProgress& progress) {
   if (config_.bank_start == BankStart::kRandom && !config_.center_head) return;
+  const TensorFile before = copied(pytorch_state(trainer_.network()));
+  try {
+    look_at_all(batches, progress);
+  } catch (const Stopped&) {
+    // Of the bank, the rows that were filled are filled anew.
+    load_pytorch_state(trainer_.network(), before, "[pretrain]");
+    throw;
+  }
+}
+
+void PretrainTask::look_at_all(BatchSource& batches, const PhaseProgress& progress) {
   batches.start_epoch(0, 0);
   std::int64_t done = 0;
   while (const std::optional<Batch> batch = batches.next()) {

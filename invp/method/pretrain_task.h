@@ -40,6 +40,8 @@ class PretrainTask final : public Task {
   Sgd& optimizer() override { return trainer_.optimizer(); }
 
  private:
+  void look_at_all(BatchSource& batches, const PhaseProgress& progress);
+
   const PretrainConfig& config_;
   const Dataset& train_;
   const Dataset* validation_;

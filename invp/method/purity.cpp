@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/core/stop.h"
+
 namespace invp {
 
 namespace {
@@ -82,6 +84,7 @@ std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGrap
   Count all;
   Count hard;
   for (std::size_t begin = 0; begin < anchors.size(); begin += at_a_time) {
+    check_stop();
     const std::span<const std::int32_t> block =
         std::span(anchors).subspan(begin, std::min(at_a_time, anchors.size() - begin));
     const Tensor rows = Tensor::from(block, {std::ssize(block)}, bank.device());

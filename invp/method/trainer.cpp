@@ -174,9 +174,13 @@ TensorFile Trainer::state() const {
 void Trainer::load_state(const TensorFile& state, const std::string& origin) {
   const Tensor& bank = require(state, kBank, bank_.rows(), origin);
   const Tensor& neighbors = require(state, kNeighbors, graph_.rows(), origin);
+  try {
+    graph_.set_rows(neighbors);
+  } catch (const Error& error) {
+    fail(origin, ": ", error.what(), "; the file is damaged");
+  }
   load_pytorch_state(network_, with_prefix(state, kModel), origin);
   bank_.rows().copy_from(bank.to(config_.device));
-  graph_.rows().copy_from(neighbors.to(config_.device));
 }
 
 void Trainer::fill_bank(const Tensor& images, std::span<const std::int64_t> indices) {

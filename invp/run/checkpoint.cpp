@@ -1,5 +1,9 @@
 #include "invp/run/checkpoint.h"
 
+#include <map>
+
+#include "engine/core/error.h"
+#include "engine/core/text.h"
 #include "engine/files/safetensors.h"
 
 namespace invp {
@@ -21,6 +25,24 @@ bool is_of(const Metadata& metadata, const std::string& command) {
   return !kind.empty() && (kind == kPretraining1) == (command == "invp pretrain");
 }
 
+/// Names, types and shapes are those of the task, all of them and no others.
+void check_tensors(const TensorFile& file, const TensorFile& wanted, const std::string& origin) {
+  std::map<std::string_view, const Tensor*> given;
+  for (const auto& [name, tensor] : file.tensors) given[name] = &tensor;
+  for (const auto& [name, tensor] : wanted.tensors) {
+    const auto found = given.find(name);
+    CHECK(found != given.end(), origin, ": no tensor '", name,
+          "' in the checkpoint; it is damaged, or of a network with other options");
+    const Tensor& held = *found->second;
+    CHECK(held.shape() == tensor.shape() && held.dtype() == tensor.dtype(), origin, ": '", name,
+          "' is ", held.dtype(), held.shape(), ", this run needs ", tensor.dtype(), tensor.shape(),
+          "; was it trained on another data set or with other options?");
+    given.erase(found);
+  }
+  CHECK(given.empty(), origin, ": tensor '", printable(std::string(given.begin()->first)),
+        "' is none of this run's; the file is damaged, or of a network with other options");
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
@@ -35,32 +57,36 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& comma
   write_safetensors(path, file);
 }
 
-Position load_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
-                         std::int64_t steps_per_epoch, const RunIdentity& identity) {
-  const std::string origin = path.string();
-  TensorFile file = read_safetensors(path);
-  CHECK(is_of(file.metadata, command), origin, ": not a checkpoint of ", command,
-        ", so a run cannot go on from it");
-  check_identity(file.metadata, identity, origin);
-  const Position position =
-      read_position(file.metadata, task.loss_names(), steps_per_epoch, origin);
-  std::vector<SgdParameter> momentum;
-  for (const auto& [name, tensor] : with_prefix(file, kOptimizer).tensors)
-    momentum.push_back({name, tensor});
-  task.optimizer().load_state(momentum, origin);
-  std::erase_if(file.tensors, [](const auto& item) { return item.first.starts_with(kOptimizer); });
-  task.load_state(file, origin);
-  return position;
+Checkpoint read_checkpoint(const std::filesystem::path& path) {
+  Checkpoint checkpoint{.path = path, .file = read_safetensors(path)};
+  CHECK(!checkpoint_kind(checkpoint.file.metadata).empty(), path.string(),
+        ": not a checkpoint of invp");
+  return checkpoint;
 }
 
-bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason) {
-  try {
-    if (!checkpoint_kind(read_safetensors_header(path).metadata).empty()) return true;
-    reason = path.string() + ": not a checkpoint of invp";
-  } catch (const Error& error) {
-    reason = error.what();
+Position restore(const Checkpoint& checkpoint, const std::string& command, Task& task,
+                 std::int64_t steps_per_epoch, const RunIdentity& identity) {
+  const std::string origin = checkpoint.path.string();
+  const Metadata& metadata = checkpoint.file.metadata;
+  CHECK(is_of(metadata, command), origin, ": not a checkpoint of ", command,
+        ", so a run cannot go on from it");
+  check_identity(metadata, identity, origin);
+  const Position position = read_position(metadata, task.loss_names(), steps_per_epoch, origin);
+  TensorFile state;
+  std::vector<SgdParameter> momentum;
+  for (const auto& [name, tensor] : checkpoint.file.tensors) {
+    if (name.starts_with(kOptimizer))
+      momentum.push_back({name.substr(kOptimizer.size()), tensor});
+    else
+      state.tensors.emplace_back(name, tensor);
   }
-  return false;
+  CHECK(momentum.empty() == (position.progress.step == 0), origin, ": holds ",
+        momentum.empty() ? "no" : "a", " momentum after ", position.progress.step,
+        " steps; the file is damaged");
+  if (checkpoint_version(metadata) == 2) check_tensors(state, task.state(), origin);
+  task.optimizer().load_state(momentum, origin);
+  task.load_state(state, origin);
+  return position;
 }
 
 }  // namespace invp

@@ -18,12 +18,19 @@ namespace invp {
 void save_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
                      const Position& position, const RunIdentity& identity);
 
-/// Fills the task, and returns where its run stood. Throws Error naming the file and the way out
-/// when it is not whole, not a checkpoint of `command`, or of a run with another identity.
-Position load_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
-                         std::int64_t steps_per_epoch, const RunIdentity& identity);
+/// What a file holds, all of it read and compared with its checksums (of files that have some).
+struct Checkpoint {
+  std::filesystem::path path;
+  TensorFile file;
+};
 
-/// Is the file a whole checkpoint, of whichever command? Says why not in `reason`.
-bool is_whole_checkpoint(const std::filesystem::path& path, std::string& reason);
+/// Throws Error when it is not whole or no checkpoint of ours, of whichever command.
+Checkpoint read_checkpoint(const std::filesystem::path& path);
+
+/// Fills the task, and returns where its run stood. Throws Error naming the file and the way out
+/// when it is not a checkpoint of `command`, or of a run with another identity, or when its tensors
+/// are not exactly those of the task. The task has not changed then.
+Position restore(const Checkpoint& checkpoint, const std::string& command, Task& task,
+                 std::int64_t steps_per_epoch, const RunIdentity& identity);
 
 }  // namespace invp

@@ -18,13 +18,15 @@ std::string data_wait_advice(const DataWait& wait) {
   std::string ways;
   const auto add = [&](const std::string& way) { ways += (ways.empty() ? "" : ", ") + way; };
   if (wait.workers < wait.cores) add(message("--workers ", wait.cores));
-  if (!wait.packed) {
+  if (wait.boxes) {
+    add("smaller sizes (--min-sizes)");
+  } else if (!wait.packed) {
     add("a pack of the data set (invp data pack)");
     add("--dct-scaling for large JPEGs");
   } else if (wait.storage.find("pixels") == std::string::npos) {
     add("a pack of pixels (invp data pack --raw)");
   }
-  add("a smaller --image-size");
+  if (!wait.boxes) add("a smaller --image-size");
   add("more CPU cores");
   return message("data wait: ", std::lround(100 * wait.share),
                  " % of the epoch was spent waiting for images, because ", wait.workers,

@@ -17,6 +17,7 @@ struct DataWait {
   int cores = 1;             ///< that the process may use
   bool packed = false;       ///< the set is a pack already
   std::string storage = {};  ///< of a pack, in words (Dataset::storage)
+  bool boxes = false;        ///< pictures with boxes: these cannot be packed
 };
 
 /// Of a data set read by so many threads on this machine; share is yet to be filled in.

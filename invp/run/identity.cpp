@@ -60,6 +60,7 @@ std::string stored_training_images(const Metadata& metadata) {
 
 void write_identity(const RunIdentity& identity, Metadata& metadata) {
   for (const IdentityEntry& entry : identity.entries) metadata[kRun + entry.name] = entry.value;
+  for (const auto& [name, value] : identity.facts) metadata[name] = value;
 }
 
 void check_identity(const Metadata& metadata, const RunIdentity& identity,

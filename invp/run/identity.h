@@ -25,6 +25,8 @@ struct RunIdentity {
   std::vector<IdentityEntry> entries;
   /// What checkpoints of version 1 hold under names that are no option's: "augmentation".
   std::map<std::string, std::string> version_1 = {};
+  /// What else every checkpoint says, under these names of its metadata; not compared.
+  Metadata facts = {};
   /// Why --epochs cannot be raised when a run is resumed; empty if it can, since the learning rates
   /// of the epochs already trained would have been the same.
   std::string epochs_fixed_by = {};

@@ -10,6 +10,8 @@ const std::vector<MeasureChart>& measure_charts() {
   static const std::vector<MeasureChart> charts{
       {"Loss", "mean of the epoch"},
       {"Accuracy", "per cent", true},
+      {"Average precision", "of detections, per cent", true},
+      {"Regions", "share, per cent"},
       {"Weighted kNN", "per cent of the validation split", true},
       {"Purity of positives", "of the anchor's class, per cent"}};
   return charts;
@@ -30,6 +32,15 @@ const std::vector<ShownMeasure>& known_measures() {
       {"top1", "top-1", "Top-1 accuracy"},
       {"top5", "top-5", "Top-5 accuracy"},
       {"mean_per_class", "mean/cl", "Mean per-class accuracy"},
+      {"loss_rpn_cls", "rpn cls", "Objectness loss", "Loss", "RPN objectness", true, kAfterLoss},
+      {"loss_rpn_loc", "rpn box", "RPN box loss", "Loss", "RPN boxes", true, kAfterLoss},
+      {"loss_cls", "cls", "Class loss", "Loss", "classes", true, kAfterLoss},
+      {"loss_box_reg", "box", "Box loss", "Loss", "boxes", true, kAfterLoss},
+      {"foreground", "", "Foreground regions", "Regions", "foreground", true, kAfterLoss},
+      {"recall", "recall", "Proposal recall", "Regions", "objects proposed", true, kAfterLoss},
+      {"ap50", "AP50", "AP50", "Average precision", "AP50"},
+      {"ap", "AP", "AP", "Average precision", "AP"},
+      {"ap75", "AP75", "AP75", "Average precision", "AP75"},
       {"map", "mAP", "Mean average precision"},
       {"map_envelope", "envel.", "mAP, envelope"},
       {"map_11point", "11-pt", "mAP, 11 points"}};

@@ -37,6 +37,7 @@ struct RunPlan {
   std::int64_t first_step = 1;   ///< within the first epoch; later than 1 when resumed inside one
   std::int64_t steps_per_epoch = 0;
   std::int64_t images_per_epoch = 0;
+  std::int64_t steps = 0;           ///< of a run that is told in steps: of the whole run. Else 0
   std::vector<ShownMeasure> shown;  ///< in the order of the columns; curves.svg gives the best
                                     ///< value of the first percentage
 };
@@ -94,7 +95,8 @@ class RunObserver {
   /// One line for the person and the log: what was resumed from, which images were skipped, why a
   /// run stops.
   virtual void note(const std::string& /*line*/) {}
-  /// Asked between steps. True makes the run write a checkpoint and return as unfinished.
+  /// Asked between steps, beside the token of engine/core/stop.h. True makes the run write a
+  /// checkpoint and return as unfinished.
   virtual bool stop_requested() const { return false; }
 };
 

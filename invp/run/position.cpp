@@ -54,32 +54,23 @@ std::vector<std::int64_t> bad_images_in(const Metadata& metadata, const std::str
   return numbers;
 }
 
-}  // namespace
-
-void write_position(const Position& position, const std::vector<std::string>& losses,
-                    Metadata& metadata) {
-  const auto put = [&](const std::string& key, const std::string& value) {
-    metadata[kPosition + key] = value;
-  };
-  put("epoch", std::to_string(position.progress.epoch));
-  put("step", std::to_string(position.progress.epoch_step));
-  put("global_step", std::to_string(position.progress.step));
-  put("images", std::to_string(position.images));
-  put("seconds", exact_text(position.seconds));
-  put("wait_seconds", exact_text(position.wait_seconds));
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    put("sum." + losses[i], exact_text(position.loss_sums[i]));
-    put("last." + losses[i], exact_text(position.last_losses[i]));
-  }
-  if (!position.bad_images.empty()) metadata[kBadImages] = joined(position.bad_images);
+/// Numbers that no run can have come to.
+void check_position(const Position& position, const std::string& origin) {
+  const Progress& at = position.progress;
+  const auto epochs_before = static_cast<std::int64_t>(at.epoch) - 1;
+  CHECK(at.epoch_step <= at.steps_per_epoch, origin, ": stands at step ", at.epoch_step,
+        " of an epoch of ", at.steps_per_epoch, "; the file is damaged, or of another data set");
+  CHECK(at.step <= epochs_before * at.steps_per_epoch + at.epoch_step, origin, ": ", at.step,
+        " steps were taken until step ", at.epoch_step, " of epoch ", at.epoch, ", of ",
+        at.steps_per_epoch, " steps each; the file is damaged");
   for (const auto& [name, best] : position.best) {
-    metadata[kBest + name] = exact_text(best.value);
-    metadata[kBestEpoch + name] = std::to_string(best.epoch);
+    CHECK(best.epoch <= at.epoch, origin, ": the best ", printable(name), " is of epoch ",
+          best.epoch, ", which is not there before epoch ", at.epoch, "; the file is damaged");
   }
 }
 
-Position read_position(const Metadata& metadata, const std::vector<std::string>& losses,
-                       std::int64_t steps_per_epoch, const std::string& origin) {
+Position parse_position(const Metadata& metadata, const std::vector<std::string>& losses,
+                        std::int64_t steps_per_epoch, const std::string& origin) {
   const MetadataReader read(metadata, kPosition, origin);
   Position position{.progress = {.step = read.count("global_step"),
                                  .epoch = epoch_in(read, "epoch", 1),
@@ -91,7 +82,8 @@ Position read_position(const Metadata& metadata, const std::vector<std::string>&
                     .wait_seconds = read.real_or_zero("wait_seconds"),
                     .last_losses = {},
                     .best = {},
-                    .bad_images = bad_images_in(metadata, origin)};
+                    .bad_images = bad_images_in(metadata, origin),
+                    .prepared = !read.has("unprepared")};
   if (read.has(losses.front() + "_sum")) {
     read_earlier(read, losses, position);
     return position;
@@ -110,6 +102,38 @@ Position read_position(const Metadata& metadata, const std::vector<std::string>&
     const std::string name = key.substr(std::string_view(kBest).size());
     position.best[name] = {.value = best.real(name), .epoch = epoch_in(best_epoch, name, 0)};
   }
+  return position;
+}
+
+}  // namespace
+
+void write_position(const Position& position, const std::vector<std::string>& losses,
+                    Metadata& metadata) {
+  const auto put = [&](const std::string& key, const std::string& value) {
+    metadata[kPosition + key] = value;
+  };
+  put("epoch", std::to_string(position.progress.epoch));
+  put("step", std::to_string(position.progress.epoch_step));
+  put("global_step", std::to_string(position.progress.step));
+  put("images", std::to_string(position.images));
+  put("seconds", exact_text(position.seconds));
+  put("wait_seconds", exact_text(position.wait_seconds));
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    put("sum." + losses[i], exact_text(position.loss_sums[i]));
+    put("last." + losses[i], exact_text(position.last_losses[i]));
+  }
+  if (!position.prepared) put("unprepared", "1");
+  if (!position.bad_images.empty()) metadata[kBadImages] = joined(position.bad_images);
+  for (const auto& [name, best] : position.best) {
+    metadata[kBest + name] = exact_text(best.value);
+    metadata[kBestEpoch + name] = std::to_string(best.epoch);
+  }
+}
+
+Position read_position(const Metadata& metadata, const std::vector<std::string>& losses,
+                       std::int64_t steps_per_epoch, const std::string& origin) {
+  Position position = parse_position(metadata, losses, steps_per_epoch, origin);
+  check_position(position, origin);
   return position;
 }
 

@@ -28,6 +28,7 @@ struct Position {
   std::vector<double> last_losses;        ///< means of the last finished epoch, in the same order
   std::map<std::string, BestEpoch> best;  ///< by measure
   std::vector<std::int64_t> bad_images;   ///< positions in the set of those that were unreadable
+  bool prepared = false;                  ///< Task::prepare() is done
 };
 
 void write_position(const Position& position, const std::vector<std::string>& losses,

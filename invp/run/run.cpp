@@ -5,6 +5,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
+#include "engine/core/stop.h"
 #include "engine/core/stopwatch.h"
 #include "engine/files/atomic_file.h"
 #include "engine/plans/plan_file.h"
@@ -29,11 +30,17 @@ class Run {
     position_.loss_sums.resize(losses_.size());
     position_.last_losses.resize(losses_.size());
   }
+  ~Run() { set_unsaved_work(false); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
   RunResult run();
 
  private:
   void start();
+  void prepare();
   void resume();
+  void train(RunResult& result);
+  void stop();
   bool train_epoch();
   std::optional<Batch> next_batch();
   void train_step(const Batch& batch);
@@ -47,8 +54,11 @@ class Run {
   std::vector<Measure> evaluate();
   void note_bad_images();
   void write_skipped_images();
-  bool note_best(const std::vector<Measure>& measures);
-  void save(const std::string& name);
+  void note_best(const std::vector<Measure>& measures);
+  std::vector<std::string> names_of_epoch(int epoch) const;
+  void settle(const std::filesystem::path& checkpoint);
+  void save(const std::vector<std::string>& names);
+  void put_in_place(const std::filesystem::path& checkpoint, const std::string& name);
   void advise(const EpochReport& report);
 
   bool all_steps_done() const {
@@ -78,6 +88,7 @@ class Run {
   const RunFolder folder_;
   const std::vector<std::string> losses_;
   std::optional<FolderLock> lock_;
+  std::filesystem::path resumed_;  ///< from this checkpoint; empty: started anew
   Position position_;
   std::int64_t first_step_ = 0;     ///< taken before this part of the run
   Stopwatch clock_;                 ///< runs on from what position_ has of the epoch's seconds
@@ -86,6 +97,7 @@ class Run {
   Stopwatch since_save_;
   DataWaitAdvice data_wait_advice_;
   bool advised_ = false;
+  bool saved_ = false;  ///< the position is that of `last`
   std::vector<BadImage> bad_validation_;
   std::int64_t bad_told_ = 0;  ///< training images of which the person knows
 };
@@ -93,28 +105,42 @@ class Run {
 RunResult Run::run() {
   start();
   RunResult result{.checkpoint = folder_.checkpoint("last")};
-  if (over()) result.last = report_again();
-  while (!over()) {
-    if (!train_epoch()) {
-      save("last");
-      write_skipped_images();
-      break;
-    }
-    result.last = finish_epoch();
+  try {
+    prepare();
+    train(result);
+    result.finished = over();
+  } catch (const Stopped&) {
+    // In a wait for images or in an evaluation, so between two steps.
+    stop();
   }
-  result.finished = over();
   result.epoch = position_.progress.epoch - 1;
   result.steps = position_.progress.step;
   result.best = position_.best;
   return result;
 }
 
+void Run::train(RunResult& result) {
+  if (over()) result.last = report_again();
+  while (!over()) {
+    if (!train_epoch()) return stop();
+    result.last = finish_epoch();
+  }
+}
+
+void Run::stop() {
+  report_steps();
+  write_skipped_images();
+  if (!saved_) save({"last"});
+}
+
 // All checks come before the first byte that is written.
 void Run::start() {
   if (std::filesystem::exists(config_.out)) lock_.emplace(config_.out);
   resume();
-  folder_.create();
+  make_folders(config_.out);
   if (!lock_) lock_.emplace(config_.out);
+  folder_.prepare();
+  if (!resumed_.empty() && folder_.holds(resumed_)) settle(resumed_);
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
   const Progress& at = position_.progress;
@@ -124,29 +150,37 @@ void Run::start() {
                          .first_step = at.epoch_step + 1,
                          .steps_per_epoch = at.steps_per_epoch,
                          .images_per_epoch = batches_.images_per_epoch(),
+                         .steps = config_.steps_in_reports ? config_.steps : 0,
                          .shown = config_.shown});
   batches_.remember_bad(position_.bad_images);
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
-  if (at.step == 0) task_.prepare(batches_, told());
+}
+
+void Run::prepare() {
+  if (position_.prepared) return;
+  task_.prepare(batches_, told());
+  position_.prepared = true;
 }
 
 void Run::resume() {
   const auto checkpoint = folder_.to_resume(config_.resume, observer_);
   if (!checkpoint) return;
-  position_ = load_checkpoint(*checkpoint, config_.command, task_,
-                              position_.progress.steps_per_epoch, config_.identity);
-  observer_.note(message("resumed from ", checkpoint->string(), " at epoch ",
-                         position_.progress.epoch, ", step ", position_.progress.epoch_step));
+  position_ = restore(*checkpoint, config_.command, task_, position_.progress.steps_per_epoch,
+                      config_.identity);
+  resumed_ = checkpoint->path;
+  observer_.note(message("resumed from ", resumed_.string(), " at epoch ", position_.progress.epoch,
+                         ", step ", position_.progress.epoch_step,
+                         checkpoint->file.has_checksums
+                             ? ""
+                             : "; it is of an earlier version and has no checksums, so that damage "
+                               "to it would not be seen"));
 }
 
 // Trains to the end of the epoch under way. False if the run is to stop before it.
 bool Run::train_epoch() {
   batches_.start_epoch(position_.progress.epoch, position_.progress.epoch_step);
   while (true) {
-    if (stop_requested()) {
-      report_steps();
-      return false;
-    }
+    if (stop_requested()) return false;
     if (all_steps_done()) return true;
     clock_.restart();
     const double waited = batches_.wait_seconds();
@@ -157,7 +191,8 @@ bool Run::train_epoch() {
     count_time();
     if (save_is_due()) {
       report_steps();
-      save("last");
+      write_skipped_images();
+      save({"last"});
     }
   }
 }
@@ -168,8 +203,8 @@ std::optional<Batch> Run::next_batch() {
     return batches_.next();
   } catch (const Error&) {
     report_steps();
-    if (position_.progress.step > first_step_) save("last");
     write_skipped_images();
+    if (position_.progress.step > first_step_) save({"last"});
     throw;
   }
 }
@@ -177,6 +212,8 @@ std::optional<Batch> Run::next_batch() {
 void Run::train_step(const Batch& batch) {
   Progress& at = position_.progress;
   const double rate = task_.learning_rate(at);
+  saved_ = false;
+  set_unsaved_work(true);
   task_.step(batch, at);
   const auto images = static_cast<std::int64_t>(batch.indices.size());
   at.epoch_step = batch.position + 1;
@@ -252,33 +289,57 @@ EpochReport Run::finish_epoch() {
   EpochReport report = report_of_epoch();
   const int epoch = position_.progress.epoch;
   const bool last = epoch == config_.epochs || all_steps_done();
-  bool best = false;
-  if (config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0)) {
-    // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
-    save("last");
+  const bool judged_now =
+      config_.evaluate_every > 0 && (last || epoch % config_.evaluate_every == 0);
+  // Whatever evaluation meets, the epoch is not lost: resumed from here, only that is repeated.
+  if (judged_now || last) {
+    write_skipped_images();
+    save({"last"});
+  }
+  if (last) task_.finish_training(told());
+  if (judged_now) {
     const std::vector<Measure> judged = evaluate();
-    best = note_best(judged);
+    note_best(judged);
     report.measures.insert(report.measures.end(), judged.begin(), judged.end());
   }
   for (Measure& measure : task_.after_epoch()) report.measures.push_back(std::move(measure));
   report.peak_memory_bytes = peak_memory_bytes(task_.device());
   report.skipped_images = std::ssize(batches_.bad_images());
 
-  Position next{.progress = position_.progress, .best = position_.best};
+  Position next{.progress = position_.progress, .best = position_.best, .prepared = true};
   ++next.progress.epoch, next.progress.epoch_step = 0;
   next.loss_sums.resize(losses_.size());
   const auto images = static_cast<double>(std::max<std::int64_t>(position_.images, 1));
   for (const double sum : position_.loss_sums) next.last_losses.push_back(sum / images);
   position_ = std::move(next);
+  saved_ = false;
   observer_.epoch_finished(report);
   note_bad_images();
   advise(report);
   write_skipped_images();
-  save("last");
-  if (best) save("best");
-  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
-    save(epoch_checkpoint_name(epoch));
+  save(names_of_epoch(epoch));
   return report;
+}
+
+// The names of the checkpoint that a finished epoch leaves. `last` says that the epoch is done, so
+// it is the last to be written: killed before it, the run does the end of the epoch again.
+std::vector<std::string> Run::names_of_epoch(int epoch) const {
+  std::vector<std::string> names;
+  const auto best = position_.best.find(config_.best_by);
+  if (best != position_.best.end() && best->second.epoch == epoch) names.emplace_back("best");
+  const bool last = epoch == config_.epochs || all_steps_done();
+  if (config_.save_every > 0 && (epoch % config_.save_every == 0 || last))
+    names.push_back(epoch_checkpoint_name(epoch));
+  names.emplace_back("last");
+  return names;
+}
+
+// The checkpoint may be the only one that a killed run has written of its epoch, or what is left of
+// several.
+void Run::settle(const std::filesystem::path& checkpoint) {
+  const Progress& at = position_.progress;
+  if (at.epoch == 1 || at.epoch_step > 0) return;
+  for (const std::string& name : names_of_epoch(at.epoch - 1)) put_in_place(checkpoint, name);
 }
 
 // Of a run that is asked again when nothing is left to do.
@@ -314,26 +375,37 @@ void Run::write_skipped_images() {
   folder_.write_skipped_images(all);
 }
 
-// True if the measure that decides is better than ever.
-bool Run::note_best(const std::vector<Measure>& measures) {
-  bool best = false;
+void Run::note_best(const std::vector<Measure>& measures) {
   for (const ShownMeasure& shown : config_.shown) {
     const double* const value = find_measure(measures, shown.name);
     if (value == nullptr) continue;
     const auto known = position_.best.find(shown.name);
     if (known != position_.best.end() && !(*value > known->second.value)) continue;
     position_.best[shown.name] = {.value = *value, .epoch = position_.progress.epoch};
-    best = best || shown.name == config_.best_by;
   }
-  return best;
 }
 
-void Run::save(const std::string& name) {
-  const std::filesystem::path path = folder_.checkpoint(name);
+// Written once, under the first name; the others are names of the same file, put in place in their
+// order.
+void Run::save(const std::vector<std::string>& names) {
+  const std::filesystem::path first = folder_.checkpoint(names.front());
   position_.bad_images = batches_.bad_indices();
-  save_checkpoint(path, config_.command, task_, position_, config_.identity);
+  set_unsaved_work(true);
+  save_checkpoint(first, config_.command, task_, position_, config_.identity);
   since_save_.restart();
-  observer_.checkpoint_written(path.string());
+  observer_.checkpoint_written(first.string());
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    put_in_place(first, names[i]);
+    observer_.checkpoint_written(folder_.checkpoint(names[i]).string());
+  }
+  set_unsaved_work(false);
+  saved_ = true;
+}
+
+void Run::put_in_place(const std::filesystem::path& checkpoint, const std::string& name) {
+  const std::filesystem::path path = folder_.checkpoint(name);
+  if (!link_file(checkpoint, path))
+    save_checkpoint(path, config_.command, task_, position_, config_.identity);
 }
 
 void Run::advise(const EpochReport& report) {

@@ -22,7 +22,8 @@ struct RunConfig {
   std::string command;  ///< "invp pretrain", for checkpoints and for what is said to people
   int epochs = 1;
   std::int64_t steps = 0;  ///< the run ends after so many steps, inside an epoch too; 0: by epochs
-  int evaluate_every = 1;  ///< epochs; the last one is always evaluated. 0: never
+  bool steps_in_reports = false;    ///< people think of this run in `steps`, not in epochs
+  int evaluate_every = 1;           ///< epochs; the last one is always evaluated. 0: never
   std::vector<ShownMeasure> shown;  ///< in the table and the curves
   std::string best_by;              ///< the measure whose best epoch is kept as best.safetensors
   RunIdentity identity;

@@ -9,11 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
+#include <tuple>
 
 #include "engine/core/error.h"
 #include "engine/files/atomic_file.h"
+#include "engine/files/file_reader.h"
 #include "engine/files/safetensors.h"
-#include "invp/run/checkpoint.h"
 
 namespace invp {
 
@@ -72,8 +74,15 @@ FolderLock::~FolderLock() {
   close(descriptor_);
 }
 
-void RunFolder::create() const {
-  std::filesystem::create_directories(checkpoints());
+void RunFolder::prepare() const {
+  make_folders(checkpoints());
+  for (const std::filesystem::path& folder : {path_, checkpoints()}) remove_partial_files(folder);
+}
+
+bool RunFolder::holds(const std::filesystem::path& checkpoint) const {
+  std::error_code ignored;
+  return std::filesystem::equivalent(std::filesystem::absolute(checkpoint).parent_path(),
+                                     checkpoints(), ignored);
 }
 
 std::filesystem::path RunFolder::checkpoint(const std::string& name) const {
@@ -87,8 +96,8 @@ void RunFolder::write_skipped_images(const std::vector<BadImage>& images) const 
   write_file(path_ / "skipped-images.tsv", text);
 }
 
-std::optional<std::filesystem::path> RunFolder::to_resume(const std::string& resume,
-                                                          RunObserver& observer) const {
+std::optional<Checkpoint> RunFolder::to_resume(const std::string& resume,
+                                               RunObserver& observer) const {
   if (resume == "auto") return find_checkpoint(path_, observer);
   if (resume.empty()) {
     CHECK(!std::filesystem::exists(checkpoint("last")), path_.string(),
@@ -97,13 +106,10 @@ std::optional<std::filesystem::path> RunFolder::to_resume(const std::string& res
     return std::nullopt;
   }
   CHECK(std::filesystem::exists(resume), resume, ": no such checkpoint to resume from");
-  std::error_code ignored;
-  const bool its_own = std::filesystem::equivalent(std::filesystem::absolute(resume).parent_path(),
-                                                   checkpoints(), ignored);
-  CHECK(its_own || !std::filesystem::exists(checkpoint("last")), path_.string(),
+  CHECK(holds(resume) || !std::filesystem::exists(checkpoint("last")), path_.string(),
         ": holds a run already, which is not that of ", resume,
         "; --out DIR goes on elsewhere, --resume auto goes on with the run that is there");
-  return resume;
+  return read_checkpoint(resume);
 }
 
 std::string epoch_checkpoint_name(int epoch) {
@@ -112,29 +118,45 @@ std::string epoch_checkpoint_name(int epoch) {
   return "epoch-" + number;
 }
 
-std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& out,
-                                                     RunObserver& observer) {
+std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& out, RunObserver& observer) {
   const std::filesystem::path folder = RunFolder(out).checkpoints();
   if (!std::filesystem::is_directory(folder)) return std::nullopt;
-  std::optional<std::filesystem::path> furthest;
-  std::int64_t most = -1;
+  struct Candidate {
+    std::int64_t steps;
+    bool last;
+    std::filesystem::path path;
+  };
+  std::vector<Candidate> candidates;
   int files = 0;
+  // What a failing disk does not give says nothing of the file: to go on from an older one would
+  // overwrite it.
+  const auto pass_over = [&](const Error& error) {
+    if (dynamic_cast<const SystemError*>(&error) != nullptr) throw;
+    observer.note(message("passed over: ", error.what()));
+  };
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".safetensors") continue;
     ++files;
-    std::string reason;
-    if (!is_whole_checkpoint(entry.path(), reason)) {
-      observer.note("passed over: " + reason);
-      continue;
+    try {
+      const std::int64_t steps = steps_taken(read_safetensors_header(entry.path()).metadata);
+      candidates.push_back({steps, entry.path().stem() == "last", entry.path()});
+    } catch (const Error& error) {
+      pass_over(error);
     }
-    const std::int64_t steps = steps_taken(read_safetensors_header(entry.path()).metadata);
-    const bool further = steps > most || (steps == most && entry.path().stem() == "last");
-    if (!furthest || further) furthest = entry.path();
-    most = std::max(most, steps);
   }
-  CHECK(furthest || files == 0, folder.string(), ": none of the ", files,
+  std::ranges::sort(candidates, std::greater(), [](const Candidate& candidate) {
+    return std::tuple(candidate.steps, candidate.last, candidate.path);
+  });
+  for (const Candidate& candidate : candidates) {
+    try {
+      return read_checkpoint(candidate.path);
+    } catch (const Error& error) {
+      pass_over(error);
+    }
+  }
+  CHECK(files == 0, folder.string(), ": none of the ", files,
         " checkpoints is whole, so there is nothing to resume; move them away to start anew");
-  return furthest;
+  return std::nullopt;
 }
 
 }  // namespace invp

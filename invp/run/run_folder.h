@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/sets/dataset.h"
+#include "invp/run/checkpoint.h"
 #include "invp/run/observer.h"
 
 namespace invp {
@@ -36,16 +37,19 @@ class RunFolder {
   /// checkpoints/NAME.safetensors
   std::filesystem::path checkpoint(const std::string& name) const;
 
-  /// Makes it where it is missing. Throws std::filesystem::filesystem_error when that fails.
-  void create() const;
+  /// Makes it where it is missing, and removes what killed writers left. For its writer alone.
+  /// Throws Error when that fails.
+  void prepare() const;
   /// Writes skipped-images.tsv if there are any.
   void write_skipped_images(const std::vector<BadImage>& images) const;
 
   /// What --resume asks for: nothing when it is empty, for "auto" the checkpoint that is furthest
   /// on, if there is one, else the file. Throws Error when the folder holds a run and nothing is to
-  /// be resumed, when none of the folder's checkpoints is whole, or when the file is not there.
-  std::optional<std::filesystem::path> to_resume(const std::string& resume,
-                                                 RunObserver& observer) const;
+  /// be resumed, when none of the folder's checkpoints is whole, or when the file is not, or not
+  /// there.
+  std::optional<Checkpoint> to_resume(const std::string& resume, RunObserver& observer) const;
+  /// Is the file one of the folder's checkpoints?
+  bool holds(const std::filesystem::path& checkpoint) const;
 
  private:
   std::filesystem::path path_;
@@ -55,9 +59,8 @@ class RunFolder {
 std::string epoch_checkpoint_name(int epoch);
 
 /// The whole checkpoint of a run folder that is furthest on, for --resume auto: the most steps, and
-/// of several `last`. Nothing when there is none. One that is cut short is passed over with a note
-/// to the observer. Throws Error when none is whole.
-std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& out,
-                                                     RunObserver& observer);
+/// of several `last`. Nothing when there is none. One that is cut short or damaged is passed over
+/// with a note to the observer that says why. Throws Error when none is whole.
+std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& out, RunObserver& observer);
 
 }  // namespace invp

@@ -24,7 +24,7 @@ class SgdTask : public Task {
  protected:
   /// The batch's mean losses, (n) f32 on the device, with the gradients of the first one set on the
   /// parameters. Must not wait for the device.
-  virtual Tensor losses_with_gradients(const Batch& batch) = 0;
+  virtual Tensor losses_with_gradients(const Batch& batch, const Progress& progress) = 0;
 
  private:
   Device device_;

@@ -35,7 +35,8 @@ class Task {
   /// Of the first group of parameters, for the reports.
   virtual double learning_rate(const Progress& progress) const = 0;
 
-  /// Called once, before the first step of a run that is not resumed.
+  /// Called once, before the first step of a run. If it throws Stopped, the state() is as before
+  /// as far as calling it again can tell: a resumed run does.
   virtual void prepare(BatchSource& /*batches*/, const PhaseProgress& /*progress*/) {}
   /// Queues one step: forward pass, backward pass, update, all of which change nothing once a loss
   /// was not finite (StepQueue). Must not wait for the device.
@@ -44,7 +45,12 @@ class Task {
   /// them are queued.
   virtual std::vector<StepLosses> finish() = 0;
 
-  /// Leaves the task ready to train on. Without validation data there are no measures.
+  /// Called after the last step, before that epoch's evaluation; and again when a run that ended in
+  /// between is resumed, so it must come to the same. May throw
+  /// Stopped; state() is then as it was.
+  virtual void finish_training(const PhaseProgress& /*progress*/) {}
+  /// Leaves the task ready to train on. Without validation data there are no measures. May throw
+  /// Stopped; state() is then as it was.
   virtual Evaluation evaluate(const PhaseProgress& progress) = 0;
   /// Figures of the training itself, after every epoch.
   virtual std::vector<Measure> after_epoch() { return {}; }

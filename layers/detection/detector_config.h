@@ -30,6 +30,9 @@ struct RegionConfig {
   double least_score = 0.05;           ///< a detection has more
   double overlap = 0.5;                ///< of one class
   std::int64_t most_detections = 100;  ///< of a picture
+  /// In training, the middle block of res5 is computed again in the backward pass instead of kept.
+  /// The same bits; decides memory and time.
+  bool recompute = true;
   /// In evaluation: so many regions go through res5 at a time. Decides memory, and rounding.
   std::int64_t at_once = 256;
 };

@@ -1,5 +1,6 @@
 #include "layers/detection/region_features.h"
 
+#include "engine/autograd/recompute.h"
 #include "engine/ops/basic/cast.h"
 #include "engine/ops/basic/reshape.h"
 #include "engine/ops/pool/avg_pool2d.h"
@@ -14,6 +15,14 @@ constexpr int kBlocks = 3;
 /// The 1x1 convolution of a layer at every place of the map.
 MapGroups on_map(const MapGroups& features, const Conv2d& conv) {
   return conv2d(features, as_operand(conv.weight(), features.rows.dtype()));
+}
+
+/// block.forward(x), without keeping what is inside.
+MapGroups computed_again(Bottleneck& block, const MapGroups& x) {
+  const auto body = [&block, like = x.with({})](Tensor rows) {
+    return block.forward(like.with(std::move(rows))).rows;
+  };
+  return x.with(recomputed(body, x.rows));
 }
 
 }  // namespace
@@ -40,7 +49,12 @@ MapGroups RegionFeatures::first_block(const MapGroups& features, const GroupBoxe
 
 MapGroups RegionFeatures::grids(const MapGroups& features, const GroupBoxes& boxes) {
   MapGroups x = first_block(features, boxes);
-  for (std::size_t i = 1; i < blocks_.size(); ++i) x = blocks_[i]->forward(std::move(x));
+  for (std::size_t i = 1; i < blocks_.size(); ++i) {
+    Bottleneck& block = *blocks_[i];
+    // The last block's results are wanted at once in the backward pass: nothing to gain there.
+    const bool again = config_.recompute && block.training() && i + 1 < blocks_.size();
+    x = again ? computed_again(block, x) : block.forward(std::move(x));
+  }
   return norm_.forward(x);
 }
 

@@ -7,6 +7,7 @@
 #include "data/images/decode.h"
 #include "data/sets/pack_dataset.h"
 #include "data/sets/pack_format.h"
+#include "engine/files/checksum.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace invp::fuzz {
@@ -45,9 +46,9 @@ std::vector<std::uint8_t> sealed(Bytes bytes) {
   header.file_bytes = pack.size();
   const auto all = std::as_bytes(std::span(std::as_const(pack)));
   if (header.index_offset <= pack.size())
-    header.index_crc = pack_crc(all.subspan(static_cast<std::size_t>(header.index_offset)));
+    header.index_crc = crc32(all.subspan(static_cast<std::size_t>(header.index_offset)));
   header.header_crc =
-      pack_crc(std::as_bytes(std::span(&header, 1)).first(offsetof(PackHeader, header_crc)));
+      crc32(std::as_bytes(std::span(&header, 1)).first(offsetof(PackHeader, header_crc)));
   std::memcpy(pack.data(), &header, sizeof header);
   return pack;
 }

@@ -127,6 +127,8 @@ TEST_P(OnEachDevice, BenchmarksRun) {
   for (const std::string& command :
        {"bench step --warmups 0 --bank 64 --background 16 " + small,
         "bench infer --warmups 0 " + precision + small,
+        std::string("bench detect --warmups 0 --repeats 1 --width 4 --size 64,96 --proposals 20"),
+        std::string("bench detect --work infer --repeats 1 --width 4 --size 64,96"),
         "bench layer --arch resnet18-cifar " + precision + small,
         std::string("bench search --bank 64 --dim 8 --batch-size 2 --background 16 --repeats 1"),
         std::string("bench knn --bank 64 --dim 8 --queries 4 --k 5 --repeats 1")}) {

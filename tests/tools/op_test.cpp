@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "engine/files/safetensors.h"
+#include "engine/files/weights.h"
 #include "tests/tools/program.h"
 
 namespace invp {
@@ -306,6 +307,42 @@ TEST(ConvertCommand, WritesTheNetworkAlone) {
   const auto key = open_safetensors(to);
   EXPECT_EQ(key->tensors()[0].name, query->tensors()[0].name);
   EXPECT_NE(key->bytes(0), query->bytes(0));
+}
+
+TEST(ConvertCommand, WritesDetectorsAndBackbonesForDetectron2) {
+  const Scratch scratch;
+  const std::string detector = golden_word("detectron2/expected.safetensors");
+  for (const char* name : {"a.pkl", "a.pth", "a.safetensors"}) {
+    const std::string to = scratch / name;
+    const Outcome outcome = run_invp("convert " + detector + " --form detectron2 --to " + to);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("Faster R-CNN R50-C4 of width 1 for 3 classes"));
+    const Outcome list = run_invp("convert " + to + " --list");
+    EXPECT_THAT(list.out, HasSubstr("roi_heads.box_predictor.cls_score.weight"));
+    EXPECT_THAT(list.out, HasSubstr("detector: Faster R-CNN R50-C4 of width 1 for 3 classes"));
+    EXPECT_THAT(list.out, HasSubstr(": cat, dog, b\xc3\xa4r"));
+    EXPECT_THAT(list.out, HasSubstr("network: resnet50 of width 1 without a head"));
+    EXPECT_THAT(list.out, HasSubstr("333 tensors"));
+  }
+  // Under our names again, the detector alone.
+  ASSERT_EQ(run_invp("convert " + golden_word("detectron2/detector.pth") +
+                     " --strip-prefixes --to " + (scratch / "ours.safetensors"))
+                .code,
+            0);
+  EXPECT_EQ(open_safetensors(scratch / "ours.safetensors")->tensors().size(), 333u);
+  const std::string backbone = golden_word("detectron2/backbone_moco.pkl");
+  const Outcome written =
+      run_invp("convert " + backbone + " --form detectron2 --to " + (scratch / "b.pkl"));
+  EXPECT_THAT(written.out, HasSubstr("318 tensors"));
+  // Without --form the names of the file stay.
+  ASSERT_EQ(run_invp("convert " + backbone + " --to " + (scratch / "c.safetensors")).code, 0);
+  EXPECT_EQ(open_safetensors(scratch / "c.safetensors")->tensors()[0].name, "stem.conv1.weight");
+  ASSERT_EQ(run_invp("convert " + backbone + " --strip-prefixes --to " + (scratch / "d.pth")).code,
+            0);
+  EXPECT_EQ(open_weights(scratch / "d.pth")->tensors()[0].name, "conv1.weight");
+  const Outcome pickle = run_invp("convert " + backbone + " --to " + (scratch / "e.pkl"));
+  EXPECT_EQ(pickle.code, 2);
+  EXPECT_THAT(pickle.err, HasSubstr(".pkl is detectron2's form; add --form detectron2"));
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <thread>
 
+#include "engine/core/stop.h"
+
 namespace invp {
 using cli::StopSignal;
 
@@ -13,16 +15,16 @@ namespace {
 
 TEST(StopSignal, IsTheFirstThatCame) {
   const StopSignal signals;
-  EXPECT_EQ(StopSignal::received(), 0);
+  EXPECT_EQ(stop_signal(), 0);
   std::raise(SIGTERM);
-  EXPECT_EQ(StopSignal::received(), SIGTERM);
+  EXPECT_EQ(stop_signal(), SIGTERM);
 }
 
 TEST(StopSignal, MayBeOfATerminalOrALimit) {
-  for (const int signal : {SIGHUP, SIGXCPU, SIGXFSZ}) {
+  for (const int signal : {SIGHUP, SIGXCPU}) {
     const StopSignal signals;
     std::raise(signal);
-    EXPECT_EQ(StopSignal::received(), signal);
+    EXPECT_EQ(stop_signal(), signal);
   }
 }
 
@@ -31,7 +33,7 @@ TEST(StopSignal, OfATerminalIsIgnoredUnderNohup) {
   {
     const StopSignal signals;
     std::raise(SIGHUP);
-    EXPECT_EQ(StopSignal::received(), 0);
+    EXPECT_EQ(stop_signal(), 0);
   }
   EXPECT_EQ(std::signal(SIGHUP, SIG_DFL), SIG_IGN);
 }
@@ -41,7 +43,36 @@ TEST(StopSignal, AtOnceAgainItIsTheSameRequest) {
   std::raise(SIGINT);
   std::raise(SIGINT);
   std::raise(SIGTERM);
-  EXPECT_EQ(StopSignal::received(), SIGINT);
+  EXPECT_EQ(stop_signal(), SIGINT);
+}
+
+TEST(StopSignal, IsNoneForAWriteThatFails) {
+  const StopSignal signals;
+  std::raise(SIGPIPE);
+  std::raise(SIGXFSZ);
+  EXPECT_EQ(stop_signal(), 0);
+}
+
+// The system sends it every second until the hard limit.
+TEST(StopSignal, OfALimitOnCpuTimeIsOneRequestForGood) {
+  const StopSignal signals;
+  std::raise(SIGXCPU);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'050));
+  std::raise(SIGXCPU);
+  EXPECT_EQ(stop_signal(), SIGXCPU);
+}
+
+TEST(StopSignalDeathTest, WhatNeverEndsIsLeftBehindOnceNothingIsUnsaved) {
+  const auto hang = [] {
+    const StopSignal signals;
+    set_unsaved_work(true);
+    std::raise(SIGTERM);
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    std::fputs("saved\n", stderr);
+    set_unsaved_work(false);
+    std::this_thread::sleep_for(std::chrono::seconds(60));
+  };
+  EXPECT_EXIT(hang(), ::testing::ExitedWithCode(128 + SIGTERM), "saved");
 }
 
 TEST(StopSignalDeathTest, ASecondLaterItEndsTheProcess) {

@@ -9,6 +9,7 @@ void add_bench_layer(Commands& commands);
 void add_bench_kernels(Commands& commands);
 void add_bench_step(Commands& commands);
 void add_bench_infer(Commands& commands);
+void add_bench_detect(Commands& commands);
 void add_bench_search(Commands& commands);
 void add_bench_knn(Commands& commands);
 void add_bench_loader(Commands& commands);

@@ -99,6 +99,7 @@ void add_bench(Commands& commands) {
   add_bench_kernels(commands);
   add_bench_step(commands);
   add_bench_infer(commands);
+  add_bench_detect(commands);
   add_bench_search(commands);
   add_bench_knn(commands);
   add_bench_loader(commands);

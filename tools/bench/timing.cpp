@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/core/memory.h"
+#include "engine/core/stop.h"
 #include "engine/core/stopwatch.h"
 #include "invp/report/text/table.h"
 
@@ -14,6 +15,7 @@ Timing measure(const Repeats& repeats, const std::function<void()>& body,
                const std::function<void()>& prepare) {
   std::vector<double> times;
   for (int i = 0; i < repeats.warmups + repeats.measured; ++i) {
+    check_stop();
     if (prepare) prepare();
     synchronize(repeats.device);
     const Stopwatch stopwatch;

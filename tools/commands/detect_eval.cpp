@@ -8,10 +8,13 @@
 #include "engine/core/text.h"
 #include "engine/files/atomic_file.h"
 #include "invp/protocols/detection/causes.h"
+#include "invp/protocols/detection/detect_set.h"
 #include "invp/report/html/detection.h"
+#include "invp/report/text/progress.h"
 #include "invp/report/text/table.h"
-#include "tools/options/command.h"
-#include "tools/options/device_options.h"
+#include "tools/commands/detect.h"
+#include "tools/options/data_options.h"
+#include "tools/options/detector_checkpoint.h"
 
 namespace invp::cli {
 
@@ -27,33 +30,37 @@ std::string shown(double value) {
 class DetectEvalCommand : public Command {
  public:
   CommandText text() const override {
-    return {.name = "detect eval",
-            .arguments = "--data PATH --detections FILE [options]",
-            .summary = "judge detections by the rules of PASCAL VOC and COCO",
-            .description =
-                "Compares detections with the objects of a split and prints average precision\n"
-                "by three rules: VOC2007's (11 points), that of later years (area) and COCO's,\n"
-                "of each class, at the ten overlaps 0.50, 0.55, ..., 0.95. Figures equal those\n"
-                "of the official evaluators; classes without objects do not count in means.\n\n"
-                "The detections may come from any program: COCO's results\n"
-                "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
-                "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
-                "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
-                "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
-                "means that count classes without objects as 0.\n",
-            .examples =
-                "  invp detect eval --data VOCdevkit --detections results/\n"
-                "  invp detect eval --data coco --split val --detections results.json --to judged\n"
-                "  invp detect eval --data VOCdevkit --detections results --report page.html\n"};
+    return {
+        .name = "detect eval",
+        .arguments = "--data PATH (--checkpoint FILE | --detections FILE) [options]",
+        .summary = "judge a detector by the rules of PASCAL VOC and COCO",
+        .description =
+            "Looks for objects in the pictures of a split with the detector of a checkpoint, or\n"
+            "reads detections, compares them with the split's and prints average precision\n"
+            "by three rules: VOC2007's (11 points), that of later years (area) and COCO's,\n"
+            "of each class, at the ten overlaps 0.50, 0.55, ..., 0.95. Figures equal those\n"
+            "of the official evaluators; classes without objects do not count in means.\n\n"
+            "The checkpoint is one of invp detect train or detectron2's. Detections may come\n"
+            "from any program: COCO's results\n"
+            "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
+            "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
+            "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
+            "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
+            "means that count classes without objects as 0.\n",
+        .examples =
+            "  invp detect eval --data VOCdevkit --checkpoint "
+            "runs/voc/checkpoints/last.safetensors\n"
+            "  invp detect eval --data VOCdevkit --detections results/\n"
+            "  invp detect eval --data coco --split val --detections results.json --to judged\n"
+            "  invp detect eval --data VOCdevkit --detections results/ --report page.html\n"};
   }
 
   void declare(Options& options) override {
     options.main_group("Detections");
     options.text("data", data_, "PATH", "a VOCdevkit, COCO's folder or its annotations").required();
-    options
-        .text("detections", detections_, "PATH",
-              "results.json, comp4_det_test_CLASS.txt, or a folder of them")
-        .required();
+    options.text("checkpoint", detector_.checkpoint, "FILE", "the detector to judge").needed();
+    options.text("detections", detections_, "PATH",
+                 "instead of it: results.json, comp4_det_test_CLASS.txt, or a folder of them");
     options.text(
         "split", split_, "NAME",
         "train, val, test; of VOC also 2007_test, 2012_val or several with + between them");
@@ -68,21 +75,77 @@ class DetectEvalCommand : public Command {
                  "folder to write the detections into in both forms, for the official programs");
     options.text("report", report_, "FILE.html",
                  "HTML page to write: curves, detections beside the objects, mistakes and misses");
-    declare_threads(options, threads_);
+    options.number("max-bad-share", max_bad_share_, kProbability,
+                   "share of unreadable pictures above which it stops");
+    declare_max_pixels(options, max_pixels_);
+    declare_detector(options, detector_);
   }
 
   Results run() override {
-    set_num_threads(threads_);
-    // Pictures are not looked at, but for the report, which does without those that are missing.
+    const bool from_file = !detections_.empty();
+    if (from_file == !detector_.checkpoint.empty())
+      throw UsageError("give --checkpoint FILE or --detections PATH: what is to be judged");
+    set_default_max_pixels(max_pixels_);
+    // Pictures are not looked at where the detections are there, but for the report, which does
+    // without those that are missing.
     const auto set = std::make_shared<const DetectionSet>(
-        open_boxes(data_, {.format = format_, .split = split_, .pictures = false}));
+        open_boxes(data_, {.format = format_, .split = split_, .pictures = !from_file}));
     check_objects(*set);
-    const Detections detections = read_detections(detections_, *set);
+    if (from_file) start_compute(detector_.device);
+    const Detections detections = from_file ? read_detections(detections_, *set) : detected(*set);
     if (!to_.empty()) write_detections(to_, *set, detections);
     return judge(set, detections);
   }
 
  private:
+  Detections detected(const DetectionSet& set) {
+    const LoadedDetector loaded = load_detector(detector_);
+    const std::vector<std::int32_t> labels = labels_in(set, loaded);
+    announce(loaded.compute);
+    ProgressDisplay progress;
+    Pace pace;
+    const Stopwatch watch;
+    FoundInSet found = detect_set(
+        *loaded.network, set,
+        {.short_edge = loaded.short_edge,
+         .longest = loaded.longest,
+         .max_bad_share = max_bad_share_},
+        [&](std::int64_t done, std::int64_t total) {
+          pace.update(static_cast<double>(done), watch.seconds());
+          const double rate = pace.per_second();
+          progress.show({.label = "detection",
+                         .done = done,
+                         .total = total,
+                         .per_second = rate,
+                         .unit = "pictures",
+                         .seconds_left = rate > 0 ? static_cast<double>(total - done) / rate : -1});
+        });
+    progress.clear();
+    if (!found.bad.empty())
+      std::cerr << left_out_line(found.bad, std::ssize(set.pictures), "pictures") << '\n';
+    for (Detection& row : found.detections.rows)
+      row.label = labels[static_cast<std::size_t>(row.label)];
+    found.detections.source = detector_.checkpoint;
+    return std::move(found.detections);
+  }
+
+  /// The set's label of each of the detector's, by the classes' names.
+  std::vector<std::int32_t> labels_in(const DetectionSet& set, const LoadedDetector& loaded) const {
+    CHECK(loaded.named || loaded.classes.size() == set.classes.size(), detector_.checkpoint,
+          ": finds ", loaded.classes.size(), " classes, which it does not name; ",
+          set.source.string(), " has ", set.classes.size());
+    std::vector<std::int32_t> labels;
+    for (std::size_t c = 0; c < loaded.classes.size(); ++c) {
+      const auto at = std::ranges::find(set.classes, loaded.classes[c]);
+      CHECK(!loaded.named || at != set.classes.end(), detector_.checkpoint, ": finds '",
+            printable(loaded.classes[c]), "', a class that ", set.source.string(),
+            " does not have");
+      labels.push_back(static_cast<std::int32_t>(loaded.named ? at - set.classes.begin()
+                                                              : static_cast<std::ptrdiff_t>(c)));
+    }
+    return labels;
+  }
+
   /// Detections of a file and of a network are judged here alike.
   Results judge(const std::shared_ptr<const DetectionSet>& boxes,
                 const Detections& detections) const {
@@ -90,7 +153,7 @@ class DetectEvalCommand : public Command {
     const VocScores voc = evaluate_voc(set, detections);
     const CocoScores coco = evaluate_coco(set, detections);
     const std::array rules = rules_of(voc, coco);
-    const std::string metric = metric_ != "auto" ? metric_ : usual_rule(set);
+    const std::string metric = metric_ != "auto" ? metric_ : usual_metric(set);
     const Rule& chosen = *std::ranges::find(rules, metric, &Rule::name);
     const std::vector<std::string> lines = causes(set, detections, chosen.scores.mean_at(kAt50));
     std::cout << printable(set.source.string()) << ", " << set.split << ": "
@@ -118,10 +181,11 @@ class DetectEvalCommand : public Command {
     results["detections"] = detections.rows.size();
     results["causes"] = lines;
     if (!report_.empty()) {
-      const std::string name = std::filesystem::path(detections_).filename().string();
-      write_file(report_, detection_html(detection_part("Detections of " + name, boxes, detections,
-                                                        voc, coco, metric),
-                                         lines));
+      const std::filesystem::path judged = detections_.empty() ? detector_.checkpoint : detections_;
+      write_file(report_,
+                 detection_html(detection_part("Detections of " + judged.filename().string(), boxes,
+                                               detections, voc, coco, metric),
+                                lines));
       std::cout << report_ << '\n';
       results["report"] = report_;
     }
@@ -209,12 +273,14 @@ class DetectEvalCommand : public Command {
 
   std::string data_, detections_, to_, report_;
   std::string split_ = "test", metric_ = "auto", format_ = "auto";
-  int threads_ = 0;
+  double max_bad_share_ = 0.01;
+  std::int64_t max_pixels_ = default_max_pixels();
+  DetectorOptions detector_;
 };
 
 }  // namespace
 
-void add_detect(Commands& commands) {
+void add_detect_eval(Commands& commands) {
   commands.push_back(std::make_unique<DetectEvalCommand>());
 }
 

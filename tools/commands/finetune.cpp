@@ -10,7 +10,6 @@
 #include "tools/commands/training.h"
 #include "tools/options/checkpoint_run.h"
 #include "tools/options/finetune_options.h"
-#include "tools/options/stop_signal.h"
 
 namespace invp::cli {
 
@@ -58,7 +57,6 @@ class FinetuneCommand : public Command {
     // Drawn by the program, so it is told.
     if (semi() || all->kind() == "caltech101")
       config.run.files["labels.txt"] = subset_list(*all, chosen);
-    const StopSignal signals;
     StoppableReporter reporter(config.run.out, title(*all, *network), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
     greet(reporter, *train, *validation, *network);

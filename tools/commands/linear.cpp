@@ -8,7 +8,6 @@
 #include "invp/report/text/table.h"
 #include "tools/commands/training.h"
 #include "tools/options/linear_options.h"
-#include "tools/options/stop_signal.h"
 
 namespace invp::cli {
 
@@ -46,7 +45,6 @@ class LinearCommand : public Command {
     const auto test = settings_.open_test(*train);
     tell_left_out(*train, "train");
     tell_left_out(*test, "val");
-    const StopSignal signals;
     const std::string title =
         message("Linear classification of ", train->kind(), ": ", name_of(network->config().arch));
     StoppableReporter reporter(config.run.out, title, options_->to_toml());

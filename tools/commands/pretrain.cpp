@@ -1,12 +1,11 @@
 // invp pretrain: Invariance Propagation on a training set.
-#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/core/text.h"
 #include "tools/commands/report_run.h"
 #include "tools/commands/training.h"
 #include "tools/options/pretrain_options.h"
-#include "tools/options/stop_signal.h"
 
 namespace invp::cli {
 
@@ -45,7 +44,6 @@ class PretrainCommand : public Command {
     tell_left_out(*train, "train");
     const std::string no_knn = why_no_knn(*train, validation.get());
     if (!no_knn.empty()) validation = nullptr;
-    const StopSignal signals;
     StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
     greet(reporter, config, *train,
@@ -108,8 +106,8 @@ class PretrainCommand : public Command {
     tell_end(reporter, result, device);
     const auto figure = [&](const char* name) { return figure_of(result, reporter, name); };
     if (const double* const top1 = find_measure(result.last.measures, "knn_top1"))
-      std::printf("kNN top-1 %.2f %%, top-5 %.2f %%\n", *top1,
-                  *find_measure(result.last.measures, "knn_top5"));
+      std::cout << "kNN top-1 " << formatted("%.2f %%", *top1) << ", top-5 "
+                << formatted("%.2f %%", *find_measure(result.last.measures, "knn_top5")) << '\n';
     std::cout << result.checkpoint.string() << '\n';
     // In the order of the help text.
     Results results{{"epoch", nullptr},

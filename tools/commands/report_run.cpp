@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/detection/detection_set.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "engine/files/atomic_file.h"
@@ -36,6 +37,21 @@ bool all_differ(const std::vector<ReportRun>& runs) {
   return true;
 }
 
+/// Empty if it is not there.
+std::string value_of(const std::vector<Setting>& settings, std::string_view name) {
+  const auto found = std::ranges::find(settings, name, &Setting::name);
+  return found == settings.end() ? "" : joined(found->values);
+}
+
+/// The split that invp detect train judged by.
+DetectionSet open_judged(const DataOptions& where, std::string split) {
+  if (split.empty() || split == "auto") {
+    const std::vector<std::string> there = box_splits(where.path, where.format);
+    split = std::ranges::find(there, "test") != there.end() ? "test" : "val";
+  }
+  return open_boxes(where.path, {.format = where.format, .split = split, .pictures = false});
+}
+
 /// Reads the settings that the report computes with; it only shows the others.
 void understand(ReportRun& run, const std::vector<Setting>& settings, const std::string& data) {
   DataOptions where;
@@ -47,6 +63,9 @@ void understand(ReportRun& run, const std::vector<Setting>& settings, const std:
   for (const Setting& setting : settings) elsewhere.push_back(setting.name);
   options.apply(settings, elsewhere);
   if (!data.empty()) where.path = data;
+  run.open_boxes = [where, split = value_of(settings, "test-split")] {
+    return open_judged(where, split);
+  };
   run.open = [where](std::string_view split) -> std::shared_ptr<const Dataset> {
     try {
       return open_split(data_source(where), split);

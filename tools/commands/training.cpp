@@ -6,8 +6,8 @@
 
 #include "engine/core/error.h"
 #include "engine/core/memory.h"
+#include "engine/core/stop.h"
 #include "engine/core/text.h"
-#include "tools/options/stop_signal.h"
 
 namespace invp::cli {
 
@@ -29,7 +29,7 @@ void StoppableReporter::step_finished(const StepReport& report) {
 }
 
 bool StoppableReporter::stop_requested() const {
-  return StopSignal::received() != 0;
+  return stop_signal() != 0;
 }
 
 std::string run_line(const RunConfig& config) {
@@ -47,7 +47,7 @@ void tell_end(StoppableReporter& reporter, const RunResult& result, Device devic
   }
   reporter.note(message("stopped at step ", result.steps, "; --resume auto goes on from ",
                         result.checkpoint.string()));
-  if (const int signal = StopSignal::received(); signal != 0) throw Stopped{signal};
+  check_stop();
 }
 
 void add_run_results(Results& results, const RunResult& result, const StoppableReporter& reporter,

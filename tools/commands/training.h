@@ -11,8 +11,8 @@
 
 namespace invp::cli {
 
-/// The usual reporter, which also listens for signals (a StopSignal must live) and remembers the
-/// last step.
+/// The usual reporter, which also listens for stops (engine/core/stop.h) and remembers the last
+/// step.
 class StoppableReporter : public RunReporter {
  public:
   using RunReporter::RunReporter;

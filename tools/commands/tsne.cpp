@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/images/encode.h"
+#include "engine/core/stop.h"
 #include "engine/core/stopwatch.h"
 #include "engine/files/atomic_file.h"
 #include "engine/files/safetensors.h"
@@ -15,7 +16,6 @@
 #include "invp/report/text/table.h"
 #include "tools/commands/tsne_input.h"
 #include "tools/options/command.h"
-#include "tools/options/stop_signal.h"
 #include "tools/options/tsne_options.h"
 
 namespace invp::cli {
@@ -67,7 +67,6 @@ class TsneCommand : public Command {
 
   Results run() override {
     const Compute compute = start_compute(device_);
-    const StopSignal signals;
     announce(compute);
     std::vector<TsneInput> inputs = inputs_.read(compute);
     const auto dataset = inputs_.open(inputs.front().split);
@@ -77,14 +76,14 @@ class TsneCommand : public Command {
     std::vector<Map> maps;
     for (TsneInput& input : inputs) {
       if (input.classes.empty() && dataset != nullptr) input.classes = dataset->classes();
-      if (maps.empty() || StopSignal::received() == 0)
+      if (maps.empty() || stop_signal() == 0)
         maps.push_back(mapped(std::move(input), compute, maps.size()));
-      if (!maps.back().result.points.defined()) throw Stopped{StopSignal::received()};
+      if (!maps.back().result.points.defined()) check_stop();
     }
     const std::filesystem::path picture = std::filesystem::path(out_) / "tsne.svg";
     write_file(picture, drawn(maps, dataset.get()));
     std::cout << table_of(maps) << picture.string() << '\n';
-    if (const int signal = StopSignal::received(); signal != 0) throw Stopped{signal};
+    check_stop();
     return results_of(maps, picture);
   }
 
@@ -106,7 +105,7 @@ class TsneCommand : public Command {
       }
       bar->show(now.done, now.total,
                 descent && std::isfinite(kl) ? "KL " + formatted("%.3f", kl) : std::string());
-      return StopSignal::received() == 0;
+      return stop_signal() == 0;
     });
     map.seconds = stopwatch.seconds();
     bar.reset();

@@ -11,6 +11,7 @@
 #include "data/images/encode.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/core/stop.h"
 #include "engine/core/text.h"
 #include "engine/files/file_reader.h"
 #include "invp/report/text/progress.h"
@@ -177,8 +178,10 @@ class CheckCommand : public Command {
       const std::int64_t end = std::min(begin + kBlock, dataset.size());
       std::vector<BadPicture> found(static_cast<std::size_t>(end - begin));
       parallel_for(begin, end, 1, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t i = first; i < last; ++i)
+        for (std::int64_t i = first; i < last; ++i) {
+          check_stop();
           found[static_cast<std::size_t>(i - begin)] = check_picture(dataset, i);
+        }
       });
       for (std::int64_t i = begin; i < end; ++i) {
         const auto& [reason, kind] = found[static_cast<std::size_t>(i - begin)];

@@ -13,11 +13,6 @@ namespace invp::cli {
 /// The results named in a subcommand's help, in that order: the last line of stdout with --json.
 using Results = nlohmann::ordered_json;
 
-/// A run that SIGINT or SIGTERM ended after its checkpoint was written: exit code 128 + signal.
-struct Stopped {
-  int signal;
-};
-
 struct CommandText {
   std::string name;         ///< "pretrain", "data info"
   std::string arguments;    ///< "--data PATH [options]"
@@ -32,7 +27,7 @@ class Command {
   virtual CommandText text() const = 0;
   virtual void declare(Options& options) = 0;
   /// Prints what is for people; returns what --json prints. Throws UsageError (exit 2), Error (exit
-  /// 1) or Stopped.
+  /// 1) or Stopped (engine/core/stop.h: exit 128 + signal).
   virtual Results run() = 0;
   /// After run(): 1 if it did its work and found what a script must not miss.
   virtual int exit_code() const { return 0; }

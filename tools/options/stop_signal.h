@@ -1,13 +1,23 @@
-// Signals that ask a long run to write a checkpoint and end: SIGINT and SIGTERM, SIGHUP of a
-// terminal that closes (unless nohup has it ignored), SIGXCPU and SIGXFSZ of limits that are
-// reached. Another one a second or more later ends the process at once. An earlier one belongs to
-// the same request: timeout(1) and job schedulers signal the process, then its group. SIGPIPE is
-// ignored meanwhile: a run whose progress nobody reads any more goes on.
+// Signals that ask the program to end: SIGINT and SIGTERM, SIGHUP of a terminal that closes (unless
+// nohup has it ignored), and SIGXCPU of a limit on CPU time that is reached. They set the token of
+// engine/core/stop.h. Another one a second or more later ends the process at once. An earlier one
+// belongs to the same request: timeout(1) and job schedulers signal the process, then its group. So
+// does every later SIGXCPU, which the system sends each second until the hard limit.
+//
+// SIGPIPE and SIGXFSZ are ignored: the write that caused them fails, and says so.
 #pragma once
+
+#include <semaphore.h>
+
+#include <thread>
 
 namespace invp::cli {
 
 /// While one lives, these signals are noted. One at a time.
+///
+/// A read that never returns (a dead disk, a dead server) keeps its thread, and what joins that
+/// thread, from ending. So a few seconds after a stop was asked for, and once there is no unsaved
+/// work, a watcher ends the process with 128 + signal.
 class StopSignal {
  public:
   StopSignal();
@@ -15,8 +25,10 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// The first signal that came; 0 if none did.
-  static int received();
+ private:
+  void watch();
+
+  std::thread watcher_;
 };
 
 }  // namespace invp::cli

@@ -1,6 +1,7 @@
 #include "tools/options/training_tables.h"
 
 #include "tools/options/common_options.h"
+#include "tools/options/detect_options.h"
 #include "tools/options/finetune_options.h"
 #include "tools/options/linear_options.h"
 #include "tools/options/pretrain_options.h"
@@ -26,7 +27,7 @@ TrainingTable table_of(const char* command) {
 
 std::vector<TrainingTable> training_tables() {
   return {table_of<PretrainOptions>("pretrain"), table_of<LinearOptions>("linear"),
-          table_of<FinetuneOptions>("finetune")};
+          table_of<FinetuneOptions>("finetune"), table_of<DetectOptions>("detect train")};
 }
 
 }  // namespace invp::cli

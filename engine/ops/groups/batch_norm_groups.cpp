@@ -49,7 +49,9 @@ BatchNormScaling scaling_of(const MapGroups& x, const BatchNormTensors& norm,
     for (std::size_t g = 0; g < x.groups(); ++g)
       DISPATCH(device, batch_norm_moments, x.map(g), part_of(parts, g, {3, channels}));
     const Tensor merged = workspace({3, channels}, device);
-    DISPATCH(device, merge_moments, x.norms.sharing, parts, merged);
+    // Of one group the running variance is divided by one less, as an ordinary batch norm's.
+    DISPATCH(device, merge_moments, x.groups() == 1 ? NormSharing::kSync : x.norms.sharing, parts,
+             merged);
     const Tensor mean = Tensor::empty_like(norm.gamma);
     const Tensor inverse_std = Tensor::empty_like(norm.gamma);
     DISPATCH(device, batch_norm_finish, merged, params, mean, inverse_std, norm.running_mean,
@@ -64,6 +66,16 @@ BatchNormScaling scaling_of(const MapGroups& x, const BatchNormTensors& norm,
 
 Tensor in_place_of(const Tensor& given) {
   return given.unique() ? given : Tensor::empty_like(given);
+}
+
+MapGroups normalized(BatchNormFusion fusion, const MapGroups& x, const BatchNormScaling& scaling,
+                     const Tensor& residual) {
+  MapGroups y = x.with(Tensor::empty_like(x.rows));
+  for (std::size_t g = 0; g < x.groups(); ++g) {
+    DISPATCH(y.rows.device(), batch_norm_forward, fusion, x.map(g), scaling,
+             residual.defined() ? x.map_of(residual, g) : Tensor(), y.map(g));
+  }
+  return y;
 }
 
 /// What the forward pass keeps. y: only where a residual was added.
@@ -124,7 +136,7 @@ struct Kept {
   }
 };
 
-/// The ordinary batch norm: of one group, and in evaluation.
+/// The ordinary batch norm, in evaluation.
 Tensor ordinary(BatchNormFusion fusion, const Tensor& x, const Tensor& residual,
                 const BatchNormTensors& norm, const BatchNormParams& params) {
   switch (fusion) {
@@ -145,14 +157,15 @@ MapGroups batch_norm_groups(BatchNormFusion fusion, const MapGroups& x, const Te
                             const BatchNormTensors& norm, const BatchNormParams& given) {
   BatchNormParams params = given;
   params.momentum = x.norms.momentum;
-  if (!params.training || x.groups() == 1)
-    return x.with(ordinary(fusion, x.rows, residual, norm, params));
+  if (!params.training) return x.with(ordinary(fusion, x.rows, residual, norm, params));
   check(x, residual, norm);
   const BatchNormScaling scaling = scaling_of(x, norm, params);
-  const MapGroups y = x.with(Tensor::empty_like(x.rows));
-  for (std::size_t g = 0; g < x.groups(); ++g) {
-    DISPATCH(y.rows.device(), batch_norm_forward, fusion, x.map(g), scaling,
-             residual.defined() ? x.map_of(residual, g) : Tensor(), y.map(g));
+  MapGroups y = normalized(fusion, x, scaling, residual);
+  // x is kept for the gradient in any case.
+  if (fusion != BatchNormFusion::kAddRelu && grad_enabled()) {
+    y.again = [fusion, x = x.with(x.rows.detach()), scaling] {
+      return normalized(fusion, x, scaling, {}).rows;
+    };
   }
   record("batch_norm_groups", y.rows, {x.rows, norm.gamma, norm.beta, residual}, [&] {
     const bool adds = fusion == BatchNormFusion::kAddRelu;

@@ -36,7 +36,7 @@ MapGroups places_of(const MapGroups& x, const std::vector<Conv2dShape>& shapes) 
 /// What the forward pass keeps.
 struct Kept {
   std::vector<Conv2dShape> shapes;
-  MapGroups x;  ///< its rows are undefined if no filter needs a gradient
+  MapGroups x;  ///< without rows if no filter needs a gradient, or if they are computed again
   MapGroups y;  ///< without rows
   Tensor w;
 
@@ -50,6 +50,7 @@ struct Kept {
  private:
   void filter_gradients(const Tensor& dy, bool with_bias, Grads& grads) {
     TreeSum dw, db;
+    if (x.again) x.rows = std::exchange(x.again, {})();
     for (std::size_t g = 0; g < shapes.size(); ++g) {
       const MemoryScope scope(MemoryUse::kGradients);
       Tensor of_w = Tensor::empty_like(w);
@@ -84,12 +85,11 @@ MapGroups conv2d(const MapGroups& x, const Tensor& w, const Tensor& b, const Con
     DISPATCH(w.device(), conv2d_forward, shapes[g], x.map(g), w, b, y.map(g), Conv2dFusion{});
   record("conv2d_groups", y.rows, {x.rows, w, b}, [&] {
     const bool for_filters = wants_gradient(w) || wants_gradient(b);
-    return [kept = Kept{.shapes = shapes,
-                        .x = x.with(for_filters ? x.rows.detach() : Tensor()),
-                        .y = y.with({}),
-                        .w = w.detach()}](const Tensor& dy, const Needs& needs) mutable {
-      return kept.gradients(dy, needs);
-    };
+    MapGroups images = x.with(for_filters && !x.again ? x.rows.detach() : Tensor());
+    if (for_filters) images.again = x.again;
+    return
+        [kept = Kept{.shapes = shapes, .x = std::move(images), .y = y.with({}), .w = w.detach()}](
+            const Tensor& dy, const Needs& needs) mutable { return kept.gradients(dy, needs); };
   });
   return y;
 }

@@ -1,5 +1,6 @@
 // conv2d (engine/ops/conv/conv2d.h) of the maps of every group, with one set of weights.
-//   Gradients of w and b: those of each group, added by TreeSum. Saves x and w.
+//   Gradients of w and b: those of each group, added by TreeSum. Saves w, and x or how to compute
+//   it again (MapGroups::again).
 #pragma once
 
 #include "engine/ops/conv/conv2d.h"

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,9 @@ struct MapGroups {
   Tensor rows;  ///< (positions of all groups, C): group after group, each N, H, W. In the graph
   std::vector<MapSize> sizes;
   GroupNorms norms = {};  ///< of the pass that this belongs to
+  /// Computes the rows again, to the bit, from what is kept anyway; empty if there is no cheap way.
+  /// Who needs them in the backward pass keeps this instead of the rows.
+  std::function<Tensor()> again = {};
 
   std::size_t groups() const { return sizes.size(); }
   std::int64_t channels() const { return rows.dim(1); }

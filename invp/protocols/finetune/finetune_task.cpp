@@ -70,7 +70,7 @@ Tensor FinetuneTask::logits(const Tensor& images) {
   return network_.head().forward(features);
 }
 
-Tensor FinetuneTask::losses_with_gradients(const Batch& batch) {
+Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
   const Device on = device();
   const Tensor& images = batch.images;
   const auto count = std::ssize(batch.labels);

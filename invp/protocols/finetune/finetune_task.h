@@ -25,7 +25,7 @@ class FinetuneTask final : public SgdTask {
 
  private:
   Tensor logits(const Tensor& images);
-  Tensor losses_with_gradients(const Batch& batch) override;
+  Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
 
   const FinetuneConfig& config_;
   ResNet& network_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/core/parallel.h"
+#include "engine/core/stop.h"
 
 namespace invp {
 
@@ -95,6 +96,7 @@ bool CachedFeatures::mirrored(std::int64_t index) const {
 
 std::optional<Batch> CachedFeatures::next() {
   while (next_ < batches_per_epoch()) {
+    check_stop();
     Batch batch;
     batch.position = next_++;
     const std::int64_t first = batch.position * options_.batch_size;

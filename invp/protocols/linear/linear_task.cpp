@@ -123,7 +123,7 @@ void LinearTask::each_tap(const Batch& batch, const CachedFeatures* cache, const
 
 // A tap's classifier is trained as soon as the network has come to it, so that the memory of its
 // features is free again before the next block is computed.
-Tensor LinearTask::losses_with_gradients(const Batch& batch) {
+Tensor LinearTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
   const TapLoss loss(train_, batch, device());
   const auto taps = std::ssize(heads_.layers());
   const std::int64_t first = taps == 1 ? 0 : 1;

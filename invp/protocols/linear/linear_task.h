@@ -49,7 +49,7 @@ class LinearTask final : public SgdTask {
   void load_state(const TensorFile& state, const std::string& origin) override;
 
  private:
-  Tensor losses_with_gradients(const Batch& batch) override;
+  Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
   using Visit = std::function<void(std::size_t k, const Tensor& features)>;
   void each_tap(const Batch& batch, const CachedFeatures* cache, const Visit& visit);
   /// Returns the images that could not be read.

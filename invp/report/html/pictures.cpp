@@ -6,6 +6,7 @@
 #include "data/images/encode.h"
 #include "data/images/transform.h"
 #include "engine/core/error.h"
+#include "engine/core/stop.h"
 #include "invp/report/html/html.h"
 
 namespace invp {
@@ -19,6 +20,7 @@ constexpr JpegOptions kThumbnailJpeg{.quality = 80, .subsampling = Subsampling::
 constexpr JpegOptions kSheetJpeg{.quality = 75, .subsampling = Subsampling::k420};
 
 Image load_or_gray(const Dataset& dataset, std::int64_t index, int side) {
+  check_stop();
   try {
     return thumbnail(dataset.load(index), side);
   } catch (const Error&) {

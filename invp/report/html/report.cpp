@@ -62,6 +62,12 @@ std::string report_html(std::span<const ReportRun> runs, const ReportOptions& op
                          {"tsne", "t-SNE", plots_section(parts, options, missing)}},
             .missing = {},
             .made_by = "invp report"};
+  std::vector<DetectionPart> found;
+  for (RunParts& run : parts) {
+    if (run.detection) found.push_back(std::move(*run.detection));
+  }
+  for (PageSection& section : detection_sections(found, {}, missing))
+    page.sections.push_back(std::move(section));
   page.sections.push_back({"settings", "Settings", settings_section(parts)});
   page.missing = missing.lines();
   return page_of(page);

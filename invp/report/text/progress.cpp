@@ -1,5 +1,6 @@
 #include "invp/report/text/progress.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "engine/core/stop.h"
 #include "engine/core/text.h"
 
 namespace invp {
@@ -86,7 +88,12 @@ void ProgressDisplay::clear() {
   drawn_ = false;
 }
 
+// A terminal that is held, or a pipe that nobody reads, must not keep a stop from being heard.
 void ProgressDisplay::put(const std::string& text) const {
+  pollfd room{.fd = fileno(stream_), .events = POLLOUT, .revents = 0};
+  while (poll(&room, 1, kStopLook.count()) == 0) {
+    if (stop_signal() != 0) return;
+  }
   std::fwrite(text.data(), 1, text.size(), stream_);
   std::fflush(stream_);
 }

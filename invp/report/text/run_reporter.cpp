@@ -29,6 +29,11 @@ std::string right(const std::string& text, std::size_t width) {
   return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
 }
 
+/// Of the first column of a run that is told in steps: "96000/96000".
+std::size_t step_width(const RunPlan& plan) {
+  return 2 * std::to_string(plan.steps).size() + 1;
+}
+
 }  // namespace
 
 std::string epoch_heading(const RunPlan& plan) {
@@ -36,7 +41,8 @@ std::string epoch_heading(const RunPlan& plan) {
   for (const ShownMeasure& measure : plan.shown) {
     if (!measure.heading.empty()) middle += right(measure.heading, 8);
   }
-  return "   epoch    loss" + middle + "     rate   img/s  wait     time";
+  return (plan.steps > 0 ? right("step", step_width(plan)) : "   epoch") + "    loss" + middle +
+         "     rate   img/s  wait     time";
 }
 
 std::string epoch_row(const EpochReport& report, const RunPlan& plan) {
@@ -47,7 +53,8 @@ std::string epoch_row(const EpochReport& report, const RunPlan& plan) {
     const char* const format = measure.chart == "Loss" ? "%8.4f" : "%8.2f";
     middle += value != nullptr ? formatted(format, *value) : right("-", 8);
   }
-  return right(message(report.epoch, '/', plan.epochs), 8) +
+  return (plan.steps > 0 ? right(message(report.global_step, '/', plan.steps), step_width(plan))
+                         : right(message(report.epoch, '/', plan.epochs), 8)) +
          formatted(report.loss < 100 ? "%8.4f" : "%8.5g", report.loss) + middle +
          formatted("%9.3g", report.learning_rate) +
          right(format_rate(report.images_per_second), 8) +
@@ -79,17 +86,20 @@ void RunReporter::run_started(const RunPlan& plan) {
 void RunReporter::step_finished(const StepReport& report) {
   pace_.update(static_cast<double>(report.global_step), stopwatch_.seconds());
   const double steps_a_second = pace_.per_second();
-  const double steps_left =
-      static_cast<double>((plan_.epochs - report.epoch + 1) * plan_.steps_per_epoch - report.step);
+  const bool in_steps = plan_.steps > 0;
+  const auto steps_left = static_cast<double>(
+      in_steps ? plan_.steps - report.global_step
+               : (plan_.epochs - report.epoch + 1) * plan_.steps_per_epoch - report.step);
   const double images_a_step =
       static_cast<double>(plan_.images_per_epoch) / static_cast<double>(plan_.steps_per_epoch);
-  progress_.show({.label = message("epoch ", report.epoch, '/', plan_.epochs),
-                  .done = report.step,
-                  .total = plan_.steps_per_epoch,
-                  .detail = "loss " + formatted("%.3f", report.loss) + "  data wait " +
-                            formatted("%.0f%%", 100 * report.data_wait),
-                  .per_second = steps_a_second * images_a_step,
-                  .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
+  progress_.show(
+      {.label = in_steps ? "training" : message("epoch ", report.epoch, '/', plan_.epochs),
+       .done = in_steps ? report.global_step : report.step,
+       .total = in_steps ? plan_.steps : plan_.steps_per_epoch,
+       .detail = "loss " + formatted("%.3f", report.loss) + "  data wait " +
+                 formatted("%.0f%%", 100 * report.data_wait),
+       .per_second = steps_a_second * images_a_step,
+       .seconds_left = steps_a_second > 0 ? steps_left / steps_a_second : -1});
   if (events_ && report.global_step % kStepsBetweenPoints == 0) {
     write_events("step/", report,
                  {{"learning_rate", report.learning_rate}, {"data_wait", report.data_wait}});

@@ -7,21 +7,11 @@
 #include <chrono>
 
 #include "engine/core/error.h"
+#include "engine/files/checksum.h"
 
 namespace invp {
 
 namespace {
-
-constexpr std::array<std::uint32_t, 256> crc32c_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t byte = 0; byte < 256; ++byte) {
-    std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78u : 0u);
-    table[byte] = crc;
-  }
-  return table;
-}
-constexpr auto kCrcTable = crc32c_table();
 
 // TFRecord stores CRCs rotated and offset, because a CRC of data that holds CRCs is weak.
 std::uint32_t masked_crc(std::string_view bytes) {
@@ -64,14 +54,6 @@ std::string event_header(std::int64_t step) {
 }
 
 }  // namespace
-
-std::uint32_t crc32c(std::string_view bytes) {
-  std::uint32_t crc = ~0u;
-  for (const char byte : bytes) {
-    crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<std::uint8_t>(byte)) & 0xFF];
-  }
-  return ~crc;
-}
 
 std::string tfrecord(std::string_view payload) {
   std::string record;

@@ -11,9 +11,6 @@
 
 namespace invp {
 
-/// CRC-32C (Castagnoli), as RFC 3720 defines it: crc32c("123456789") = 0xE3069283.
-std::uint32_t crc32c(std::string_view bytes);
-
 /// One TFRecord around `payload`.
 std::string tfrecord(std::string_view payload);
 

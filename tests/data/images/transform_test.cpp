@@ -322,7 +322,7 @@ TEST(Transforms, RefuseWhatMakesNoSense) {
   EXPECT_THROW(adjust_contrast(image, NAN), Error);
   EXPECT_THROW(adjust_hue(image, 0.51), Error);
   EXPECT_THROW(gaussian_blur(image, -1), Error);
-  EXPECT_THROW(NormalizationTable({{0, 0, 0}, {1, 0, 1}}), Error);
+  EXPECT_THROW(NormalizationTable(Normalization{{0, 0, 0}, {1, 0, 1}}), Error);
 }
 
 }  // namespace

@@ -6,8 +6,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
+#include <future>
 #include <set>
 #include <stdexcept>
+#include <thread>
+
+#include "engine/core/stop.h"
 
 namespace invp {
 namespace {
@@ -135,6 +140,28 @@ TEST(OrderedWorkers, ThrowsWhereTheItemThatFailedWouldComeOut) {
     EXPECT_THROW(sums.pool.next(), std::out_of_range);
     sums.pool.start(9, 12);
     EXPECT_EQ(sums.take(9, 100), 3);
+  }
+}
+
+// As of a read that does not return.
+TEST(OrderedWorkers, NextHearsAStopWhileAWorkerHangs) {
+  for (const int threads : {0, 1, 3}) {
+    std::promise<void> release;
+    std::shared_future<void> released = release.get_future().share();
+    OrderedWorkers pool(threads, 2,
+                        {[](std::int64_t, std::size_t) { return 1; },
+                         [&](std::size_t, std::int64_t, std::size_t) { released.wait(); }});
+    pool.start(0, 9);
+    std::thread later([] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      request_stop(SIGTERM);
+    });
+    EXPECT_THROW(pool.next(), Stopped);
+    EXPECT_THROW(pool.next(), Stopped);
+    EXPECT_THROW(pool.stop(), Stopped);
+    later.join();
+    release.set_value();
+    forget_stop();
   }
 }
 

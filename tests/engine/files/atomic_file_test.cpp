@@ -133,5 +133,71 @@ TEST(AtomicFile, NamesWhatIsWrongWithThePath) {
   EXPECT_THAT(error_of([&] { AtomicFile("/dev/full"); }), HasSubstr("not an ordinary file"));
 }
 
+TEST(AtomicFile, DoesNotWriteThroughTheSecondNameThatAKilledLinkLeft) {
+  const TempFolder folder;
+  const fs::path best = folder.write("best", "best of all");
+  fs::create_hard_link(best, folder / "last.partial");
+  write_file(folder / "last", "last");
+  EXPECT_EQ(read_all(best), "best of all");
+  EXPECT_EQ(read_all(folder / "last"), "last");
+  EXPECT_EQ(files_in(folder.path()), 2u);
+}
+
+TEST(LinkFile, GivesAFileAnotherNameInPlaceOfTheOldOne) {
+  const TempFolder folder;
+  const fs::path best = folder.write("best", "new");
+  const fs::path last = folder.write("last", "old");
+  folder.write("last.partial", "left by a killed writer");
+  EXPECT_TRUE(link_file(best, last));
+  EXPECT_EQ(read_all(last), "new");
+  EXPECT_EQ(fs::hard_link_count(best), 2u);
+  EXPECT_TRUE(link_file(best, last)) << "once more changes nothing";
+  EXPECT_EQ(files_in(folder.path()), 2u);
+  write_file(last, "newer");
+  EXPECT_EQ(read_all(best), "new") << "the other name is not written through";
+  EXPECT_THAT(error_of([&] { link_file(folder / "missing", last); }), HasSubstr("last: "));
+  EXPECT_EQ(read_all(last), "newer");
+}
+
+TEST(MakeFolders, MakesThoseAboveTooAndNamesTheOneThatCannotBe) {
+  const TempFolder folder;
+  make_folders(folder / "a/b/c");
+  make_folders(folder / "a/b/c");
+  EXPECT_TRUE(fs::is_directory(folder / "a/b/c"));
+  folder.write("a/file", "");
+  EXPECT_THAT(error_of([&] { make_folders(folder / "a/file/d"); }), HasSubstr("a/file: "));
+}
+
+TEST(RemovePartialFiles, TakesWhatNobodyWrites) {
+  const TempFolder folder;
+  folder.write("killed.partial", "half");
+  folder.write("file", "kept");
+  fs::create_directory(folder / "folder.partial");
+  AtomicFile writing(folder / "written");
+  writing.append("now");
+  remove_partial_files(folder.path());
+  writing.commit();
+  EXPECT_FALSE(fs::exists(folder / "killed.partial"));
+  EXPECT_EQ(read_all(folder / "written"), "now");
+  EXPECT_EQ(files_in(folder.path()), 3u);
+  remove_partial_files(folder / "missing");
+}
+
+TEST(AppendedFile, GrowsByWholeTextsOrNotAtAll) {
+  const TempFolder folder;
+  folder.write("log", "before\n");
+  AppendedFile log(folder / "log");
+  log.append("first\n");
+  {
+    const FileSizeLimit limit(16);
+    EXPECT_THAT(error_of([&] { log.append("longer than there is room for\n"); }),
+                ::testing::AllOf(HasSubstr("log: "), HasSubstr("ulimit -f")));
+    EXPECT_EQ(read_all(folder / "log"), "before\nfirst\n");
+  }
+  log.append("last\n");
+  EXPECT_EQ(read_all(folder / "log"), "before\nfirst\nlast\n");
+  EXPECT_THAT(error_of([&] { AppendedFile(folder / "missing/log"); }), HasSubstr("missing/log"));
+}
+
 }  // namespace
 }  // namespace invp

@@ -6,10 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <fstream>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <set>
+#include <stdexcept>
 
+#include "engine/core/stop.h"
 #include "engine/files/safetensors.h"
 #include "invp/run/checkpoint.h"
 #include "invp/run/run_folder.h"
@@ -25,6 +30,11 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
+void stop_now() {
+  request_stop(SIGTERM);
+  check_stop();
+}
+
 /// Epochs of four batches; the last has one image, the others two.
 class Batches final : public BatchSource {
  public:
@@ -33,12 +43,15 @@ class Batches final : public BatchSource {
   void start_epoch(std::int64_t, std::int64_t first_batch) override { next_ = first_batch; }
   std::optional<Batch> next() override {
     if (next_ == 4) return std::nullopt;
+    if (next_ == stop_before) stop_now();
     Batch batch;
     batch.position = next_++;
     for (std::int64_t i = 2 * batch.position; i < std::min<std::int64_t>(7, 2 * next_); ++i)
       batch.indices.push_back(i);
     return batch;
   }
+
+  std::int64_t stop_before = -1;  ///< the batch that a stop keeps waiting
 
  private:
   std::int64_t next_ = 0;
@@ -56,7 +69,10 @@ class Numbers final : public Task {
   double learning_rate(const Progress& progress) const override {
     return 1.0 / static_cast<double>(1 + progress.step);
   }
-  void prepare(BatchSource&, const PhaseProgress&) override { ++prepared; }
+  void prepare(BatchSource&, const PhaseProgress&) override {
+    if (stop_in_preparation) stop_now();
+    ++prepared;
+  }
   void step(const Batch&, const Progress& progress) override {
     seen.push_back(progress);
     queue_.begin();
@@ -75,6 +91,7 @@ class Numbers final : public Task {
   std::vector<StepLosses> finish() override { return queue_.finish(); }
   Evaluation evaluate(const PhaseProgress&) override {
     if (fail_to_evaluate) fail("evaluation failed");
+    if (stop_in_evaluation) stop_now();
     // Best after the second epoch's four steps.
     return {.measures = {{"score", -std::abs(static_cast<double>(count_.item()) - 8)}}};
   }
@@ -103,6 +120,8 @@ class Numbers final : public Task {
   int prepared = 0;
   std::int64_t bad_step = -1;
   bool fail_to_evaluate = false;
+  bool stop_in_evaluation = false;
+  bool stop_in_preparation = false;
 
  private:
   Tensor weight_;
@@ -140,11 +159,63 @@ class RunTest : public ::testing::Test {
     return files;
   }
 
+  /// Runs, which a stop ends, then resumes; expects the bytes and the reports of a run that nobody
+  /// stopped. Returns the task of the second part.
+  std::unique_ptr<Numbers> expect_resumed_after_stop(Numbers& stopped) {
+    EXPECT_FALSE(run(stopped).finished);
+    EXPECT_EQ(stop_signal(), SIGTERM);
+    EXPECT_FALSE(unsaved_work());
+    forget_stop();
+    batches.stop_before = -1;
+    config.resume = "auto";
+    auto resumed = std::make_unique<Numbers>();
+    EXPECT_TRUE(run(*resumed).finished);
+    const std::string ended = read_all(last());
+    config.out = folder / "whole";
+    config.resume = "";
+    run();
+    EXPECT_TRUE(ended == read_all(last()));
+    return resumed;
+  }
+
   TempFolder folder;
   RunConfig config;
   Batches batches;
   Recorder recorder;
 };
+
+TEST_F(RunTest, AStopIsHeardInAWaitForImages) {
+  batches.stop_before = 2;
+  Numbers stopped;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(std::ssize(stopped.seen), 2);
+  EXPECT_EQ(resumed->seen.front().step, 2);
+  EXPECT_EQ(resumed->prepared, 0);
+}
+
+TEST_F(RunTest, AStopIsHeardInAWaitForTheFirstImages) {
+  batches.stop_before = 0;
+  Numbers stopped;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(stopped.prepared, 1);
+  EXPECT_EQ(resumed->prepared, 0) << "the checkpoint is of a task that was prepared";
+}
+
+TEST_F(RunTest, AStopIsHeardInAnEvaluation) {
+  Numbers stopped;
+  stopped.stop_in_evaluation = true;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(std::ssize(stopped.seen), 4);
+  EXPECT_EQ(resumed->seen.front().step, 4);
+}
+
+TEST_F(RunTest, AStopIsHeardInThePreparation) {
+  Numbers stopped;
+  stopped.stop_in_preparation = true;
+  const auto resumed = expect_resumed_after_stop(stopped);
+  EXPECT_EQ(stopped.prepared + std::ssize(stopped.seen), 0);
+  EXPECT_EQ(resumed->prepared, 1);
+}
 
 TEST_F(RunTest, WalksThroughEpochsAndKeepsTheBest) {
   Numbers task;
@@ -317,15 +388,125 @@ TEST_F(RunTest, GoesOnFromTheCheckpointThatIsFurthestOn) {
   config.save_every = 1;
   run();
   const fs::path checkpoints = config.out / "checkpoints";
-  EXPECT_EQ(find_checkpoint(config.out, recorder), checkpoints / "last.safetensors");
+  EXPECT_EQ(find_checkpoint(config.out, recorder)->path, checkpoints / "last.safetensors");
   fs::remove(last());
   // The youngest file is not the one that is furthest on.
   fs::last_write_time(checkpoints / "epoch-0001.safetensors", fs::file_time_type::clock::now());
-  EXPECT_EQ(find_checkpoint(config.out, recorder), checkpoints / "epoch-0003.safetensors");
+  EXPECT_EQ(find_checkpoint(config.out, recorder)->path, checkpoints / "epoch-0003.safetensors");
   fs::resize_file(checkpoints / "epoch-0003.safetensors", 100);
-  EXPECT_EQ(steps_taken(read_safetensors_header(*find_checkpoint(config.out, recorder)).metadata),
-            8);
+  EXPECT_EQ(steps_taken(find_checkpoint(config.out, recorder)->file.metadata), 8);
   EXPECT_THAT(recorder.notes, Contains(HasSubstr("epoch-0003")));
+}
+
+/// Ends the run after so many checkpoints, as a kill would: nothing more is written.
+class Killer final : public RunObserver {
+ public:
+  explicit Killer(int after) : left_(after) {}
+  void checkpoint_written(const std::string&) override {
+    if (--left_ == 0) throw std::runtime_error("killed");
+  }
+
+ private:
+  int left_;
+};
+
+TEST_F(RunTest, KilledAfterAnyCheckpointItLeavesTheFilesOfAWholeRun) {
+  for (const int evaluate_every : {1, 0}) {
+    config.evaluate_every = evaluate_every;
+    config.save_every = 2;
+    config.resume = "";
+    config.out = folder / message("whole", evaluate_every);
+    run();
+    std::map<std::string, std::string> whole;
+    for (const auto& [path, content] : everything()) whole[fs::path(path).filename()] = content;
+    EXPECT_EQ(whole.size(), evaluate_every == 1 ? 4u : 3u);
+    bool killed = true;
+    for (int after = 1; killed; ++after) {
+      config.out = folder / message("killed", evaluate_every, "-", after);
+      config.resume = "";
+      Killer killer(after);
+      Numbers task;
+      killed = false;
+      try {
+        run_task(config, batches, task, killer);
+      } catch (const std::runtime_error&) {
+        killed = true;
+      }
+      folder.write(message(config.out.filename().string(), "/checkpoints/x.partial"), "left over");
+      config.resume = "auto";
+      run();
+      std::map<std::string, std::string> files;
+      for (const auto& [path, content] : everything()) files[fs::path(path).filename()] = content;
+      EXPECT_TRUE(files == whole) << "killed after checkpoint " << after;
+    }
+  }
+}
+
+TEST_F(RunTest, FilesThatAreEqualAreOneOnTheDisk) {
+  config.save_every = 1;
+  run();
+  const fs::path checkpoints = config.out / "checkpoints";
+  EXPECT_TRUE(
+      fs::equivalent(checkpoints / "best.safetensors", checkpoints / "epoch-0002.safetensors"));
+  EXPECT_TRUE(fs::equivalent(last(), checkpoints / "epoch-0003.safetensors"));
+  EXPECT_FALSE(fs::equivalent(last(), checkpoints / "best.safetensors"));
+}
+
+TEST_F(RunTest, ADamagedCheckpointIsPassedOverAndSaysWhy) {
+  config.save_every = 1;
+  run();
+  const std::string whole = read_all(last());
+  std::string bytes = whole;
+  bytes.back() ^= 1;
+  fs::remove(last());
+  std::ofstream(last(), std::ios::binary) << bytes;
+  config.resume = last();
+  EXPECT_THAT(error_of_run(), AllOf(HasSubstr("last.safetensors: at byte"),
+                                    HasSubstr("does not have its checksum")));
+  fs::remove(config.out / "checkpoints" / "epoch-0003.safetensors");
+  config.resume = "auto";
+  recorder = {};
+  Numbers again;
+  EXPECT_TRUE(run(again).finished);
+  EXPECT_THAT(recorder.notes, Contains(AllOf(HasSubstr("passed over: "), HasSubstr(last()),
+                                             HasSubstr("does not have its checksum"))));
+  EXPECT_EQ(again.seen.size(), 4u) << "the last epoch is trained again";
+  EXPECT_TRUE(read_all(last()) == whole);
+}
+
+TEST_F(RunTest, OnlyTheTensorsOfTheRunAreTaken) {
+  config.stop_after = 2;
+  run();
+  const TensorFile good = read_safetensors(last());
+  config.resume = last();
+  const auto refusal = [&](const std::function<void(TensorFile&)>& change) {
+    TensorFile file = good;
+    change(file);
+    write_safetensors(last(), file);
+    return error_of_run();
+  };
+  const auto rename = [](TensorFile& file, const std::string& from, const std::string& to) {
+    for (auto& [name, tensor] : file.tensors) name = name == from ? to : name;
+  };
+  EXPECT_THAT(refusal([&](TensorFile& f) { rename(f, "weight", "wait"); }),
+              AllOf(HasSubstr("last.safetensors"), HasSubstr("no tensor 'weight'")));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.tensors.emplace_back("new", Tensor::zeros({1})); }),
+              HasSubstr("tensor 'new' is none of this run's"));
+  EXPECT_THAT(refusal([&](TensorFile& f) { rename(f, "optimizer.w", "optimizer.v"); }),
+              HasSubstr("momentum of 'v'"));
+  EXPECT_THAT(refusal([](TensorFile& f) {
+                std::erase_if(f.tensors, [](const auto& t) { return t.first == "optimizer.w"; });
+              }),
+              HasSubstr("no momentum after 2 steps"));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.tensors[0].second = Tensor::zeros({4}); }),
+              AllOf(HasSubstr("'weight' is"), HasSubstr("(4)"), HasSubstr("(3)")));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.metadata["position.step"] = "5"; }),
+              HasSubstr("step 5 of an epoch of 4"));
+  EXPECT_THAT(refusal([](TensorFile& f) { f.metadata["position.global_step"] = "3"; }),
+              HasSubstr("3 steps were taken until step 2 of epoch 1"));
+  write_safetensors(last(), good);
+  config.stop_after = 0;
+  EXPECT_TRUE(run().finished);
 }
 
 /// Tries to start a second run in the same folder in the middle of the first.

@@ -4,7 +4,7 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/layout.h"
-#include "tests/layers/detection_golden.h"
+#include "tests/layers/detection/golden.h"
 
 namespace invp::testing {
 namespace {

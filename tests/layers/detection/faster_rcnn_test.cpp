@@ -8,7 +8,7 @@
 #include "engine/core/layout.h"
 #include "engine/ops/basic/elementwise.h"
 #include "optim/sgd.h"
-#include "tests/layers/detection_golden.h"
+#include "tests/layers/detection/golden.h"
 
 namespace invp::testing {
 namespace {
