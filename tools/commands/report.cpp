@@ -19,9 +19,9 @@ class ReportCommand : public Command {
             .description =
                 "Writes one self-contained HTML file: results, curves, settings and how they\n"
                 "differ, the positives of sample images step by step, their nearest neighbors,\n"
-                "and results of invp linear and invp tsne in the run folders or below them. The\n"
-                "page says what a run lacks. Of a detector: its detections beside the objects,\n"
-                "precision against recall, mistakes and misses.\n",
+                "and results of invp linear and invp tsne in the run folders or below them. Of\n"
+                "invp detect train: detections beside the objects, curves, mistakes and misses.\n"
+                "The page says what a run lacks.\n",
             .examples =
                 "  invp report runs/cifar10\n"
                 "  invp report runs/paper runs/released --to compared.html\n"};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/detection/detection_set.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "engine/files/atomic_file.h"
@@ -37,6 +38,20 @@ bool all_differ(const std::vector<ReportRun>& runs) {
   return true;
 }
 
+/// Empty if it is not there.
+std::string value_of(const std::vector<Setting>& settings, std::string_view name) {
+  const auto found = std::ranges::find(settings, name, &Setting::name);
+  return found == settings.end() ? "" : joined(found->values);
+}
+
+/// The split that invp detect train judged by.
+DetectionSet open_judged(const DataOptions& where, const std::string& asked) {
+  const BoxDataOptions data{.path = where.path, .format = where.format};
+  const std::string split = data.judging_split(asked.empty() ? "auto" : asked);
+  CHECK(!split.empty(), where.path, ": has no split to judge by");
+  return open_boxes(where.path, {.format = where.format, .split = split, .pictures = false});
+}
+
 /// Reads the settings that the report computes with; it only shows the others.
 void understand(ReportRun& run, const std::vector<Setting>& settings, const std::string& data) {
   DataOptions where;
@@ -48,40 +63,15 @@ void understand(ReportRun& run, const std::vector<Setting>& settings, const std:
   for (const Setting& setting : settings) elsewhere.push_back(setting.name);
   options.apply(settings, elsewhere);
   if (!data.empty()) where.path = data;
+  run.open_boxes = [where, split = value_of(settings, "test-split")] {
+    return open_judged(where, split);
+  };
   run.open = [where](std::string_view split) -> std::shared_ptr<const Dataset> {
     try {
       return open_split(data_source(where), split);
     } catch (const UsageError& error) {
       throw Error(error.what());
     }
-  };
-}
-
-/// The last evaluation of a run of invp detect train.
-void understand_detector(ReportRun& run, const std::vector<Setting>& settings,
-                         const std::string& data) {
-  BoxDataOptions where;
-  std::string test_split = "auto";
-  bool detector = false;
-  for (const Setting& setting : settings) {
-    const std::string value = joined(setting.values);
-    if (setting.name == "data") where.path = value;
-    if (setting.name == "format") where.format = value;
-    if (setting.name == "test-split") test_split = value;
-    detector = detector || setting.name == "rpn-samples";
-  }
-  if (!detector) return;
-  if (!data.empty()) where.path = data;
-  run.detections = [where, test_split, folder = run.folder] {
-    const std::string split = where.judging_split(test_split);
-    CHECK(!split.empty(), where.path, ": has no split to judge by");
-    const fs::path found = folder / "detections" / kResultsFile;
-    CHECK(fs::exists(found), "the run was not evaluated yet: there is no ", found.string());
-    const auto set = std::make_shared<const DetectionSet>(open_boxes(
-        where.path, {.format = where.format, .split = split, .tolerate = true, .pictures = false}));
-    const Detections detections = read_detections(found, *set);
-    return detection_part("", set, detections, evaluate_voc(*set, detections),
-                          evaluate_coco(*set, detections));
   };
 }
 
@@ -95,7 +85,6 @@ ReportRun report_run(const fs::path& folder, const std::string& data) {
   try {
     const std::vector<Setting> settings = config_settings(config.string());
     understand(run, settings, data);
-    understand_detector(run, settings, data);
     for (const Setting& setting : settings)
       run.settings.emplace_back(setting.name, joined(setting.values));
   } catch (const UsageError&) {

@@ -137,9 +137,9 @@ std::array<Counter, kOverlaps> judge(ClassObjects& objects, std::span<const Entr
 VocScores evaluate_voc(const DetectionSet& set, const Detections& detections) {
   const Detections text = as_voc_text(detections);
   std::vector<std::vector<Entry>> of_class(set.classes.size());
-  for (std::size_t row = 0; row < text.rows.size(); ++row) {
-    const Detection& detection = text.rows[row];
-    of_class[static_cast<std::size_t>(detection.label)].push_back({&detection, row});
+  for (const Detection& row : text.rows) {
+    of_class[static_cast<std::size_t>(row.label)].push_back(
+        {&row, static_cast<std::size_t>(&row - text.rows.data())});
   }
 
   VocScores scores;

@@ -16,16 +16,14 @@ const Rule& DetectionPart::shown_rule() const {
 DetectionPart detection_part(std::string name, std::shared_ptr<const DetectionSet> set,
                              const Detections& detections, VocScores voc, CocoScores coco,
                              const std::string& rule) {
-  DetectionPart part{.name = std::move(name),
-                     .set = std::move(set),
-                     .detections = as_sizes(detections),
-                     .rule = rule,
-                     .rules = rules_of(voc, coco),
-                     .voc = std::move(voc),
-                     .coco = std::move(coco),
-                     .verdicts = {},
-                     .best = {}};
-  if (part.rule.empty()) part.rule = usual_rule(*part.set);
+  DetectionPart part;
+  part.name = std::move(name);
+  part.set = std::move(set);
+  part.detections = as_sizes(detections);
+  part.rule = rule.empty() ? usual_metric(*part.set) : rule;
+  part.rules = rules_of(voc, coco);
+  part.voc = std::move(voc);
+  part.coco = std::move(coco);
   part.verdicts = find_verdicts(*part.set, part.detections,
                                 part.rule == "coco" ? part.coco.judgments : part.voc.judgments);
   part.best = best_score(*part.set, part.detections, part.verdicts);
@@ -33,8 +31,7 @@ DetectionPart detection_part(std::string name, std::shared_ptr<const DetectionSe
 }
 
 std::vector<PageSection> detection_sections(std::span<const DetectionPart> parts,
-                                            const DetectionPageOptions& options,
-                                            std::vector<std::string>& missing) {
+                                            const DetectionPageOptions& options, Missing& missing) {
   if (parts.empty()) return {};
   std::vector<BoxedPictures> pictures;
   for (const DetectionPart& part : parts) pictures.emplace_back(*part.set);
@@ -46,7 +43,7 @@ std::vector<PageSection> detection_sections(std::span<const DetectionPart> parts
       {"misses", "Missed objects", misses_section(parts, pictures, options)}};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (const std::string unread = pictures[i].unread(); !unread.empty())
-      missing.push_back(parts[i].name + ": " + unread);
+      missing.add(parts[i].name, unread);
   }
   return sections;
 }
@@ -54,11 +51,12 @@ std::vector<PageSection> detection_sections(std::span<const DetectionPart> parts
 std::string detection_html(const DetectionPart& part, const std::vector<std::string>& remarks,
                            const DetectionPageOptions& options) {
   const DetectionSet& set = *part.set;
-  std::vector<std::string> missing;
+  Missing missing;
   const std::vector<PageSection> sections =
       detection_sections(std::span(&part, 1), options, missing);
-  missing.insert(missing.end(), remarks.begin(), remarks.end());
-  for (std::string& line : missing) line = printable(line);
+  std::vector<std::string> lines = missing.lines();
+  lines.insert(lines.end(), remarks.begin(), remarks.end());
+  for (std::string& line : lines) line = printable(line);
   return page_of(
       {.title = printable(part.name),
        .subtitle = printable(message(set.source.string(), ", ", set.split, ": ",
@@ -66,7 +64,7 @@ std::string detection_html(const DetectionPart& part, const std::vector<std::str
                                      counted(std::ssize(set.objects), "object"), ", ",
                                      counted(std::ssize(part.detections.rows), "detection"))),
        .sections = sections,
-       .missing = missing,
+       .missing = lines,
        .made_by = "invp detect eval"});
 }
 

@@ -9,6 +9,7 @@
 
 #include "data/detection/detections.h"
 #include "invp/protocols/detection/rules.h"
+#include "invp/protocols/detection/usual_rule.h"
 #include "invp/protocols/detection/verdicts.h"
 #include "invp/report/html/whole_page.h"
 
@@ -44,11 +45,12 @@ struct DetectionPageOptions {
   int crops = 8;     ///< of each kind of mistake, and of misses
 };
 
+class Missing;
+
 /// The sections on detections, of one part or several side by side. Adds to `missing` the pictures
 /// that cannot be read.
 std::vector<PageSection> detection_sections(std::span<const DetectionPart> parts,
-                                            const DetectionPageOptions& options,
-                                            std::vector<std::string>& missing);
+                                            const DetectionPageOptions& options, Missing& missing);
 
 /// The page of `invp detect eval --report`, which holds `remarks` too.
 std::string detection_html(const DetectionPart& part, const std::vector<std::string>& remarks,

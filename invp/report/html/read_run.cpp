@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "data/detection/detections.h"
 #include "engine/core/error.h"
 #include "engine/files/safetensors.h"
 #include "invp/report/html/html.h"
@@ -88,15 +89,43 @@ void open_data(RunParts& parts, Missing& missing) {
   }
 }
 
+/// What the last evaluation of a detector wrote, judged again.
+void read_found(RunParts& parts, Missing& missing) {
+  try {
+    CHECK(parts.run->open_boxes != nullptr, "its settings do not say where the boxes are");
+    const auto set = std::make_shared<const DetectionSet>(parts.run->open_boxes());
+    const Detections found = read_detections(parts.run->folder / "detections", *set);
+    parts.detection = detection_part(parts.name(), set, found, evaluate_voc(*set, found),
+                                     evaluate_coco(*set, found));
+    parts.detection->number = parts.number;
+  } catch (const Error& error) {
+    missing.add(parts, message("no detections: ", error.what()));
+  }
+}
+
+/// What commands after pretraining leave in the folder, and the checkpoint's bank.
+void read_features(RunParts& parts, Missing& missing) {
+  read_each(parts, "layers", ".csv", read_layer_table, parts.layers, missing);
+  read_each(parts, "points", ".safetensors", read_plot_points, parts.plots, missing);
+  if (parts.layers.empty())
+    missing.add(parts, "no layer-wise figure, there is no layers.csv (invp linear)");
+  if (parts.plots.empty())
+    missing.add(parts, "no t-SNE, there is no points.safetensors (invp tsne)");
+  read_checkpoint(parts, missing);
+}
+
 }  // namespace
 
-void Missing::add(const RunParts& run, const std::string& what) {
+void Missing::add(const std::string& run, const std::string& what) {
   const auto same = std::ranges::find(lines_, what, &Line::what);
   if (same == lines_.end()) {
-    lines_.push_back({.runs = run.name(), .what = what});
+    lines_.push_back({.runs = run, .what = what});
   } else {
-    same->runs += ", " + run.name();
+    same->runs += ", " + run;
   }
+}
+void Missing::add(const RunParts& run, const std::string& what) {
+  add(run.name(), what);
 }
 
 std::vector<std::string> Missing::lines() const {
@@ -113,19 +142,18 @@ RunParts read_run(const ReportRun& run, std::size_t number, Missing& missing) {
   if (run.settings.empty())
     missing.add(parts, "no settings, there is no config.toml that can be read");
   read_epochs(parts, missing);
-  read_each(parts, "layers", ".csv", read_layer_table, parts.layers, missing);
-  read_each(parts, "points", ".safetensors", read_plot_points, parts.plots, missing);
-  if (run.detections) return parts;  // of a detector nothing else is expected
-  if (parts.layers.empty())
-    missing.add(parts, "no layer-wise figure, there is no layers.csv (invp linear)");
-  if (parts.plots.empty())
-    missing.add(parts, "no t-SNE, there is no points.safetensors (invp tsne)");
-  read_checkpoint(parts, missing);
+  // A detector has no bank, and nothing of features.
+  parts.detects = fs::is_directory(run.folder / "detections");
+  if (parts.detects) {
+    read_found(parts, missing);
+  } else {
+    read_features(parts, missing);
+  }
   CHECK(!run.settings.empty() || !parts.epochs.empty() || !parts.layers.empty() ||
-            !parts.plots.empty() || parts.bank,
+            !parts.plots.empty() || parts.bank || parts.detects,
         run.folder.string(),
         ": holds nothing of a run (config.toml, metrics.jsonl, checkpoints, layers.csv, "
-        "points.safetensors)");
+        "points.safetensors, detections)");
   if (parts.bank || !parts.plots.empty()) open_data(parts, missing);
   return parts;
 }

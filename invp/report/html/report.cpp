@@ -37,31 +37,11 @@ std::string subtitle_of(std::span<const ReportRun> runs) {
   };
   const std::string arch = common("arch");
   const std::string width = common("width");
-  if (runs[0].detections && !common("rpn-samples").empty()) {
-    const std::string of = common("data");
-    return "Object detection: Faster R-CNN R50-C4" + (of.empty() ? "" : " on " + of);
-  }
   std::string text = arch.empty() ? "Invariance Propagation" : "Invariance Propagation: " + arch;
   if (!arch.empty() && !width.empty()) text += " of width " + width;
   if (const std::string data = common("data"); !data.empty()) text += " on " + data;
   if (common("format") == "synthetic") text += " on the synthetic set";
   return text;
-}
-
-/// The detections of the runs that have some, named and colored as their runs.
-std::vector<DetectionPart> detections_of(const std::vector<RunParts>& runs, Missing& missing) {
-  std::vector<DetectionPart> parts;
-  for (const RunParts& run : runs) {
-    if (!run.run->detections) continue;
-    try {
-      parts.push_back(run.run->detections());
-      parts.back().name = run.name();
-      parts.back().number = run.number;
-    } catch (const Error& error) {
-      missing.add(run, message("no detections: ", error.what()));
-    }
-  }
-  return parts;
 }
 
 }  // namespace
@@ -82,12 +62,14 @@ std::string report_html(std::span<const ReportRun> runs, const ReportOptions& op
                          {"tsne", "t-SNE", plots_section(parts, options, missing)}},
             .missing = {},
             .made_by = "invp report"};
-  std::vector<std::string> unread;
-  for (PageSection& section : detection_sections(detections_of(parts, missing), {}, unread))
+  std::vector<DetectionPart> found;
+  for (RunParts& run : parts) {
+    if (run.detection) found.push_back(std::move(*run.detection));
+  }
+  for (PageSection& section : detection_sections(found, {}, missing))
     page.sections.push_back(std::move(section));
   page.sections.push_back({"settings", "Settings", settings_section(parts)});
   page.missing = missing.lines();
-  page.missing.insert(page.missing.end(), unread.begin(), unread.end());
   return page_of(page);
 }
 

@@ -10,24 +10,24 @@
 #include <utility>
 #include <vector>
 
+#include "data/detection/detection_set.h"
 #include "data/sets/dataset.h"
 #include "invp/method/objective.h"
-#include "invp/report/html/detection.h"
 
 namespace invp {
 
 /// A run to report on. The rest is read from its folder: metrics.jsonl, bank and graph of
-/// checkpoints/last.safetensors, and layers.csv and points.safetensors in it or below it.
+/// checkpoints/last.safetensors, and detections/, and layers.csv and points.safetensors in
+/// it or below it.
 struct ReportRun {
   std::string name;  ///< the heading of its column
   std::filesystem::path folder;
   std::vector<std::pair<std::string, std::string>> settings;  ///< empty: unknown
   ObjectiveConfig objective;
   /// Opens a split of its data set, or throws Error with the reason.
-  std::function<std::shared_ptr<const Dataset>(std::string_view split)> open;
-  /// Of a detector's run: what its last evaluation found, or throws Error with the reason. Empty of
-  /// other runs.
-  std::function<DetectionPart()> detections = {};
+  std::function<std::shared_ptr<const Dataset>(std::string_view split)> open = {};
+  /// Of a run that trains a detector: opens the set that its detections are judged by.
+  std::function<DetectionSet()> open_boxes = {};
 };
 
 struct ReportOptions {

@@ -9,6 +9,7 @@
 
 #include "invp/method/memory_bank.h"
 #include "invp/method/neighbor_graph.h"
+#include "invp/report/html/detection.h"
 #include "invp/report/html/report.h"
 #include "invp/report/html/run_files.h"
 #include "invp/run/observer.h"
@@ -26,6 +27,8 @@ struct RunParts {
   std::optional<NeighborGraph> graph;    ///< present if the bank is
   std::string trained_on;                ///< training_images() of the checkpoint; empty: unknown
   std::shared_ptr<const Dataset> train;  ///< null if it cannot be opened
+  bool detects = false;                  ///< its folder has detections/
+  std::optional<DetectionPart> detection;
 
   const std::string& name() const { return run->name; }
 };
@@ -33,6 +36,7 @@ struct RunParts {
 /// What was left out and why, in the order found. Runs that lack the same share a line.
 class Missing {
  public:
+  void add(const std::string& run, const std::string& what);
   void add(const RunParts& run, const std::string& what);
   /// "first, second: no t-SNE, ..."
   std::vector<std::string> lines() const;

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "data/images/encode.h"
+#include "engine/core/error.h"
+#include "invp/report/html/sections.h"
 #include "tests/data/golden.h"
 #include "tests/invp/protocols/detection/golden_set.h"
 #include "tests/support/html.h"
@@ -154,15 +156,36 @@ TEST_F(DetectionPageTest, OddBoxesDoNoHarm) {
   EXPECT_EQ(page.count("article", "pair"), 2);
 }
 
+TEST_F(DetectionPageTest, ARunOfADetectorShowsItsDetectionsAndMissesNoFeatures) {
+  find_all_kinds();
+  write_detections(folder / "run/detections", set, found);
+  folder.write("run/metrics.jsonl", "{\"epoch\": 1, \"loss\": 2.5, \"ap50\": 50}\n");
+  ReportRun run{.name = "run",
+                .folder = folder / "run",
+                .settings = {{"lr", "1"}},
+                .objective = {},
+                .open = {},
+                .open_boxes = [&] { return set; }};
+  const HtmlPage page(report_html(std::vector{run}));
+  expect_self_contained(page);
+  EXPECT_EQ(page.count("article", "pair"), 2);
+  EXPECT_THAT(page.text(), AllOf(HasSubstr("At a glance"), HasSubstr("Missed objects")));
+  EXPECT_THAT(page.text(), Not(HasSubstr("Not shown")));
+  run.open_boxes = []() -> DetectionSet { fail("/old/<place>: no such file or folder"); };
+  const HtmlPage moved(report_html(std::vector{run}));
+  EXPECT_EQ(moved.count("img"), 0);
+  EXPECT_THAT(moved.text(), HasSubstr("run: no detections: /old/&lt;place&gt;"));
+}
+
 TEST_F(DetectionPageTest, SeveralPartsStandSideBySide) {
   find_all_kinds();
   std::vector<DetectionPart> parts = {part("first"), part("second")};
   parts[1].number = 1;
-  std::vector<std::string> missing;
+  Missing missing;
   std::string inside;
   for (const PageSection& section : detection_sections(parts, {.pictures = 1}, missing))
     inside += section.inside;
-  EXPECT_TRUE(missing.empty());
+  EXPECT_TRUE(missing.lines().empty());
   const HtmlPage page("<!doctype html>\n" + inside);
   EXPECT_EQ(page.count("article", "pair"), 2);
   EXPECT_EQ(page.count("svg", "chart"), 4);
