@@ -130,6 +130,7 @@ TEST_F(DetectTest, DataInfoCountsObjectsAndDataCheckListsBadBoxes) {
   const json boxes = json::parse(info.last_line())["boxes"]["val"];
   EXPECT_EQ(boxes["objects"], 2);
   EXPECT_EQ(boxes["per_class"]["dog"], 1);
+  EXPECT_EQ(boxes["trained_on"], 2);
   EXPECT_EQ(run_invp("data check" + data).code, 0);
 
   write_truth({10, 10, 0, 10}, {45, 5, 20, 20});
@@ -140,6 +141,8 @@ TEST_F(DetectTest, DataInfoCountsObjectsAndDataCheckListsBadBoxes) {
   EXPECT_THAT(results["bad_boxes"][0]["reason"].get<std::string>(),
               AllOf(HasSubstr("1.png"), HasSubstr("annotation 1 (person) has no area")));
   EXPECT_EQ(results["clipped_boxes"].size(), 1u);
+  ASSERT_EQ(results["left_out_pictures"].size(), 1u);
+  EXPECT_EQ(results["left_out_pictures"][0]["file"], "1.png");
   std::filesystem::remove(scratch_ / "val/2.png");
   EXPECT_THAT(run_invp("data check" + data).out, HasSubstr("2.png"));
 }

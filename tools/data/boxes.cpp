@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/detection/detection_set.h"
+#include "data/detection/training_truth.h"
 #include "data/images/decode.h"
 #include "data/images/draw_boxes.h"
 #include "data/images/transform.h"
@@ -28,20 +29,19 @@ DetectionSet open_all(const DataSource& source, const std::string& split, bool p
 }
 
 struct Counts {
-  std::int64_t difficult = 0, no_objects = 0, clipped = 0, dropped = 0;
+  std::int64_t difficult = 0, clipped = 0;
+  TrainingPictures training;
   std::vector<std::int64_t> per_class;
 };
 
 Counts counts_of(const DetectionSet& set) {
   Counts counts;
   counts.per_class.resize(set.classes.size());
-  for (const BoxedPicture& picture : set.pictures)
-    counts.no_objects += picture.objects == 0 ? 1 : 0;
+  counts.training = training_pictures(set, false);
   for (const BoxedObject& object : set.objects) {
     ++counts.per_class[static_cast<std::size_t>(object.label)];
     counts.difficult += object.difficult ? 1 : 0;
     counts.clipped += object.fault == BoxFault::kReachesOut ? 1 : 0;
-    counts.dropped += object.fault > BoxFault::kReachesOut ? 1 : 0;
   }
   return counts;
 }
@@ -66,15 +66,28 @@ void print_classes(const std::vector<DetectionSet>& sets, const std::vector<Coun
 }
 
 /// One line for people, and an entry of the results.
-void tell_bad(Results& list, const std::string& file, const std::string& reason) {
-  std::cout << "  box: " << printable(reason) << '\n';
+void tell_bad(Results& list, const std::string& file, const std::string& reason,
+              const char* what = "box") {
+  std::cout << "  " << what << ": " << printable(reason) << '\n';
   list.push_back({{"file", file}, {"reason", reason}});
+}
+
+/// Why training leaves a picture out; empty if it does not.
+std::string_view why_left_out(const DetectionSet& set, std::int64_t row) {
+  const auto objects = set.objects_of(row);
+  if (objects.empty()) return "has no objects";
+  const auto trained_on = [&](const BoxedObject& object) { return is_truth(set, object); };
+  return std::ranges::any_of(objects, trained_on) ? "" : "has no objects to train on";
 }
 
 void check_split(const DetectionSet& set, Results& results) {
   for (const SetFault& fault : set.faults) tell_bad(results["bad_boxes"], fault.what, fault.reason);
   for (std::int64_t i = 0; i < std::ssize(set.pictures); ++i) {
     const BoxedPicture& picture = set.pictures[static_cast<std::size_t>(i)];
+    if (const std::string_view why = why_left_out(set, i); !why.empty()) {
+      tell_bad(results["left_out_pictures"], picture.name,
+               message(set.picture_path(i).string(), ' ', why), "picture");
+    }
     for (const BoxedObject& object : set.objects_of(i)) {
       if (object.fault == BoxFault::kNone) continue;
       const ObjectBox& box = object.box;
@@ -122,24 +135,37 @@ Results tell_boxes(const DataSource& source) {
   std::vector<DetectionSet> sets;
   std::vector<Counts> counts;
   Results results = Results::object();
-  Table table({"boxes", ">pictures", ">without objects", ">objects", ">difficult or crowd",
+  Table table({"boxes", ">pictures", ">left out in training", ">objects", ">difficult or crowd",
                ">dropped in training", ">clipped", ">unusable"});
   for (const std::string& split : splits_of(source)) {
     const DetectionSet& set = sets.emplace_back(open_all(source, split, false));
     const Counts& count = counts.emplace_back(counts_of(set));
-    table.row({set.split, std::to_string(set.pictures.size()), std::to_string(count.no_objects),
-               std::to_string(set.objects.size()), std::to_string(count.difficult),
-               std::to_string(count.dropped), std::to_string(count.clipped),
-               std::to_string(set.faults.size())});
+    const TrainingPictures& training = count.training;
+    const std::int64_t dropped = training.crowds + training.bad_boxes;
+    table.row({set.split, std::to_string(set.pictures.size()),
+               std::to_string(training.without_truth()), std::to_string(set.objects.size()),
+               std::to_string(count.difficult), std::to_string(dropped),
+               std::to_string(count.clipped), std::to_string(set.faults.size())});
     Results& of_split = results[split];
-    of_split = {{"pictures", set.pictures.size()}, {"objects", set.objects.size()},
-                {"difficult", count.difficult},    {"without_objects", count.no_objects},
-                {"dropped", count.dropped},        {"clipped", count.clipped},
-                {"unusable", set.faults.size()}};
+    of_split = {{"pictures", set.pictures.size()},
+                {"objects", set.objects.size()},
+                {"difficult", count.difficult},
+                {"without_objects", training.without_objects},
+                {"dropped", dropped},
+                {"clipped", count.clipped},
+                {"unusable", set.faults.size()},
+                {"trained_on", training.rows.size()},
+                {"only_crowds", training.only_crowds},
+                {"only_bad_boxes", training.only_bad_boxes}};
     for (std::size_t c = 0; c < set.classes.size(); ++c)
       of_split["per_class"][set.classes[c]] = count.per_class[c];
   }
-  std::cout << '\n' << table.text() << '\n';
+  std::cout << '\n' << table.text();
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    for (const std::string& line : left_out_lines(sets[s], counts[s].training))
+      std::cout << sets[s].split << ", in training: " << line << '\n';
+  }
+  std::cout << '\n';
   print_classes(sets, counts);
   return results;
 }
@@ -158,16 +184,18 @@ std::vector<Image> pictures_with_boxes(const DataSource& source, const std::stri
 bool check_boxes(const DataSource& source, Results& results) {
   results["bad_boxes"] = Results::array();
   results["clipped_boxes"] = Results::array();
+  results["left_out_pictures"] = Results::array();
   std::int64_t no_objects = 0;
   for (const std::string& split : splits_of(source)) {
     const DetectionSet set = open_all(source, split, true);
     check_split(set, results);
-    no_objects += counts_of(set).no_objects;
+    no_objects += training_pictures(set, false).without_objects;
   }
   results["pictures_without_objects"] = no_objects;
   std::cout << "boxes: " << results["bad_boxes"].size() << " unusable, "
             << results["clipped_boxes"].size() << " to be clipped; "
-            << counted(no_objects, "picture") << " without objects, which training leaves out\n";
+            << counted(std::ssize(results["left_out_pictures"]), "picture")
+            << " that training leaves out, " << no_objects << " of them without objects\n";
   return !results["bad_boxes"].empty();
 }
 

@@ -22,8 +22,9 @@ std::vector<Image> pictures_with_boxes(const DataSource& source, const std::stri
                                        std::int64_t rows, int side);
 
 /// Prints boxes and annotations that are no good: what training drops or clips, annotations that
-/// cannot be read and pictures that are not there. Adds to `results` bad_boxes, clipped_boxes and
-/// pictures_without_objects. True if there is anything but boxes to be clipped.
+/// cannot be read and pictures that are not there. Adds to `results` bad_boxes, clipped_boxes,
+/// left_out_pictures and the number pictures_without_objects. True if there is anything but boxes
+/// to be clipped.
 bool check_boxes(const DataSource& source, Results& results);
 
 }  // namespace invp::cli

@@ -20,7 +20,7 @@ DetectionPart detection_part(std::string name, std::shared_ptr<const DetectionSe
   part.name = std::move(name);
   part.set = std::move(set);
   part.detections = as_sizes(detections);
-  part.rule = rule.empty() ? usual_metric(*part.set) : rule;
+  part.rule = rule.empty() ? usual_rule(*part.set) : rule;
   part.rules = rules_of(voc, coco);
   part.voc = std::move(voc);
   part.coco = std::move(coco);

@@ -9,7 +9,6 @@
 
 #include "data/detection/detections.h"
 #include "invp/protocols/detection/rules.h"
-#include "invp/protocols/detection/usual_rule.h"
 #include "invp/protocols/detection/verdicts.h"
 #include "invp/report/html/whole_page.h"
 
