@@ -110,9 +110,7 @@ class DetectPredictCommand : public Command {
       objects_ += std::ssize(drawn);
       std::cout << printable(file) << ": " << counted(std::ssize(drawn), "object") << '\n';
       draw_boxes(image, drawn);
-      const std::vector<std::uint8_t> bytes = encode_png(image);
-      write_file(std::filesystem::path(to_) / name,
-                 {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      write_file(std::filesystem::path(to_) / name, encode_png(image));
     } catch (const SystemError&) {
       throw;
     } catch (const Error& error) {

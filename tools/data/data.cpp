@@ -252,7 +252,7 @@ class ShowCommand : public Command {
     if (!options_->given("tile")) sheet_.tile = kTile;
     const std::vector<Image> pictures =
         pictures_with_boxes(source, split_, std::int64_t{kColumns} * rows_, sheet_.tile);
-    write_file_bytes(to_, encode_png(picture_sheet(pictures, kColumns, sheet_)));
+    write_file(to_, encode_png(picture_sheet(pictures, kColumns, sheet_)));
     std::cout << to_ << ": " << pictures.size() << " pictures with their boxes\n";
     return {{"images", pictures.size()}, {"picture", to_}};
   }

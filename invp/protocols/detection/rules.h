@@ -16,4 +16,7 @@ struct Rule {
 };
 std::array<Rule, 3> rules_of(const VocScores& voc, const CocoScores& coco);
 
+/// The rule that results on such a set are given by: "voc07" for VOC2007, "voc12" for later years.
+std::string usual_rule(const DetectionSet& set);
+
 }  // namespace invp

@@ -8,6 +8,7 @@
 
 #include "data/detection/detection_set.h"
 #include "data/images/encode.h"
+#include "engine/files/atomic_file.h"
 #include "tests/data/golden.h"
 #include "tests/support/temp_folder.h"
 
@@ -25,8 +26,8 @@ class BoxedFolder : public TempFolder {
       const auto [width, height] = i % 3 == 0 ? std::pair{30, 40} : std::pair{40, 30};
       add(width, height);
       add_object({2, 3, 20, 10});
-      write_file_bytes(set.picture_path(i),
-                       encode_png(test::photo_like(width, height, static_cast<std::uint64_t>(i))));
+      write_file(set.picture_path(i),
+                 encode_png(test::photo_like(width, height, static_cast<std::uint64_t>(i))));
     }
   }
 

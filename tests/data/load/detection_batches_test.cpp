@@ -329,7 +329,7 @@ TEST(TrainingPictures, LeaveOutThoseWithoutTruthAndCountWhy) {
 TEST(DetectionBatches, KeepPicturesWithoutTruthIfAskedTo) {
   BoxedFolder folder(1);
   folder.add(40, 30);
-  write_file_bytes(folder.set.picture_path(1), encode_png(test::photo_like(40, 30, 1)));
+  write_file(folder.set.picture_path(1), encode_png(test::photo_like(40, 30, 1)));
   DetectionLoaderOptions options = small_options();
   options.groups = 2;
   options.keep_empty = true;
