@@ -176,6 +176,7 @@ std::unique_ptr<TensorSource> open_bare_pickle(const std::shared_ptr<FileReader>
   PickleInput input(*file, 0, file->size());
   Pickle pickle = read_pickle(input);
   PthTensors tensors = find_tensors(*pickle.root, name, most_tensor_bytes(file->size()));
+  CHECK(!tensors.tensors.empty(), name, ": a pickle without an array of numbers in it");
   auto storages = std::make_unique<FileStorages>(file, FileStorages::Places());
   return std::make_unique<PthSource>(name, std::move(tensors), std::move(pickle),
                                      std::move(storages), /*swap=*/false, file->size());

@@ -238,7 +238,8 @@ TEST(Presets, HoldThePapersSettings) {
     const std::size_t example = text.find("#   invp ");
     ASSERT_NE(example, std::string::npos) << name;
     const std::size_t begin = example + std::string_view("#   invp ").size();
-    const std::string command = text.substr(begin, text.find(' ', begin) - begin);
+    // "finetune", or "detect train": what stands before the options.
+    const std::string command = text.substr(begin, text.find(" --", begin) - begin);
     const std::string missing =
         command == "pretrain" ? " --data /nowhere --format imagefolder"
                               : " --checkpoint /nowhere --data /nowhere --out " + (scratch / "out");

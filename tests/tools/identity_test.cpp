@@ -87,6 +87,8 @@ std::vector<std::string> values_of(const Options::Spec& option) {
   if (!option.choices.empty()) return option.choices;
   if (option.name == "min-sizes" || option.name == "max-size" || option.name == "test-size")
     return {"16", "48"};
+  if (option.name == "bn-groups") return {"1", "2"};
+  if (option.name == "batch-size") return {"2", "4", "8"};
   return {"3", "2", "0.5", "0.25", "0.9,1", "0.1,0.2,0.3,0.1", "0.3,0.4,0.5", "1,8", "20%", "all"};
 }
 

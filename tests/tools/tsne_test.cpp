@@ -47,7 +47,7 @@ TEST(TsneCommand, FeaturesOfAnotherSetAreRefused) {
                                    "--thumbnails 5 --out " +
                                    (scratch / "map"));
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, ::testing::AllOf(HasSubstr("image 1100"), HasSubstr("1100 images")));
+  EXPECT_THAT(outcome.err, ::testing::AllOf(HasSubstr("holds 1100"), HasSubstr("1100 of --data")));
   EXPECT_FALSE(std::filesystem::exists(scratch / "map")) << "nothing is written";
 }
 

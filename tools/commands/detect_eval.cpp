@@ -30,29 +30,28 @@ std::string shown(double value) {
 class DetectEvalCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "detect eval",
-        .arguments = "--data PATH (--checkpoint FILE | --detections FILE) [options]",
-        .summary = "judge a detector by the rules of PASCAL VOC and COCO",
-        .description =
-            "Looks for objects in the pictures of a split with the detector of a checkpoint, or\n"
-            "reads detections, compares them with the split's and prints average precision\n"
-            "by three rules: VOC2007's (11 points), that of later years (area) and COCO's,\n"
-            "of each class, at the ten overlaps 0.50, 0.55, ..., 0.95. Figures equal those\n"
-            "of the official evaluators; classes without objects do not count in means.\n\n"
-            "The checkpoint is one of invp detect train or detectron2's. Detections may come\n"
-            "from any program: COCO's results\n"
-            "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
-            "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
-            "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
-            "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
-            "means that count classes without objects as 0.\n",
-        .examples =
-            "  invp detect eval --data VOCdevkit --checkpoint "
-            "runs/voc/checkpoints/last.safetensors\n"
-            "  invp detect eval --data VOCdevkit --detections results/\n"
-            "  invp detect eval --data coco --split val --detections results.json --to judged\n"
-            "  invp detect eval --data VOCdevkit --detections results --report page.html\n"};
+    return {.name = "detect eval",
+            .arguments = "--data PATH --checkpoint FILE [options]",
+            .summary = "judge a detector by the rules of PASCAL VOC and COCO",
+            .description =
+                "Looks for objects in the pictures of a split with the detector of a\n"
+                "checkpoint, or reads detections (--detections), compares them with the split's\n"
+                "and prints average precision by three rules: VOC2007's (11 points), that of\n"
+                "later years (area) and COCO's, of each class, at the ten overlaps 0.50, 0.55,\n"
+                "..., 0.95. Figures equal those of the official evaluators; classes without\n"
+                "objects do not count in means.\n\n"
+                "The checkpoint is one of invp detect train or detectron2's. Detections may\n"
+                "come from any program: COCO's results\n"
+                "[{image_id, category_id, bbox, score}, ...], or VOC's files\n"
+                "comp4_det_test_CLASS.txt with lines \"ID score xmin ymin xmax ymax\".\n\n"
+                "--json: the figures of --metric in per cent, -1 where undefined; per_class has\n"
+                "AP50 of VOC and AP of COCO; rules has all three at the ten overlaps, and the\n"
+                "means that count classes without objects as 0.\n",
+            .examples =
+                "  invp detect eval --data VOCdevkit --checkpoint last.safetensors\n"
+                "  invp detect eval --data VOCdevkit --detections results/\n"
+                "  invp detect eval --data coco --split val --detections results.json --to judged\n"
+                "  invp detect eval --data VOCdevkit --detections results --report page.html\n"};
   }
 
   void declare(Options& options) override {

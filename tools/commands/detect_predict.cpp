@@ -27,18 +27,17 @@ constexpr const char* kObjectsFile = "detections.json";
 class DetectPredictCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "detect predict",
-        .arguments = "--checkpoint FILE --to DIR [options] PICTURE...",
-        .summary = "draw the objects that a detector finds in pictures",
-        .description =
-            "Looks for objects in each picture and writes it to DIR with boxes, names and\n"
-            "scores drawn, as NAME.png, and all objects to DIR/detections.json: x0, y0, x1 and\n"
-            "y1 in the picture's own pixels, class and score. The checkpoint is one of invp\n"
-            "detect train or detectron2's.\n",
-        .examples =
-            "  invp detect predict --checkpoint runs/voc/checkpoints/last.safetensors \\\n"
-            "      --to found photo.jpg street.png\n"};
+    return {.name = "detect predict",
+            .arguments = "--checkpoint FILE --to DIR [options] PICTURE...",
+            .summary = "draw the objects that a detector finds in pictures",
+            .description =
+                "Looks for objects in each picture and writes it to DIR with boxes, names and\n"
+                "scores drawn, as NAME.png, and all objects to DIR/detections.json: x0, y0, x1\n"
+                "and y1 in the picture's own pixels, class and score. The checkpoint is one of\n"
+                "invp detect train or detectron2's.\n",
+            .examples =
+                "  invp detect predict --checkpoint runs/voc/checkpoints/last.safetensors \\\n"
+                "      --to found photo.jpg street.png\n"};
   }
 
   void declare(Options& options) override {

@@ -17,22 +17,21 @@ namespace {
 class DetectTrainCommand : public Command {
  public:
   CommandText text() const override {
-    return {
-        .name = "detect train",
-        .arguments = "--checkpoint FILE --data PATH [--preset NAME] [options]",
-        .summary = "fine-tune a pretrained network as an object detector",
-        .description =
-            "Builds a Faster R-CNN R50-C4 on a pretrained ResNet-50 and trains all of it, batch\n"
-            "norms too, on PASCAL VOC or COCO. The defaults are those of the paper: four GPUs of\n"
-            "one picture, which are four groups of one picture here. Presets: detect-voc (the\n"
-            "paper's), detect-voc-moco, detect-coco-1x.\n\n"
-            "VOC: train is trainval of every year where there is a test split. The run folder\n"
-            "gets what that of invp pretrain gets, and detections/ from the last evaluation, in\n"
-            "the forms of COCO and VOC.\n",
-        .examples =
-            "  invp detect train --preset detect-voc --checkpoint best.safetensors \\\n"
-            "      --data VOCdevkit --out runs/voc\n"
-            "  invp detect train --checkpoint moco_v2.pth.tar --data coco --batch-size 1\n"};
+    return {.name = "detect train",
+            .arguments = "--checkpoint FILE --data PATH [--preset NAME] [options]",
+            .summary = "fine-tune a pretrained network as an object detector",
+            .description =
+                "Builds a Faster R-CNN R50-C4 on a pretrained ResNet-50 and trains all of it,\n"
+                "batch norms too, on PASCAL VOC or COCO. The defaults are the paper's: four GPUs\n"
+                "of one picture, which are four groups of one picture here. Presets: detect-voc\n"
+                "(the paper's), detect-voc-moco, detect-coco-1x.\n\n"
+                "VOC: train is trainval of every year where there is a test split. The run\n"
+                "folder gets what that of invp pretrain gets, and detections/ from the last\n"
+                "evaluation, in the forms of COCO and VOC.\n",
+            .examples =
+                "  invp detect train --preset detect-voc --checkpoint best.safetensors \\\n"
+                "      --data VOCdevkit --out runs/voc\n"
+                "  invp detect train --checkpoint moco_v2.pth.tar --data coco --batch-size 1\n"};
   }
 
   void declare(Options& options) override {

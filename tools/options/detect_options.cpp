@@ -153,8 +153,10 @@ void DetectOptions::resolve(const Options& options) {
   // With another batch the groups keep their size, where that goes.
   if (options.peek("bn-groups").empty() && batch_size_ != schedule_pictures_) {
     const std::int64_t of_group = std::max<std::int64_t>(1, schedule_pictures_ / bn_groups_);
-    bn_groups_ = batch_size_ % of_group == 0 ? batch_size_ / of_group : batch_size_;
+    bn_groups_ = batch_size_ / of_group;
   }
+  if (options.peek("bn-groups").empty() && (bn_groups_ < 1 || batch_size_ % bn_groups_ != 0))
+    bn_groups_ = batch_size_;
   if (batch_size_ % bn_groups_ != 0) {
     throw UsageError(message("--bn-groups ", bn_groups_, " cannot share ", batch_size_,
                              " pictures evenly: give a divisor of --batch-size"));

@@ -116,7 +116,7 @@ TEST(Dataset, RefusesIndicesThatNoImageHas) {
          {std::int64_t{-1}, set->size(), std::numeric_limits<std::int64_t>::min(),
           std::numeric_limits<std::int64_t>::max()}) {
       Sample sample;
-      const auto refusal = AllOf(HasSubstr("no image"), HasSubstr(set->kind()));
+      const auto refusal = AllOf(HasSubstr("was asked for"), HasSubstr(set->kind()));
       EXPECT_THAT(error_of([&] { set->fetch(index, sample); }), refusal);
       EXPECT_THAT(error_of([&] { set->label(index); }), refusal);
       EXPECT_THAT(error_of([&] { set->name(index); }), refusal);

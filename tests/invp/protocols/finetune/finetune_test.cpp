@@ -299,7 +299,7 @@ TEST_F(FinetuneRun, RefusesOtherFiles) {
   how.out = folder / "run";
   how.resume = golden("accuracy.safetensors");
   Recorder recorder;
-  EXPECT_THAT(error_of([&] { train(recorder); }), HasSubstr("not a checkpoint of invp finetune"));
+  EXPECT_THAT(error_of([&] { train(recorder); }), HasSubstr("not a checkpoint of invp"));
 }
 
 TEST_F(FinetuneRun, StopsAtALossThatIsNotFinite) {
