@@ -37,6 +37,11 @@ std::string subtitle_of(std::span<const ReportRun> runs) {
   };
   const std::string arch = common("arch");
   const std::string width = common("width");
+  // What the options of invp detect train alone have.
+  if (!common("rpn-samples").empty()) {
+    const std::string of = common("data");
+    return "Object detection: Faster R-CNN R50-C4" + (of.empty() ? "" : " on " + of);
+  }
   std::string text = arch.empty() ? "Invariance Propagation" : "Invariance Propagation: " + arch;
   if (!arch.empty() && !width.empty()) text += " of width " + width;
   if (const std::string data = common("data"); !data.empty()) text += " on " + data;
