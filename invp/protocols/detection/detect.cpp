@@ -52,8 +52,8 @@ RunResult run_detect(FasterRcnn& detector, const DetectConfig& config, const Det
   run.evaluate_every = test == nullptr             ? 0
                        : config.evaluate_every > 0 ? blocks_of(config.evaluate_every)
                                                    : run.epochs;
-  run.shown = known_measures({"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "recall",
-                              "foreground", "ap50", "ap", "ap75"});
+  run.shown = known_measures({"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "ap50",
+                              "ap", "ap75", "recall", "foreground"});
   run.best_by = "ap";
   run.identity.entries.push_back(training_boxes(train));
   run.identity.facts = detector_facts(train, config);

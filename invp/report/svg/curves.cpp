@@ -15,11 +15,17 @@ namespace invp {
 
 namespace {
 
-Series series_of(const std::string& name, const std::vector<EpochReport>& epochs,
-                 const auto& value) {
+/// The epochs of a run, or of one that is told in steps its reports.
+struct Run {
+  const std::vector<EpochReport>& epochs;
+  bool in_steps;
+};
+
+Series series_of(const std::string& name, const Run& run, const auto& value) {
   Series series{name, {}};
-  for (const EpochReport& epoch : epochs) {
-    series.points.emplace_back(static_cast<double>(epoch.epoch), value(epoch));
+  for (const EpochReport& epoch : run.epochs) {
+    series.points.emplace_back(static_cast<double>(run.in_steps ? epoch.global_step : epoch.epoch),
+                               value(epoch));
   }
   return series;
 }
@@ -30,8 +36,8 @@ std::string in_a_sentence(std::string title) {
   return title;
 }
 
-std::string summary(const std::vector<EpochReport>& epochs,
-                    const std::vector<ShownMeasure>& shown) {
+std::string summary(const Run& run, const std::vector<ShownMeasure>& shown) {
+  const std::vector<EpochReport>& epochs = run.epochs;
   if (epochs.empty()) return "no epoch finished yet";
   const auto percentage =
       std::ranges::find_if(shown, [](const auto& m) { return m.chart != "Loss"; });
@@ -43,16 +49,17 @@ std::string summary(const std::vector<EpochReport>& epochs,
     const double value = measure_or_nan(epoch.measures, percentage->name);
     if (value > best) best = value;
   }
-  std::string text =
-      counted(epochs.back().epoch, "epoch") + ", " + format_duration(seconds) + " of training";
+  std::string text = (run.in_steps ? counted(epochs.back().global_step, "step")
+                                   : counted(epochs.back().epoch, "epoch")) +
+                     ", " + format_duration(seconds) + " of training";
   if (best >= 0) text += ", best " + in_a_sentence(percentage->title) + formatted(" %.1f %%", best);
   return text + ", peak memory " + format_bytes(epochs.back().peak_memory_bytes);
 }
 
 /// One chart per group of measures, in the order of measure_charts(); those that no epoch has are
 /// left out.
-std::vector<Chart> measured_charts(const std::vector<EpochReport>& epochs,
-                                   const std::vector<ShownMeasure>& shown) {
+std::vector<Chart> measured_charts(const Run& run, const std::vector<ShownMeasure>& shown) {
+  const std::vector<EpochReport>& epochs = run.epochs;
   std::vector<Chart> charts;
   for (const MeasureChart& words : measure_charts()) {
     Chart chart{.title = std::string(words.title),
@@ -60,14 +67,14 @@ std::vector<Chart> measured_charts(const std::vector<EpochReport>& epochs,
                 .series = {},
                 .mark_highest = words.mark_highest};
     if (words.title == "Loss")
-      chart.series.push_back(series_of("total", epochs, [](const auto& e) { return e.loss; }));
+      chart.series.push_back(series_of("total", run, [](const auto& e) { return e.loss; }));
     for (const ShownMeasure& measure : shown) {
       const auto value = [&](const auto& e) { return measure_or_nan(e.measures, measure.name); };
       const bool measured = std::ranges::any_of(
           epochs, [&](const auto& e) { return find_measure(e.measures, measure.name) != nullptr; });
       if (measure.in_curves && measured && measure.chart == words.title)
         chart.series.push_back(
-            series_of(measure.legend.empty() ? measure.heading : measure.legend, epochs, value));
+            series_of(measure.legend.empty() ? measure.heading : measure.legend, run, value));
     }
     if (!chart.series.empty()) charts.push_back(std::move(chart));
   }
@@ -77,19 +84,20 @@ std::vector<Chart> measured_charts(const std::vector<EpochReport>& epochs,
 }  // namespace
 
 std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs,
-                       const std::vector<ShownMeasure>& shown) {
-  std::vector<Chart> charts = measured_charts(epochs, shown);
+                       const std::vector<ShownMeasure>& shown, bool in_steps) {
+  const Run run{epochs, in_steps};
+  std::vector<Chart> charts = measured_charts(run, shown);
   charts.push_back(
       {.title = "Learning rate",
        .unit = "",
-       .series = {series_of("rate", epochs, [](const auto& e) { return e.learning_rate; })},
+       .series = {series_of("rate", run, [](const auto& e) { return e.learning_rate; })},
        .from_zero = true});
   charts.push_back(
       {.title = "Speed",
        .unit = "images per second",
-       .series = {series_of("speed", epochs, [](const auto& e) { return e.images_per_second; })},
+       .series = {series_of("speed", run, [](const auto& e) { return e.images_per_second; })},
        .from_zero = true});
-  return svg_figure(title, summary(epochs, shown), "epoch", charts);
+  return svg_figure(title, summary(run, shown), in_steps ? "step" : "epoch", charts);
 }
 
 }  // namespace invp

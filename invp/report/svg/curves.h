@@ -9,8 +9,8 @@
 namespace invp {
 
 /// SVG of the run's curves: the loss, those of the `shown` measures that any epoch has, the
-/// learning rate and the speed.
+/// learning rate and the speed, over epochs or, of a run that is told in them, over steps.
 std::string curves_svg(const std::string& title, const std::vector<EpochReport>& epochs,
-                       const std::vector<ShownMeasure>& shown);
+                       const std::vector<ShownMeasure>& shown, bool in_steps = false);
 
 }  // namespace invp

@@ -146,7 +146,8 @@ void RunReporter::epoch_finished(const EpochReport& report) {
   if (metrics_) {
     attempt("metrics.jsonl", [&] { metrics_->write(report); });
     attempt("curves.svg", [&] {
-      write_file(folder_ / "curves.svg", curves_svg(title_, metrics_->epochs(), plan_.shown));
+      write_file(folder_ / "curves.svg",
+                 curves_svg(title_, metrics_->epochs(), plan_.shown, plan_.steps > 0));
     });
   }
   if (events_) {
