@@ -9,6 +9,7 @@
 #include "data/images/decode.h"
 #include "data/images/draw_boxes.h"
 #include "data/images/transform.h"
+#include "data/load/view_maker.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 #include "invp/report/text/table.h"
@@ -106,7 +107,7 @@ void check_split(const DetectionSet& set, Results& results) {
 
 /// Drawn after shrinking, so that labels keep their size.
 Image picture_with_boxes(const DetectionSet& set, std::int64_t number, int side) {
-  const Image whole = load_image(set.picture_path(number));
+  const Image whole = read_picture(set, number, {});
   const double scale =
       std::min(1.0, static_cast<double>(side) / std::max(whole.width, whole.height));
   const auto shrunk = [&](int of) { return std::max(1, static_cast<int>(of * scale)); };
