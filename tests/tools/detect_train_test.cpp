@@ -174,7 +174,7 @@ TEST_F(DetectTrain, BeginsWithAPretrainedBackbone) {
 }
 
 TEST_F(DetectTrain, SaysWhatIsMissingOrDoesNotFit) {
-  const auto complaint = [this](const std::string& arguments, int code) {
+  const auto complaint = [](const std::string& arguments, int code) {
     const Outcome outcome = run_invp("detect " + arguments);
     EXPECT_EQ(outcome.code, code) << arguments << outcome.err;
     EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;

@@ -27,11 +27,11 @@ Sgd make_optimizer(const DetectConfig& config, FasterRcnn& detector) {
   weights.hyper = norms.hyper;
   weights.hyper.weight_decay = config.weight_decay;
   const std::vector<BatchNorm2d*> all = detector.norms();
-  for (const auto& [name, tensor] : detector.parameters()) {
+  for (const NamedTensor& item : detector.parameters()) {
     const bool of_norm = std::ranges::any_of(all, [&](const BatchNorm2d* norm) {
-      return norm->weight().same_as(tensor) || norm->bias().same_as(tensor);
+      return norm->weight().same_as(item.tensor) || norm->bias().same_as(item.tensor);
     });
-    (of_norm ? norms : weights).parameters.push_back({name, tensor});
+    (of_norm ? norms : weights).parameters.push_back({item.name, item.tensor});
   }
   return Sgd({std::move(weights), std::move(norms)});
 }

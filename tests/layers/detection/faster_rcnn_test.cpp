@@ -101,11 +101,11 @@ void expect_losses(const DetectionLosses& losses, std::size_t groups,
 std::vector<Sgd::Group> weight_decay_groups(FasterRcnn& detector) {
   std::vector<Sgd::Group> groups(2);
   const auto norms = detector.norms();
-  for (const auto& [name, tensor] : detector.parameters()) {
+  for (const NamedTensor& item : detector.parameters()) {
     const bool of_norm = std::ranges::any_of(norms, [&](const BatchNorm2d* norm) {
-      return norm->weight().same_as(tensor) || norm->bias().same_as(tensor);
+      return norm->weight().same_as(item.tensor) || norm->bias().same_as(item.tensor);
     });
-    groups[of_norm ? 1 : 0].parameters.push_back({name, tensor});
+    groups[of_norm ? 1 : 0].parameters.push_back({item.name, item.tensor});
   }
   for (Sgd::Group& group : groups) group.hyper = {.lr = 0.005, .momentum = 0.9};
   groups[0].hyper.weight_decay = 1e-4;
