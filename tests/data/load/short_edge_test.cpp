@@ -40,7 +40,7 @@ DetectionSet set_of(int height, int width, const std::vector<std::array<double, 
     object.box = {x0, y0, x1 - x0, y1 - y0};
     object.fault = fault_of(object.box, width, height);
     set.objects.push_back(object);
-    set.classes.push_back("class");
+    set.classes.emplace_back("class");
   }
   return set;
 }
