@@ -80,7 +80,9 @@ ssize_t read_as(const char* name, int fd, void* to, std::size_t count, off_t off
   const char* const fault = setting("INVP_FAULT");
   const bool block = std::strcmp(fault, "block") == 0;
   if ((block || std::atoi(fault) > 0) && strikes(fd)) {
-    while (block) pause();
+    if (block) {
+      for (;;) pause();  // the disk never answers
+    }
     errno = std::atoi(fault);
     return -1;
   }
@@ -118,6 +120,8 @@ ssize_t pread64(int fd, void* to, std::size_t count, off_t offset) {
 }
 
 // What programs call that are built with _FORTIFY_SOURCE.
+// The library's own names, which are replaced.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 ssize_t __pread_chk(int fd, void* to, std::size_t count, off_t offset, std::size_t /*room*/) {
   return read_as("pread", fd, to, count, offset);
 }
@@ -125,4 +129,5 @@ ssize_t __pread_chk(int fd, void* to, std::size_t count, off_t offset, std::size
 ssize_t __pread64_chk(int fd, void* to, std::size_t count, off_t offset, std::size_t /*room*/) {
   return read_as("pread64", fd, to, count, offset);
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 }

@@ -259,12 +259,15 @@ int open64(const char* path, int flags, ...) {
   va_end(more);
   return opened(path, flags, mode);
 }
+// The library's own names, which are replaced.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 int __open_2(const char* path, int flags) {
   return opened(path, flags, 0);
 }
 int __open64_2(const char* path, int flags) {
   return opened(path, flags, 0);
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 FILE* fopen(const char* path, const char* mode) {
   if (!is_below(path)) return real_fopen(path, mode);
