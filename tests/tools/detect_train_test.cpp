@@ -14,9 +14,7 @@
 namespace invp::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 /// One devkit for all tests of the program.
 const std::string& devkit() {

@@ -137,7 +137,10 @@ TEST(OpCommand, BatchNormGivesBackTheRunningStatistics) {
 // Each channel of the map has one value, which every bin keeps.
 TEST(OpCommand, RoiAlignKeepsPytorchsOrderAndTakesAStep) {
   Tensor x = Tensor::empty({1, 3, 4, 5});
-  for (std::int64_t i = 0; i < x.numel(); ++i) x.data<float>()[i] = static_cast<float>(i / 20);
+  for (std::int64_t i = 0; i < x.numel(); ++i) {
+    const std::int64_t channel = i / 20;
+    x.data<float>()[i] = static_cast<float>(channel);
+  }
   const Scratch scratch;
   write_safetensors(
       scratch / "in",
