@@ -53,16 +53,16 @@ def take(file, prefix, keep=lambda name: True, rename=lambda name: name):
 
 take("tiny_weights", "weights.", rename=ours)
 take("tiny_inputs", "inputs.")
-take("tiny_a_forward", "a.forward.", lambda name: not name.startswith("roi.pooled") and not name.startswith("roi.res5"))
+take("tiny_a_forward", "a.forward.", lambda name: re.match(r"\d\.proposals|res4|rpn\.|roi\.scores", name) is not None)
 for case in "ab":
     take(f"tiny_{case}_grads", f"{case}.grad.", rename=ours)
-    take(f"tiny_{case}_samples", f"{case}.", lambda name: re.match(r"s\d+\.|\d\.rpn_labels|\d\.scores", name) is not None)
+    take(f"tiny_{case}_samples", f"{case}.", lambda name: re.match(r"s\d+\.", name) is not None)
     report = json.loads((FOLDER / f"tiny_{case}.json").read_text())
     tensors[f"{case}.losses"] = np.asarray(report["forced_f64"], np.float32)
     for key, prefix in (("grad_error_f32_vs_f64", "grad_error"), ("final_norms_f64", "final_norm")):
         for name, value in report[key].items():
             tensors[f"{case}.{prefix}.{ours(name)}"] = np.asarray(value, np.float32)
-take("tiny_inference", "inference.")
+take("tiny_inference", "inference.", lambda name: re.match(r"\d\.(boxes|scores|classes)", name) is not None)
 take("tiny_precise_bn", "precise.", rename=lambda name: re.match(r"\w+\.", name)[0] + ours(re.sub(r"^\w+\.", "", name)))
 tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
 save_file(tensors, HERE / "tiny.safetensors")
