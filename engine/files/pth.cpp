@@ -118,10 +118,13 @@ std::unique_ptr<TensorSource> open_zip_form(const std::filesystem::path& path) {
   PickleInput input(bytes, name);
   Pickle pickle = read_pickle(input);
   const std::uint64_t contents = zip->contents();
+  const bool checksums = std::ranges::none_of(zip->entries(), [](const ZipReader::Entry& entry) {
+    return entry.without_crc && entry.size > 0;
+  });
   PthTensors tensors = find_tensors(*pickle.root, name, most_tensor_bytes(contents));
   auto storages = std::make_unique<ZipStorages>(std::move(zip), folder, name);
   return std::make_unique<PthSource>(path.string(), std::move(tensors), std::move(pickle),
-                                     std::move(storages), swap, contents);
+                                     std::move(storages), swap, contents, checksums);
 }
 
 /// Bytes of an element. Only the object's mention of a storage tells them, and so where the next

@@ -64,7 +64,8 @@ void FileStorages::read(const StorageReference& storage, std::uint64_t begin,
 }
 
 PthSource::PthSource(std::string path, PthTensors tensors, Pickle pickle,
-                     std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents)
+                     std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents,
+                     bool checksums)
     : TensorSource(std::move(path)),
       places_(std::move(tensors.places)),
       pickle_(std::move(pickle)),
@@ -75,6 +76,7 @@ PthSource::PthSource(std::string path, PthTensors tensors, Pickle pickle,
   left_out_ = std::move(tensors.left_out);
   wrapper_ = std::move(tensors.wrapper);
   contents_ = contents;
+  has_checksums_ = checksums;
 }
 
 void PthSource::read(std::size_t index, std::span<std::byte> to) const {

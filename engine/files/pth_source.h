@@ -45,9 +45,11 @@ class FileStorages : public PthStorages {
 
 class PthSource : public TensorSource {
  public:
-  /// `swap`: the elements are big-endian. `contents`: the bytes of all storages.
+  /// `swap`: the elements are big-endian. `contents`: the bytes of all storages. `checksums`: the
+  /// storages are compared with some as they are read.
   PthSource(std::string path, PthTensors tensors, Pickle pickle,
-            std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents);
+            std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents,
+            bool checksums = false);
 
   void read(std::size_t index, std::span<std::byte> to) const override;
 

@@ -1,6 +1,7 @@
 #include "invp/run/position.h"
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <sstream>
 
@@ -118,6 +119,10 @@ void check_position(const Position& position, const std::string& origin) {
   CHECK(at.step <= epochs_before * at.steps_per_epoch + at.epoch_step, origin, ": ", at.step,
         " steps were taken until step ", at.epoch_step, " of epoch ", at.epoch, ", of ",
         at.steps_per_epoch, " steps each; the file is damaged");
+  for (const double seconds : {position.seconds, position.wait_seconds}) {
+    CHECK(seconds >= 0 && std::isfinite(seconds), origin, ": ", seconds,
+          " seconds were trained or waited; the file is damaged");
+  }
   for (const auto& [name, best] : position.best) {
     CHECK(best.epoch <= at.epoch, origin, ": the best ", printable(name), " is of epoch ",
           best.epoch, ", which is not there before epoch ", at.epoch, "; the file is damaged");

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/files/safetensors.h"
 #include "tests/tools/program.h"
 
 namespace invp::testing {
@@ -184,6 +185,8 @@ TEST_F(Signals, AreHeardWhileAReadNeverReturns) {
     EXPECT_EQ(programs[i]->code_within(kDeadline), 128 + signal)
         << works[i].name << ": " << read_all(own(works[i].name + ".said"));
   }
+  // It was stopped among the thumbnails, when the map itself was done.
+  EXPECT_EQ(read_safetensors(own("tsne/map/points.safetensors")).find("points")->dim(0), 48);
   for (const Work& work : works) {
     if (!work.trains) continue;
     SCOPED_TRACE(work.name);

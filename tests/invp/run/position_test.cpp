@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
@@ -64,6 +66,17 @@ TEST(Position, NumbersOutOfTheirRangeAreRefusedByName) {
       const std::string name = std::string(key).substr(std::string(key).find('.') + 1);
       EXPECT_THAT(error_of([&] { read_position(metadata, kLosses, 10, "run"); }),
                   AllOf(HasSubstr("run: '"), HasSubstr(name)));
+    }
+  }
+}
+
+TEST(Position, TimesThatCannotBeAreRefused) {
+  for (const char* key : {"seconds", "wait_seconds"}) {
+    for (const double value : {-1.0, std::nan(""), INFINITY}) {
+      Metadata metadata = written();
+      metadata["position." + std::string(key)] = exact_text(value);
+      EXPECT_THAT(error_of([&] { read_position(metadata, kLosses, 10, "run"); }),
+                  AllOf(HasSubstr("run: "), HasSubstr("seconds"), HasSubstr("damaged")));
     }
   }
 }
