@@ -57,7 +57,10 @@ Form form_of(const FileReader& file) {
 class ZipStorages : public PthStorages {
  public:
   ZipStorages(std::unique_ptr<ZipReader> zip, std::string folder, std::string name)
-      : zip_(std::move(zip)), folder_(std::move(folder)), name_(std::move(name)) {}
+      : zip_(std::move(zip)),
+        folder_(std::move(folder)),
+        name_(std::move(name)),
+        allowance_(name_, zip_->contents()) {}
 
   void check(const StorageReference& storage) const override {
     const ZipReader::Entry* entry = entry_of(storage);
@@ -74,6 +77,7 @@ class ZipStorages : public PthStorages {
     const ZipReader::Entry& entry = *entry_of(storage);
     if (to.size() == entry.size) return zip_->read(entry, to);
     if (kept_ != entry.name) {
+      allowance_.spend(entry.size);
       contents_ = zip_->read(entry);
       kept_ = entry.name;
     }
@@ -88,6 +92,7 @@ class ZipStorages : public PthStorages {
   std::unique_ptr<ZipReader> zip_;
   std::string folder_;
   std::string name_;
+  ReadAllowance allowance_;
   std::string kept_;
   std::vector<std::byte> contents_;
 };

@@ -70,6 +70,7 @@ PthSource::PthSource(std::string path, PthTensors tensors, Pickle pickle,
       places_(std::move(tensors.places)),
       pickle_(std::move(pickle)),
       storages_(std::move(storages)),
+      allowance_(this->path(), contents),
       swap_(swap) {
   tensors_ = std::move(tensors.tensors);
   metadata_ = std::move(tensors.metadata);
@@ -96,6 +97,7 @@ void PthSource::read_view(const TensorView& view, std::span<std::byte> to) const
     storages_->read(view.storage, begin, to);
   } else {
     std::vector<std::byte> stored(static_cast<std::size_t>(reach(view)) * size);
+    allowance_.spend(stored.size());
     storages_->read(view.storage, begin, stored);
     copy_strided(view, size, stored, to);
   }
