@@ -257,11 +257,8 @@ INSTANTIATE_TEST_SUITE_P(
                          "IN/run/checkpoints/last.safetensors --out OUT/run",
             .again = " --resume auto"},
         Job{.name = "detect",
-            .arguments = "detect train --data IN/devkit --from-scratch --width 2 --batch-size 2 "
-                         "--iterations 4 --min-sizes 48 --max-size 64 --test-size 48 --regions 8 "
-                         "--proposals 20 --rpn-samples 16 --warmup 1 --drops 3 --report-every 2 "
-                         "--precise-bn 1 --save-steps 1 --threads 1 --workers 1 --seed 3 "
-                         "--schedule-pictures 2 --out OUT/run",
+            .arguments = "detect train --data IN/devkit" + std::string(kTinyDetector) +
+                         "--out OUT/run",
             .again = " --resume auto"},
         Job{.name = "pack",
             .arguments = "data pack --data IN/pictures --split all --to OUT --threads 1"},
