@@ -152,7 +152,7 @@ bool Unpickler::make_object(Opcode opcode) {
       if (items.empty()) broken("lacks the class of an object");
       const PickleValue& callee = *items.front();
       items.erase(items.begin());
-      make_call(callee, std::move(items));
+      make_call(callee, items);
       return true;
     }
     case Opcode::kBuild: {
