@@ -47,7 +47,9 @@ void check_tensors(const TensorFile& file, const TensorFile& wanted, const std::
 
 /// A damaged element of a file without checksums may be a number that no training leaves.
 void check_numbers(const TensorFile& file, const std::string& origin) {
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& item : file.tensors) {
+    const std::string& name = item.first;
+    const Tensor& tensor = item.second;
     const auto refuse = [&](std::size_t at, float value) {
       fail(origin, ": '", printable(name), "' holds ", value, " at ", at,
            ", which no run of ours writes; the file is damaged, and has no checksums");
