@@ -6,8 +6,8 @@
 #include <set>
 
 #include "engine/core/text.h"
-#include "layers/detection/detectron2_input.h"
-#include "layers/detection/detectron2_names.h"
+#include "layers/detectron2_input.h"
+#include "layers/detectron2_names.h"
 
 namespace invp {
 namespace {
