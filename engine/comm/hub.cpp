@@ -36,8 +36,8 @@ class Hub::Talk {
     std::optional<Clock::time_point> closing_since;
     while (!peers_.all_left()) {
       if (closing && !closing_since) closing_since = Clock::now();
-      if (closing_since && Clock::now() - *closing_since > (lost_ ? limits_.beat : limits_.step))
-        return;
+      // Rank 0 has the line to print, and launchers kill soon: a run that is lost waits for nobody.
+      if (closing && (lost_ || Clock::now() - *closing_since > limits_.step)) return;
       look();
       if (lost_ && peers_.all_gone()) return;
       if (!lost_) check_times();
