@@ -289,7 +289,7 @@ class MpiCommunicator final : public Communicator {
   template <class Exchange>
   void by_slices(std::int64_t row, const Exchange& exchange, std::byte* out) {
     const std::int64_t most =
-        std::max<std::int64_t>(std::min(slice_ * 16, kMostBytes / ranks_.size), 1);
+        std::max<std::int64_t>(std::min(slice_ * 256, kMostBytes) / ranks_.size, 1);
     if (row > 0 && row <= most) return exchange(0, row, out);
     for (std::int64_t at = 0; at < row; at += most) {
       const std::int64_t count = std::min(most, row - at);
