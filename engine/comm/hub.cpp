@@ -118,6 +118,7 @@ class Hub::Talk {
         return;
       case say::kTicket:
         peer.ticket = message.fields;
+        peer.ticket_at = Clock::now();
         peer.beat.at_step(message.fields.at(0));
         if (peers_.all_gave(&Peer::ticket)) answer_tickets();
         return;
@@ -142,8 +143,10 @@ class Hub::Talk {
   }
 
   void answer_tickets() {
-    const Peers::Totals totals = peers_.totals();
+    const std::string slow = peers_.who_is_slow();
+    Peers::Totals totals = peers_.totals();
     if (!totals.difference.empty()) return lose(totals.difference);
+    totals.fields.push_back(slow);
     tell_all({say::kTicket, totals.fields});
   }
 
