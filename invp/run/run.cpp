@@ -360,7 +360,7 @@ void Run::note_best(const std::vector<Measure>& measures) {
 }
 
 void Run::save(const std::vector<std::string>& names) {
-  position_.bad_images = batches_.bad_indices();
+  position_.bad_images = batches_.bad_places();
   checkpoints_.save(names, position_);
   saved_ = true;
 }
