@@ -49,6 +49,7 @@ TrainerConfig trainer_config(const PretrainConfig& config) {
           .weight_decay = config.weight_decay,
           .compute_type = config.compute_type,
           .seed = config.seed,
+          .groups = config.bn_groups,
           .device = config.device};
 }
 
@@ -79,17 +80,16 @@ void PretrainTask::look_at_all(BatchSource& batches, const PhaseProgress& progre
   batches.start_epoch(0, 0);
   std::int64_t done = 0;
   while (const std::optional<Batch> batch = batches.next()) {
-    const Tensor& images = batch->images;
-    if (config_.center_head && done == 0) trainer_.center_head(images);
+    if (config_.center_head && done == 0) trainer_.center_head(*batch);
     if (config_.bank_start == BankStart::kRandom) return;
-    trainer_.fill_bank(images, batch->indices);
+    trainer_.fill_bank(*batch);
     done += std::ssize(batch->indices);
     progress("bank", done, train_.size());
   }
 }
 
 void PretrainTask::step(const Batch& batch, const Progress& progress) {
-  trainer_.enqueue(batch.images, batch.indices, progress.epoch, schedule_(progress));
+  trainer_.enqueue(batch, progress.epoch, schedule_(progress));
 }
 
 Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {

@@ -15,6 +15,8 @@ void PretrainOptions::declare(Options& options) {
   options.group("Training", Decides::kWeights);
   options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set").common();
   options.integer("batch-size", config_.batch_size, {2, 65536}, "images per step").common();
+  options.integer("bn-groups", config_.bn_groups, {1, 1024},
+                  "parts of a batch that are normalized apart, as on several GPUs");
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate at the start").common();
   options
       .choice<ScheduleKind>("schedule", config_.schedule,

@@ -1,13 +1,12 @@
 #include "invp/protocols/finetune/finetune_task.h"
 
-#include <algorithm>
-
 #include "engine/autograd/node.h"
-#include "engine/ops/basic/elementwise.h"
 #include "engine/ops/basic/scale.h"
+#include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/cross_entropy.h"
 #include "invp/protocols/scores/accuracy.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -30,11 +29,13 @@ Sgd make_optimizer(const FinetuneConfig& config, const ResNet& network) {
   return Sgd({std::move(backbone), std::move(fc)});
 }
 
-/// What a batch norm remembers from a batch.
-std::vector<Tensor> copies(const std::vector<NamedTensor>& tensors) {
-  std::vector<Tensor> all;
-  for (const NamedTensor& item : tensors) all.push_back(item.tensor.clone());
-  return all;
+/// What a step changes by its gradient.
+std::vector<Tensor> learning_of(const FinetuneConfig& config, const ResNet& network) {
+  std::vector<Tensor> learning;
+  for (const NamedTensor& item : network.parameters()) {
+    if (!config.fc_only || item.name.starts_with(kHead)) learning.push_back(item.tensor);
+  }
+  return learning;
 }
 
 }  // namespace
@@ -56,6 +57,7 @@ FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const 
     : SgdTask(make_optimizer(config, network), finetune_rates(config), 1, network.device()),
       config_(config),
       network_(network),
+      learning_(learning_of(config, network)),
       validation_(validation) {
   network_.train(true);
 }
@@ -72,28 +74,22 @@ Tensor FinetuneTask::logits(const Tensor& images) {
 
 Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
   const Device on = device();
-  const Tensor& images = batch.images;
   const auto count = std::ssize(batch.labels);
   const Tensor labels = Tensor::from(batch.labels, {count}).to(on);
-  // As torch.chunk parts it: equal parts but for the last.
-  const std::int64_t part = (count + config_.bn_groups - 1) / config_.bn_groups;
-  const std::vector<NamedTensor> statistics = network_.buffers();
-  const std::int64_t batches = network_.batches_tracked();
-  std::vector<Tensor> of_first;
-  Tensor loss;
-  for (std::int64_t begin = 0; begin < count; begin += part) {
-    const std::int64_t end = std::min(begin + part, count);
+  const std::vector<RowRange> groups =
+      batch.rows({.groups = config_.bn_groups, .count = config_.bn_groups});
+  TreeSum loss;
+  sum_gradients_in_groups(network_, learning_, groups.size(), [&](std::size_t group) {
+    const auto [first, last] = groups[group];
+    if (first == last) return loss.add(Tensor::zeros({1}, DType::kF32, on));
     const Tensor share =
-        Tensor::full({}, static_cast<float>(end - begin) / static_cast<float>(count), on);
-    const Tensor mean = cross_entropy(logits(images.slice(begin, end)), labels.slice(begin, end));
-    const Tensor weighted = scale(mean.detach(), share);
+        Tensor::full({}, static_cast<float>(last - first) / static_cast<float>(count), on);
+    const Tensor mean =
+        cross_entropy(logits(batch.images.slice(first, last)), labels.slice(first, last));
+    loss.add(scale(mean.detach(), share).view({1}));
     backward(mean, share);
-    loss = loss.defined() ? add(loss, weighted) : weighted;
-    if (begin == 0 && end < count) of_first = copies(statistics);
-  }
-  for (std::size_t i = 0; i < of_first.size(); ++i) statistics[i].tensor.copy_from(of_first[i]);
-  network_.set_batches_tracked(batches + 1);
-  return loss.view({1});
+  });
+  return loss.total();
 }
 
 Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {

@@ -29,6 +29,7 @@ class FinetuneTask final : public SgdTask {
 
   const FinetuneConfig& config_;
   ResNet& network_;
+  const std::vector<Tensor> learning_;  ///< what gets gradients
   const Dataset& validation_;
 };
 
