@@ -26,7 +26,7 @@ Ranks start_mpi();
 /// All ranks, after start_mpi(). Sums go in slices whose blocks are exchanged, added in a tree and
 /// gathered, so that kFixed has the same bits whatever the library; kFast is the same thing.
 /// `slice` is in bytes, and for tests. The last communicator to go lets MPI end with the process,
-/// unless an exception is on its way: then the launcher ends the other ranks.
+/// unless an exception other than an agreed stop is on its way: then the launcher ends the others.
 /// A call that has failed leaves the ranks in no common state: all later ones throw.
 std::shared_ptr<Communicator> join_mpi(std::shared_ptr<Watch> watch,
                                        std::int64_t slice = std::int64_t{1} << 20);
