@@ -37,4 +37,30 @@ void sum_gradients_in_groups(ResNet& network, const std::vector<Tensor>& leaves,
   for (std::size_t i = 0; i < leaves.size(); ++i) leaves[i].set_grad(sums[i].total());
 }
 
+// One call for all of them: they go through one flat tensor, each at a multiple of 64 bytes.
+void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves) {
+  if (ranks.alone() || leaves.empty()) return;
+  constexpr std::int64_t kAligned = 16;
+  const auto room = [](const Tensor& leaf) {
+    return (leaf.numel() + kAligned - 1) / kAligned * kAligned;
+  };
+  std::int64_t total = 0;
+  for (const Tensor& leaf : leaves) total += room(leaf);
+  const MemoryScope scope(MemoryUse::kGradients);
+  const Tensor flat = Tensor::zeros({total}, DType::kF32, leaves.front().device());
+  std::int64_t next = 0;
+  for (const Tensor& leaf : leaves) {
+    const Tensor part = flat.slice(next, next + leaf.numel()).view(leaf.shape());
+    part.copy_from(leaf.grad());
+    leaf.set_grad(part);
+    next += room(leaf);
+  }
+  ranks.all_reduce("gradients", flat);
+}
+
+void share_statistics(Communicator& ranks, const ResNet& network) {
+  for (const NamedTensor& item : network.buffers())
+    ranks.broadcast("running statistics", item.tensor, 0);
+}
+
 }  // namespace invp

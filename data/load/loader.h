@@ -60,6 +60,7 @@ struct Batch {
   /// Images that cannot be read are missing. 0 planned: the batch is as it was planned.
   std::vector<std::int64_t> places = {};
   std::int64_t planned = 0;
+  std::int64_t total = 0;  ///< images that are left of it on all ranks; 0: these are all
   /// In the epoch, from 0; start_epoch(epoch, position + 1) goes on after it.
   std::int64_t position = 0;
   /// Of detection: `images` is undefined then, `labels` is empty, and `indices` are the rows of the
@@ -68,6 +69,7 @@ struct Batch {
 
   /// Rows of its images, group by group. An image that cannot be read is missing in its own group.
   std::vector<RowRange> rows(const BatchPart& part) const;
+  std::int64_t images_of_all() const { return total > 0 ? total : std::ssize(indices); }
 };
 
 struct LoaderStats {

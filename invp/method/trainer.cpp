@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "engine/autograd/node.h"
+#include "engine/comm/gather.h"
 #include "engine/core/hash.h"
 #include "engine/ops/basic/l2_normalize.h"
 #include "engine/ops/basic/reduce.h"
 #include "engine/ops/basic/scale.h"
 #include "engine/ops/groups/tree_sum.h"
 #include "invp/run/run_metadata.h"
+#include "invp/run/run_ranks.h"
 #include "layers/exchange.h"
 #include "layers/in_groups.h"
 
@@ -56,9 +58,11 @@ void StepSettings::set(double lr_factor, double invariance_weight) const {
       std::vector{static_cast<float>(lr_factor), static_cast<float>(invariance_weight)}, {2}));
 }
 
-Trainer::Trainer(const TrainerConfig& config, std::int64_t images)
+Trainer::Trainer(const TrainerConfig& config, std::int64_t images,
+                 std::shared_ptr<Communicator> ranks)
     : config_(config),
-      part_{.groups = config.groups, .first = 0, .count = config.groups},
+      ranks_(std::move(ranks)),
+      part_(share_of_rank(config.groups, ranks_->ranks())),
       network_(seeded(config.network, config.seed)),
       optimizer_(make_optimizer(network_, config)),
       bank_(images, config.network.dim, config.seed, DType::kF32, config.device),
@@ -77,9 +81,9 @@ void Trainer::enqueue(const Batch& batch, int epoch, double lr_factor) {
   settings_.set(lr_factor, config_.objective.invariance_weight(epoch));
   Step& step = step_for(batch);
   step.indices.copy_from(image_rows(batch.indices, bank_));
-  if (config_.device == kCpu) {
+  if (config_.device == kCpu && !batch.indices.empty()) {
     step.images = batch.images.to(kCpu);  // read where it is: nothing is captured
-  } else {
+  } else if (!batch.indices.empty()) {
     step.images.copy_from(batch.images);
   }
   // The forward pass counts on the host: not when it is replayed, twice when it was called and
@@ -129,11 +133,16 @@ void Trainer::compute_in_groups(const Step& step) {
     sums.add(learn_from_group(step, group, updates));
   });
   const Tensor losses = sums.total();
+  ranks_->all_reduce("losses", losses);
+  sum_gradients_over_ranks(*ranks_, learning_);
   queue_.log(losses.slice(0, kLosses), losses.slice(kLosses, kLosses + 1));
   optimizer_.step({.lr_factor = settings_.lr_factor(), .halted = queue_.halted()});
   optimizer_.zero_grad();
-  bank_.update(step.indices, updates.embeddings, config_.objective.bank_momentum, queue_.halted());
-  graph_.update(step.indices, updates.neighbors, queue_.halted());
+  const Tensor indices = gather_rows(*ranks_, "indices", step.indices, step.counts);
+  bank_.update(indices, gather_rows(*ranks_, "embeddings", updates.embeddings, step.counts),
+               config_.objective.bank_momentum, queue_.halted());
+  graph_.update(indices, gather_rows(*ranks_, "neighbors", updates.neighbors, step.counts),
+                queue_.halted());
 }
 
 /// Forward and backward pass of a group. Its share of the losses, and the sum over its embeddings.
@@ -181,24 +190,44 @@ Trainer::Step& Trainer::step_for(const Batch& batch) {
   if (addresses() != captured_addresses_) steps_.clear();
   const std::vector<RowRange> groups = batch.rows(part_);
   const auto rows = std::ssize(batch.indices);
-  std::vector<std::int64_t> key(batch.images.shape().dims().begin(),
-                                batch.images.shape().dims().end());
+  const Shape shape = rows == 0 ? Shape{0} : batch.images.shape();
+  const std::vector<std::int64_t> counts = counts_of(batch);
+  std::vector<std::int64_t> key(shape.dims().begin(), shape.dims().end());
   for (const RowRange& group : groups) key.push_back(group.last);
+  key.insert(key.end(), counts.begin(), counts.end());
   const auto found = steps_.find(key);
   if (found != steps_.end()) return found->second;
   const MemoryScope scope(MemoryUse::kData);
   const Device device = config_.device;
-  Step step{.images = device == kCpu ? Tensor()
-                                     : Tensor::empty(batch.images.shape(), DType::kF32, device),
+  Step step{.images = device == kCpu ? Tensor() : Tensor::empty(shape, DType::kF32, device),
             .indices = Tensor::empty({rows}, DType::kI32, device),
             .groups = groups,
             .shares = {},
+            .counts = counts,
             .work = CapturedWork(pool_)};
   for (const RowRange& group : groups) {
-    const double share = static_cast<double>(group.count()) / static_cast<double>(rows);
+    const double share =
+        static_cast<double>(group.count()) / static_cast<double>(batch.images_of_all());
     step.shares.push_back(Tensor::full({}, static_cast<float>(share), device));
   }
   return steps_.emplace(key, std::move(step)).first->second;
+}
+
+/// How many of the batch's images each rank has. Where nothing is missing that needs no call, so
+/// that such steps can be captured.
+std::vector<std::int64_t> Trainer::counts_of(const Batch& batch) {
+  const Ranks ranks = ranks_->ranks();
+  if (ranks.size == 1) return {std::ssize(batch.indices)};
+  CHECK(batch.planned > 0 && batch.total > 0, "[trainer] a batch for one rank, not for ",
+        ranks.size);
+  if (batch.total < batch.planned)
+    return gather_numbers(*ranks_, "images of each rank", std::ssize(batch.indices));
+  std::vector<std::int64_t> counts;
+  for (Ranks other = ranks; std::ssize(counts) < ranks.size;) {
+    other.rank = static_cast<int>(counts.size());
+    counts.push_back(share_of_rank(config_.groups, other).rows(batch.planned).count());
+  }
+  return counts;
 }
 
 std::uint64_t Trainer::addresses() const {
@@ -254,13 +283,17 @@ Tensor Trainer::outputs_in_groups(const Batch& batch) {
 
 void Trainer::fill_bank(const Batch& batch) {
   const NoGrad no_grad;
-  bank_.update(image_rows(batch.indices, bank_).to(config_.device),
-               l2_normalize(outputs_in_groups(batch)), 0.0F);
+  const std::vector<std::int64_t> counts = counts_of(batch);
+  const Tensor indices = image_rows(batch.indices, bank_).to(config_.device);
+  bank_.update(gather_rows(*ranks_, "indices", indices, counts),
+               gather_rows(*ranks_, "embeddings", l2_normalize(outputs_in_groups(batch)), counts),
+               0.0F);
 }
 
 void Trainer::center_head(const Batch& batch) {
   const NoGrad no_grad;
-  const Tensor outputs = outputs_in_groups(batch).to(kCpu);
+  const Tensor outputs =
+      gather_rows(*ranks_, "outputs", outputs_in_groups(batch), counts_of(batch)).to(kCpu);
   const Tensor& bias = network_.head().last().bias();
   const Tensor centred = bias.to(kCpu).clone();
   for (std::int64_t d = 0; d < outputs.dim(1); ++d) {

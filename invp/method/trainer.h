@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "data/load/loader.h"
+#include "engine/comm/communicator.h"
 #include "engine/core/captured_work.h"
 #include "engine/core/dtype.h"
 #include "engine/files/tensor_file.h"
@@ -62,8 +63,11 @@ class StepSettings {
 
 class Trainer {
  public:
-  /// For a training set of `images` images.
-  Trainer(const TrainerConfig& config, std::int64_t images);
+  /// For a training set of `images` images. Each of the ranks computes its share of the groups
+  /// (share_of_rank): all calls are collective, and batches hold the rows of that share. What is
+  /// trained is the same on all ranks, but for the running statistics: those of rank 0 count.
+  Trainer(const TrainerConfig& config, std::int64_t images,
+          std::shared_ptr<Communicator> ranks = alone());
 
   /// Queues forward pass, objective, backward pass, SGD with the learning rate times `lr_factor`,
   /// bank and graph update.
@@ -82,6 +86,7 @@ class Trainer {
   /// Why steps are not replayed although there is a GPU; empty if they are, or will be.
   std::string why_not_captured() const;
 
+  Communicator& ranks() { return *ranks_; }
   ResNet& network() { return network_; }
   Sgd& optimizer() { return optimizer_; }
   MemoryBank& bank() { return bank_; }
@@ -103,8 +108,9 @@ class Trainer {
   struct Step {
     Tensor images;
     Tensor indices;
-    std::vector<RowRange> groups;  ///< rows of the images
-    std::vector<Tensor> shares;    ///< of each group in the batch, one f32
+    std::vector<RowRange> groups;      ///< rows of the images
+    std::vector<Tensor> shares;        ///< of each group in the batch, one f32
+    std::vector<std::int64_t> counts;  ///< images of each rank
     CapturedWork work;
   };
   /// What the rows of bank and graph become after a step.
@@ -116,11 +122,13 @@ class Trainer {
   void compute(const Step& step);
   void compute_in_groups(const Step& step);
   Tensor learn_from_group(const Step& step, std::size_t group, const Updates& updates);
+  std::vector<std::int64_t> counts_of(const Batch& batch);
   std::optional<ObjectiveStep> find(const Tensor& embeddings, const Tensor& indices);
   Tensor outputs_in_groups(const Batch& batch);
   std::uint64_t addresses() const;
 
   TrainerConfig config_;
+  std::shared_ptr<Communicator> ranks_;
   BatchPart part_;  ///< the groups that are computed here
   ResNet network_;
   std::vector<Tensor> learning_;  ///< what gets gradients
