@@ -74,10 +74,15 @@ class Run {
     return (config_.ranks.alone() && observer_.stop_requested()) ||
            (config_.stop_after > 0 && position_.progress.step >= config_.stop_after);
   }
+  /// Something that takes long.
+  void enter(const char* phase) const {
+    if (config_.ranks.entering) config_.ranks.entering(phase, position_.progress.step);
+  }
   void count_time() { position_.seconds += clock_.lap(); }
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   Task::PhaseProgress told() {
     return [this](const char* phase, std::int64_t done, std::int64_t total) {
+      if (config_.ranks.progress) config_.ranks.progress();
       observer_.phase_progress(phase, done, total);
     };
   }
@@ -166,6 +171,7 @@ void Run::take_folder() {
 
 void Run::prepare() {
   if (position_.prepared) return;
+  enter("preparation");
   task_.prepare(batches_, told());
   position_.prepared = true;
 }
@@ -294,6 +300,7 @@ EpochReport Run::report_of_epoch() const {
 
 // Evaluation, report and checkpoints; moves the position to the start of the next epoch.
 EpochReport Run::finish_epoch() {
+  enter("evaluation");
   report_steps();
   EpochReport report = report_of_epoch();
   const int epoch = position_.progress.epoch;
@@ -366,6 +373,7 @@ void Run::write_skipped_images() {
 
 void Run::save(const std::vector<std::string>& names) {
   position_.bad_images = batches_.bad_indices();
+  enter("checkpoint");
   if (writes_) checkpoints_.save(names, position_);
   saved_ = true;
 }

@@ -25,6 +25,9 @@ struct RunRanks {
   std::shared_ptr<Communicator> communicator = invp::alone();
   /// A collective call. Empty: by the communicator.
   std::function<StepTicket(const StepTicket& mine)> exchange = {};
+  /// What this rank is at that takes long, so that the others wait for it; and that it moves on.
+  std::function<void(const char* phase, std::int64_t step)> entering = {};
+  std::function<void()> progress = {};
   std::string launched_by = {};  ///< "mpirun (Open MPI 4.1.4)"
 
   bool alone() const { return communicator->alone(); }

@@ -2,7 +2,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/core/stop.h"
 #include "engine/core/text.h"
+#include "invp/run/conditions.h"
 #include "tools/commands/report_run.h"
 #include "tools/commands/training.h"
 #include "tools/options/pretrain_options.h"
@@ -37,11 +39,21 @@ class PretrainCommand : public Command {
   }
 
   Results run() override {
+    start_ranks(settings_.ranks(), *options_);
+    Results results;
+    on_ranks(settings_.ranks(), std::filesystem::path(settings_.out()) / "ranks",
+             [&](JoinedRanks& ranks) { results = train_on(ranks); });
+    return results;
+  }
+
+ private:
+  Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
-    const PretrainConfig config = settings_.resolve(*options_);
+    const PretrainConfig config = settings_.resolve(*options_, ranks);
     const auto train = open_dataset(source, "train");
     auto validation = open_validation(source, *train);
     tell_left_out(*train, "train");
+    agree_on_run(ranks, config, *train);
     const std::string no_knn = why_no_knn(*train, validation.get());
     if (!no_knn.empty()) validation = nullptr;
     StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
@@ -52,11 +64,35 @@ class PretrainCommand : public Command {
                                   : message(validation->size(), " to validate with"));
     if (!no_knn.empty()) reporter.note("kNN      left out: " + no_knn);
     const RunResult result = pretrain(config, *train, validation.get(), reporter);
+    if (!config.run.ranks.first()) return silent_end();
     if (result.finished) leave_report(reporter, config.run.out, *train);
-    return conclude(reporter, result);
+    Results results = conclude(reporter, result);
+    results["ranks"] = ranks.ranks().size;
+    results["bn_groups"] = config.bn_groups;
+    return results;
   }
 
- private:
+  /// Of a rank that does not speak.
+  static Results silent_end() {
+    check_stop();
+    return {};
+  }
+
+  /// Refused before the first step where ranks have other options or other images.
+  static void agree_on_run(const JoinedRanks& ranks, const PretrainConfig& config,
+                           const Dataset& train) {
+    if (ranks.control == nullptr) return;
+    std::vector<std::pair<std::string, std::string>> facts;
+    for (const IdentityEntry& entry : config.run.identity.entries)
+      facts.emplace_back(entry.name, entry.value);
+    const IdentityEntry images = training_images(train);
+    facts.emplace_back(images.name, images.value);
+    const auto conditions = computing_conditions(config.device);
+    for (const char* const name : {"build", "threads"})
+      facts.emplace_back(name, conditions.at(name));
+    ranks.control->agree(facts);
+  }
+
   static std::string title(const PretrainConfig& config, const Dataset& train) {
     return message("InvP on ", train.kind(), ": ", name_of(config.network.arch), ", width ",
                    config.network.width);
