@@ -1,14 +1,13 @@
 #include "invp/method/pretrain_task.h"
 
 #include <algorithm>
-#include <map>
 
-#include "data/sets/bad_images.h"
 #include "data/sets/subset.h"
 #include "engine/comm/gather.h"
 #include "engine/core/hash.h"
 #include "engine/core/stop.h"
 #include "invp/method/purity.h"
+#include "invp/run/bad_of_ranks.h"
 #include "layers/exchange.h"
 #include "layers/in_groups.h"
 
@@ -96,13 +95,10 @@ void PretrainTask::step(const Batch& batch, const Progress& progress) {
   trainer_.enqueue(batch, progress.epoch, schedule_(progress));
 }
 
-/// Whole batches go round the ranks, so each is computed as one rank does it.
 Features PretrainTask::queries_of_rank(const PhaseProgress& progress) {
   const Ranks ranks = trainer_.ranks().ranks();
-  std::vector<std::int64_t> own;
-  for (std::int64_t i = 0; i < validation_->size(); ++i) {
-    if (i / config_.batch_size % ranks.size == ranks.rank) own.push_back(i);
-  }
+  const std::vector<std::int64_t> own =
+      evaluated_by(ranks, validation_->size(), config_.batch_size);
   if (own.empty()) return {};
   const std::unique_ptr<Dataset> part = subset(*validation_, own);
   Features queries =
@@ -126,22 +122,11 @@ void PretrainTask::add_up(KnnAccuracy& accuracy, Features& queries) {
   ranks.all_reduce("kNN", sums);
   const auto sum = sums.span<std::int64_t>();
   accuracy = {.hits1 = sum[0], .hits5 = sum[1]};
-  std::vector<std::string> mine;
-  for (std::size_t i = 0; i < queries.bad.size(); ++i) {
-    mine.insert(mine.end(), {std::to_string(queries.bad_indices[i]), queries.bad[i].file,
-                             queries.bad[i].reason});
-  }
-  std::map<std::int64_t, BadImage> bad;
-  for (const std::string& of_rank : gather_text(ranks, "unreadable images", packed(mine))) {
-    const std::vector<std::string> texts = unpacked(of_rank);
-    for (std::size_t i = 0; i < texts.size(); i += 3)
-      bad[std::stoll(texts[i])] = {texts[i + 1], texts[i + 2]};
-  }
-  BadImages accepted("[loader]", config_.max_bad_share, validation_->size());
-  for (const auto& [index, image] : bad) accepted.add(index, image);
-  accepted.check();
+  std::vector<BadOfRank> mine;
+  for (std::size_t i = 0; i < queries.bad.size(); ++i)
+    mine.emplace_back(queries.bad_indices[i], queries.bad[i]);
+  queries.bad = bad_of_evaluation(ranks, mine, config_.max_bad_share, validation_->size());
   CHECK(sum[2] > 0, "no image of ", validation_->kind(), " could be read");
-  queries.bad = accepted.all();
   accuracy.of(sum[2]);
 }
 

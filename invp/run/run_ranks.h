@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/load/batch_groups.h"
 #include "engine/comm/communicator.h"
@@ -38,6 +39,11 @@ struct RunRanks {
 /// The groups that a rank computes. Throws Error, naming the way out, where they cannot be shared
 /// out evenly.
 BatchPart share_of_rank(int groups, const Ranks& ranks);
+
+/// Images that a rank evaluates, of `images`: whole batches go round the ranks, so each batch is
+/// computed as one rank computes it.
+std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
+                                       std::int64_t batch_size);
 
 /// The totals, by ranks.exchange or by the communicator.
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine);

@@ -1,11 +1,10 @@
 #include "invp/run/shared_batches.h"
 
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "engine/comm/gather.h"
 #include "engine/core/stop.h"
+#include "invp/run/bad_of_ranks.h"
 
 namespace invp {
 
@@ -33,20 +32,12 @@ std::optional<Batch> SharedBatches::next() {
   return std::nullopt;
 }
 
-// Each is three texts: its number, its name, the reason. Ranks come in the order of their rows.
+// Ranks come in the order of their rows.
 void SharedBatches::share_bad(const std::vector<BadImage>& images,
                               const std::vector<std::int64_t>& indices) {
-  std::vector<std::string> mine;
-  for (; told_ < images.size(); ++told_) {
-    const BadImage& image = images[told_];
-    mine.insert(mine.end(), {std::to_string(indices[told_]), image.file, image.reason});
-  }
-  for (const std::string& of_rank :
-       gather_text(*ranks_.communicator, "unreadable images", packed(mine))) {
-    const std::vector<std::string> texts = unpacked(of_rank);
-    for (std::size_t i = 0; i < texts.size(); i += 3)
-      bad_.add(std::stoll(texts[i]), {texts[i + 1], texts[i + 2]});
-  }
+  std::vector<BadOfRank> mine;
+  for (; told_ < images.size(); ++told_) mine.emplace_back(indices[told_], images[told_]);
+  for (const auto& [index, image] : gather_bad(*ranks_.communicator, mine)) bad_.add(index, image);
   bad_.check();
 }
 

@@ -2,9 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "engine/core/stop.h"
 #include "engine/core/text.h"
-#include "invp/run/conditions.h"
 #include "tools/commands/report_run.h"
 #include "tools/commands/training.h"
 #include "tools/options/pretrain_options.h"
@@ -53,7 +51,7 @@ class PretrainCommand : public Command {
     const auto train = open_dataset(source, "train");
     auto validation = open_validation(source, *train);
     tell_left_out(*train, "train");
-    agree_on_run(ranks, config, *train);
+    agree_on_run(ranks, config.run, config.device, *train);
     const std::string no_knn = why_no_knn(*train, validation.get());
     if (!no_knn.empty()) validation = nullptr;
     StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
@@ -70,27 +68,6 @@ class PretrainCommand : public Command {
     results["ranks"] = ranks.ranks().size;
     results["bn_groups"] = config.bn_groups;
     return results;
-  }
-
-  /// Of a rank that does not speak.
-  static Results silent_end() {
-    check_stop();
-    return {};
-  }
-
-  /// Refused before the first step where ranks have other options or other images.
-  static void agree_on_run(const JoinedRanks& ranks, const PretrainConfig& config,
-                           const Dataset& train) {
-    if (ranks.control == nullptr) return;
-    std::vector<std::pair<std::string, std::string>> facts;
-    for (const IdentityEntry& entry : config.run.identity.entries)
-      facts.emplace_back(entry.name, entry.value);
-    const IdentityEntry images = training_images(train);
-    facts.emplace_back(images.name, images.value);
-    const auto conditions = computing_conditions(config.device);
-    for (const char* const name : {"build", "threads"})
-      facts.emplace_back(name, conditions.at(name));
-    ranks.control->agree(facts);
   }
 
   static std::string title(const PretrainConfig& config, const Dataset& train) {

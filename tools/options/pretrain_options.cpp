@@ -77,6 +77,7 @@ PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRank
   if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
+  check_groups(ranks, config_.bn_groups);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;
@@ -89,7 +90,6 @@ PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRank
   config_.max_bad_share = run_.max_bad_share;
   try {
     config_.objective.check();
-    share_of_rank(config_.bn_groups, ranks.ranks());
   } catch (const Error& error) {
     throw UsageError(error.what());
   }

@@ -144,6 +144,14 @@ void check_device(const JoinedRanks& ranks, Device device) {
                              ": several ranks compute on CPUs only: --device cpu"));
 }
 
+void check_groups(const JoinedRanks& ranks, int groups) {
+  try {
+    share_of_rank(groups, ranks.ranks());
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
 RunRanks run_ranks(const JoinedRanks& ranks) {
   RunRanks run{.communicator = ranks.communicator, .launched_by = ranks.launch.by};
   if (ranks.control == nullptr) return run;

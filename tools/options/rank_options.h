@@ -40,6 +40,9 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
 /// Throws UsageError for several ranks on a device that they cannot have.
 void check_device(const JoinedRanks& ranks, Device device);
 
+/// Throws UsageError where so many groups of batch norm cannot be shared by them.
+void check_groups(const JoinedRanks& ranks, int groups);
+
 /// What a run takes of them. `ranks` must outlive it.
 RunRanks run_ranks(const JoinedRanks& ranks);
 

@@ -1,10 +1,10 @@
 #include "invp/protocols/finetune/finetune_task.h"
 
+#include "data/sets/subset.h"
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/scale.h"
 #include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/cross_entropy.h"
-#include "invp/protocols/scores/accuracy.h"
 #include "layers/exchange.h"
 #include "layers/in_groups.h"
 
@@ -77,44 +77,75 @@ Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /
   const auto count = std::ssize(batch.labels);
   const Tensor labels = Tensor::from(batch.labels, {count}).to(on);
   const std::vector<RowRange> groups =
-      batch.rows({.groups = config_.bn_groups, .count = config_.bn_groups});
-  TreeSum loss;
+      batch.rows(share_of_rank(config_.bn_groups, ranks().ranks()));
+  TreeSum sum;
   sum_gradients_in_groups(network_, learning_, groups.size(), [&](std::size_t group) {
     const auto [first, last] = groups[group];
-    if (first == last) return loss.add(Tensor::zeros({1}, DType::kF32, on));
-    const Tensor share =
-        Tensor::full({}, static_cast<float>(last - first) / static_cast<float>(count), on);
+    if (first == last) return sum.add(Tensor::zeros({1}, DType::kF32, on));
+    const Tensor share = Tensor::full(
+        {}, static_cast<float>(last - first) / static_cast<float>(batch.images_of_all()), on);
     const Tensor mean =
         cross_entropy(logits(batch.images.slice(first, last)), labels.slice(first, last));
-    loss.add(scale(mean.detach(), share).view({1}));
+    sum.add(scale(mean.detach(), share).view({1}));
     backward(mean, share);
   });
-  return loss.total();
+  const Tensor loss = sum.total();
+  ranks().all_reduce("losses", loss);
+  sum_gradients_over_ranks(ranks(), learning_);
+  return loss;
 }
 
-Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
-  const NoGrad no_grad;
-  network_.train(false);
-  BatchFeed feed(validation_, config_.evaluation,
+/// Classifies a set in evaluation mode. Those of it that cannot be read.
+std::vector<BadOfRank> FinetuneTask::judge(const Dataset& set, double max_bad_share,
+                                           Accuracy& accuracy, const PhaseProgress& progress) {
+  BatchFeed feed(set, config_.evaluation,
                  {.batch_size = config_.batch_size,
                   .workers = config_.workers,
                   .shuffle = false,
-                  .max_bad_share = config_.max_bad_share,
+                  .max_bad_share = max_bad_share,
                   .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
                  device());
   feed.start_epoch(0);
-  Accuracy accuracy(network_.config().dim);
   while (const std::optional<Batch> batch = feed.next()) {
     accuracy.add(network_.forward(batch->images), batch->labels);
-    progress("evaluation", accuracy.images(), validation_.size());
+    progress("evaluation", accuracy.images(), set.size());
   }
+  std::vector<BadOfRank> bad;
+  for (std::size_t i = 0; i < feed.bad_images().size(); ++i)
+    bad.emplace_back(feed.bad_indices()[i], feed.bad_images()[i]);
+  return bad;
+}
+
+/// Each rank its share of the validation set; counts are added up.
+std::vector<BadImage> FinetuneTask::judge_all(Accuracy& accuracy, const PhaseProgress& progress) {
+  if (ranks().alone()) {
+    std::vector<BadImage> bad;
+    for (const auto& [index, image] : judge(validation_, config_.max_bad_share, accuracy, progress))
+      bad.push_back(image);
+    return bad;
+  }
+  const std::vector<std::int64_t> own =
+      evaluated_by(ranks().ranks(), validation_.size(), config_.batch_size);
+  std::vector<BadOfRank> bad;
+  if (!own.empty()) bad = judge(*subset(validation_, own), 1, accuracy, progress);
+  for (BadOfRank& one : bad) one.first = own[static_cast<std::size_t>(one.first)];
+  accuracy.add_up(ranks());
+  return bad_of_evaluation(ranks(), bad, config_.max_bad_share, validation_.size());
+}
+
+Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
+  share_statistics(ranks(), network_);
+  const NoGrad no_grad;
+  network_.train(false);
+  Accuracy accuracy(network_.config().dim);
+  const std::vector<BadImage> bad = judge_all(accuracy, progress);
   network_.train(true);
   CHECK(accuracy.images() > 0, "no image of ", validation_.kind(), " could be read to evaluate on");
   return {.measures = {{"top1", accuracy.top1()},
                        {"top5", accuracy.top5()},
                        {"mean_per_class", accuracy.mean_per_class()}},
           .images = validation_.size(),
-          .bad = feed.bad_images()};
+          .bad = bad};
 }
 
 TensorFile FinetuneTask::state() const {
