@@ -74,15 +74,11 @@ class Run {
     return (config_.ranks.alone() && observer_.stop_requested()) ||
            (config_.stop_after > 0 && position_.progress.step >= config_.stop_after);
   }
-  /// Something that takes long.
-  void enter(const char* phase) const {
-    if (config_.ranks.entering) config_.ranks.entering(phase, position_.progress.step);
-  }
   void count_time() { position_.seconds += clock_.lap(); }
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   Task::PhaseProgress told() {
     return [this](const char* phase, std::int64_t done, std::int64_t total) {
-      if (config_.ranks.progress) config_.ranks.progress();
+      config_.ranks.move_on();
       observer_.phase_progress(phase, done, total);
     };
   }
@@ -171,7 +167,7 @@ void Run::take_folder() {
 
 void Run::prepare() {
   if (position_.prepared) return;
-  enter("preparation");
+  config_.ranks.enter("preparation", position_.progress.step);
   task_.prepare(batches_, told());
   position_.prepared = true;
 }
@@ -300,7 +296,7 @@ EpochReport Run::report_of_epoch() const {
 
 // Evaluation, report and checkpoints; moves the position to the start of the next epoch.
 EpochReport Run::finish_epoch() {
-  enter("evaluation");
+  config_.ranks.enter("evaluation", position_.progress.step);
   report_steps();
   EpochReport report = report_of_epoch();
   const int epoch = position_.progress.epoch;
@@ -373,7 +369,7 @@ void Run::write_skipped_images() {
 
 void Run::save(const std::vector<std::string>& names) {
   position_.bad_images = batches_.bad_indices();
-  enter("checkpoint");
+  config_.ranks.enter("checkpoint", position_.progress.step);
   if (writes_) checkpoints_.save(names, position_);
   saved_ = true;
 }

@@ -26,7 +26,7 @@ struct RunRanks {
   std::shared_ptr<Communicator> communicator = invp::alone();
   /// A collective call. Empty: by the communicator.
   std::function<StepTicket(const StepTicket& mine)> exchange = {};
-  /// What this rank is at that takes long, so that the others wait for it; and that it moves on.
+  /// What enter() and move_on() call, if anything.
   std::function<void(const char* phase, std::int64_t step)> entering = {};
   std::function<void()> progress = {};
   std::string launched_by = {};  ///< "mpirun (Open MPI 4.1.4)"
@@ -34,6 +34,13 @@ struct RunRanks {
   bool alone() const { return communicator->alone(); }
   /// Rank 0 writes every file, and speaks.
   bool first() const { return communicator->ranks().rank == 0; }
+  /// Says that this rank is at something that takes long, so that the others wait for it.
+  void enter(const char* phase, std::int64_t step) const {
+    if (entering) entering(phase, step);
+  }
+  void move_on() const {
+    if (progress) progress();
+  }
 };
 
 /// The groups that a rank computes. Throws Error, naming the way out, where they cannot be shared
