@@ -37,11 +37,8 @@ class PretrainCommand : public Command {
   }
 
   Results run() override {
-    start_ranks(settings_.ranks(), *options_);
-    Results results;
-    on_ranks(settings_.ranks(), std::filesystem::path(settings_.out()) / "ranks",
-             [&](JoinedRanks& ranks) { results = train_on(ranks); });
-    return results;
+    return train_on_ranks(settings_.ranks(), *options_, settings_.out(),
+                          [this](const JoinedRanks& ranks) { return train_on(ranks); });
   }
 
  private:

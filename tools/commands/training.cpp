@@ -82,6 +82,15 @@ void agree_on_run(const JoinedRanks& ranks, const RunConfig& run, Device device,
   ranks.control->agree(facts);
 }
 
+Results train_on_ranks(const RankOptions& ranks, const Options& options, const std::string& out,
+                       const std::function<Results(const JoinedRanks&)>& train) {
+  start_ranks(ranks, options);
+  Results results;
+  on_ranks(ranks, std::filesystem::path(out) / "ranks",
+           [&](JoinedRanks& joined) { results = train(joined); });
+  return results;
+}
+
 Results silent_end() {
   check_stop();
   return {};

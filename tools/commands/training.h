@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "invp/report/text/run_reporter.h"
@@ -43,6 +44,10 @@ Results figure_of(const RunResult& result, const StoppableReporter& reporter,
 /// Refused before the first step where ranks have other options, images, builds or threads.
 void agree_on_run(const JoinedRanks& ranks, const RunConfig& run, Device device,
                   const Dataset& train);
+
+/// What `train` gives on rank 0, once --ranks has started the ranks and they have joined.
+Results train_on_ranks(const RankOptions& ranks, const Options& options, const std::string& out,
+                       const std::function<Results(const JoinedRanks&)>& train);
 
 /// What a rank that does not speak gives when its run has ended. Throws Stopped after a stop.
 Results silent_end();

@@ -6,6 +6,7 @@
 
 #include "engine/core/numerics.h"
 #include "invp/method/trainer.h"
+#include "tests/invp/method/trainer_state.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 #include "tests/support/environment.h"
@@ -54,25 +55,6 @@ void enqueue(Trainer& trainer, std::int64_t step, const Tensor& images) {
 }
 void enqueue(Trainer& trainer, std::int64_t step) {
   enqueue(trainer, step, images_of(step));
-}
-
-std::vector<NamedTensor> state_of(Trainer& trainer) {
-  std::vector<NamedTensor> state = trainer.network().state();
-  for (const SgdParameter& item : trainer.optimizer().state())
-    state.push_back({"momentum." + item.name, item.tensor});
-  state.push_back({"bank", trainer.bank().rows()});
-  state.push_back({"graph", trainer.graph().rows()});
-  for (NamedTensor& item : state) item.tensor = item.tensor.to(kCpu).clone();
-  return state;
-}
-void expect_same_state(Trainer& a, Trainer& b) {
-  const std::vector<NamedTensor> left = state_of(a);
-  const std::vector<NamedTensor> right = state_of(b);
-  ASSERT_EQ(left.size(), right.size());
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    SCOPED_TRACE(left[i].name);
-    expect_identical(left[i].tensor, right[i].tensor);
-  }
 }
 
 TEST_P(CapturedStepsTest, AreTheStepsTakenOneByOneToTheBit) {

@@ -13,6 +13,7 @@
 #include "engine/core/numerics.h"
 #include "engine/ops/basic/l2_normalize.h"
 #include "invp/method/trainer.h"
+#include "tests/invp/method/trainer_state.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 #include "tests/support/values.h"
@@ -106,27 +107,6 @@ struct Written {
   Trainer trainer;
   ObjectiveConfig objective_config;
 };
-
-std::vector<NamedTensor> state_of(Trainer& trainer) {
-  std::vector<NamedTensor> state = trainer.network().state();
-  for (const SgdParameter& item : trainer.optimizer().state())
-    state.push_back({"momentum." + item.name, item.tensor});
-  state.push_back({"bank", trainer.bank().rows()});
-  state.push_back({"graph", trainer.graph().rows()});
-  for (NamedTensor& item : state) item.tensor = item.tensor.to(kCpu).clone();
-  return state;
-}
-
-void expect_same_state(Trainer& a, Trainer& b) {
-  const std::vector<NamedTensor> left = state_of(a);
-  const std::vector<NamedTensor> right = state_of(b);
-  ASSERT_EQ(left.size(), right.size());
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    SCOPED_TRACE(left[i].name);
-    ASSERT_EQ(left[i].name, right[i].name);
-    expect_identical(left[i].tensor, right[i].tensor);
-  }
-}
 
 // One group is the step without groups.
 TEST(TrainerGroups, AreTheWrittenOutStepToTheBit) {

@@ -11,6 +11,7 @@
 #include "engine/devices/cuda_info.h"
 #include "engine/ops/basic/cast.h"
 #include "invp/method/trainer.h"
+#include "tests/invp/method/trainer_state.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 #include "tests/support/temp_folder.h"
@@ -67,26 +68,6 @@ std::vector<StepLosses> train(Trainer& trainer, int size, std::int64_t first, st
     losses.push_back(trainer.step(batch_of_step(step, size), epoch, 1.0));
   }
   return losses;
-}
-
-/// Everything that training moves, on the host.
-std::vector<NamedTensor> state_of(Trainer& trainer) {
-  std::vector<NamedTensor> state = trainer.network().state();
-  for (const SgdParameter& item : trainer.optimizer().state())
-    state.push_back({"momentum." + item.name, item.tensor});
-  state.push_back({"bank", trainer.bank().rows()});
-  state.push_back({"graph", trainer.graph().rows()});
-  for (NamedTensor& item : state) item.tensor = item.tensor.to(kCpu).clone();
-  return state;
-}
-
-void expect_same_state(const std::vector<NamedTensor>& a, const std::vector<NamedTensor>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    SCOPED_TRACE(a[i].name);
-    ASSERT_EQ(a[i].name, b[i].name);
-    expect_identical(a[i].tensor, b[i].tensor);
-  }
 }
 
 /// |a - b| over all parameters together.
