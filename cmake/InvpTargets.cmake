@@ -9,6 +9,17 @@ else()
   set(INVP_LITTLE_OPTIMIZATION -O1)
 endif()
 
+# For rooms that read what others wrote: a function whose frame was written over ends the program, and so does a call of the C library that
+# would write past the end of what the compiler knows the size of. The sanitizers do both better; without optimization there is no second.
+set(INVP_HARDENING "")
+if(NOT INVP_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS "-O1 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Werror")
+  check_cxx_source_compiles("#include <cstdio>\nint main() { return std::puts(\"\"); }" INVP_FORTIFY_3)
+  unset(CMAKE_REQUIRED_FLAGS)
+  set(INVP_HARDENING -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$<IF:$<BOOL:${INVP_FORTIFY_3}>,3,2>)
+endif()
+
 # invp_rooms(FOLDER...): the rooms below this folder, each after those that it uses; and invp_<this folder>, which is all of them.
 function(invp_rooms)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE above)
@@ -20,12 +31,12 @@ function(invp_rooms)
   endforeach()
 endfunction()
 
-# invp_room(BOOKKEEPING USES ROOM... LINKS LIB... SOURCES FILE... CUDA FILE...): this folder as a library.
-# BOOKKEEPING: it waits for disks and people, and is optimised little. CUDA: what it has in builds with CUDA only.
+# invp_room(BOOKKEEPING UNTRUSTED USES ROOM... LINKS LIB... SOURCES FILE... CUDA FILE...): this folder as a library.
+# BOOKKEEPING: it waits for disks and people, and is optimised little. UNTRUSTED: it reads what others wrote. CUDA: what it has in builds with CUDA only.
 # Its sources see the headers of this room and of the rooms that it USES, and no others: any other include does not build.
 # A room can only use rooms that came before it, so no two can include each other.
 function(invp_room)
-  cmake_parse_arguments(ARG "BOOKKEEPING" "" "USES;LINKS;SOURCES;CUDA" ${ARGN})
+  cmake_parse_arguments(ARG "BOOKKEEPING;UNTRUSTED" "" "USES;LINKS;SOURCES;CUDA" ${ARGN})
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE room)
   string(REPLACE "/" "_" name invp_${room})
   set_property(DIRECTORY PROPERTY INVP_ROOM ${name})
@@ -34,6 +45,10 @@ function(invp_room)
   invp_compile_options(${name})
   if(ARG_BOOKKEEPING)
     target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${INVP_LITTLE_OPTIMIZATION}>)
+  endif()
+  if(ARG_UNTRUSTED)
+    target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${INVP_HARDENING}>")
+    set_property(GLOBAL APPEND PROPERTY INVP_UNTRUSTED_ROOMS ${name})
   endif()
   # Headers are reached as "engine/core/tensor.h" through a directory that holds one link: to the room itself. It is the same for
   # all builds, so that ccache knows a file again that the build with CUDA compiles as the one without does.

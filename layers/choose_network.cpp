@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "engine/core/text.h"
-#include "layers/detection/detectron2_input.h"
+#include "layers/detectron2_input.h"
 #include "layers/find_network.h"
 
 namespace invp {

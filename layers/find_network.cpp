@@ -9,7 +9,7 @@
 
 #include "engine/core/text.h"
 #include "engine/files/weights.h"
-#include "layers/detection/detectron2_names.h"
+#include "layers/detectron2_names.h"
 #include "layers/resnet_shapes.h"
 
 namespace invp {

@@ -31,8 +31,8 @@ double number_of(std::string_view text) {
 std::int32_t side_of(const pugi::xml_node& root, const char* name, const fs::path& file) {
   const char* const text = root.child("size").child_value(name);
   const double side = number_of(text);
-  CHECK(side >= 1 && side <= 1e6, file.string(), ": size/", name, " is \"", text,
-        "\"; the picture's size in pixels was expected");
+  CHECK(side >= 1 && side <= 1e6, file.string(), ": size/", name, " is \"",
+        std::string_view(text).substr(0, 100), "\"; the picture's size in pixels was expected");
   return static_cast<std::int32_t>(side);
 }
 
@@ -40,7 +40,8 @@ std::int32_t label_of(const std::string& name, const std::string& where) {
   for (std::size_t c = 0; c < kVocClassNames.size(); ++c) {
     if (kVocClassNames[c] == name) return static_cast<std::int32_t>(c);
   }
-  fail(where, " is of class \"", name, "\", which is none of VOC's twenty; did you mean ",
+  fail(where, " is of class \"", name.substr(0, 100),
+       "\", which is none of VOC's twenty; did you mean ",
        nearest(name, {kVocClassNames.begin(), kVocClassNames.end()}), "?");
 }
 

@@ -87,6 +87,7 @@ class Decoder : private Handle {
     const std::int64_t height = png_get_image_height(png_, info_);
     check_size(name_, width, height, options);
     // So that a few bytes which claim a large picture cost no memory.
+    check_filled(name_, width, height, size_);
     const std::uint64_t stored = png_get_rowbytes(png_, info_) * static_cast<std::uint64_t>(height);
     if (stored / kMaxInflation > size_) refuse_cut(name_, ImageFormat::kPng);
     width_ = static_cast<int>(width);

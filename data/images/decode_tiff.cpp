@@ -118,13 +118,18 @@ class Decoder {
   }
 
   void decode(Image& out) {
-    // So that a few bytes which claim a large picture cost no memory.
+    // So that a few bytes which claim a large picture cost no memory: one strip may be all of it,
+    // in eight samples of 16 bits.
+    check_filled(name_, layout_.width, layout_.height, source_.bytes());
+    constexpr std::size_t kSmall = std::size_t{16} << 20, kBytesPerByte = 3 * 4096;
     const std::size_t planes = layout_.planes ? static_cast<std::size_t>(layout_.samples) : 1;
+    const std::size_t stored =
+        layout_.row_bytes(layout_.width) * planes * static_cast<std::size_t>(layout_.height);
     const bool subsampled = layout_.photometric == PHOTOMETRIC_YCBCR;
-    if (layout_.compression == COMPRESSION_NONE && !subsampled &&
-        layout_.row_bytes(layout_.width) * planes >
-            source_.bytes() / static_cast<std::size_t>(layout_.height))
+    const bool plain = layout_.compression == COMPRESSION_NONE && !subsampled;
+    if (stored > kSmall && stored / kBytesPerByte > source_.bytes())
       refuse_cut(name_, ImageFormat::kTiff);
+    if (plain && stored > source_.bytes()) refuse_cut(name_, ImageFormat::kTiff);
     out.reshape(layout_.width, layout_.height);
     if (layout_.photometric == PHOTOMETRIC_YCBCR) {
       read_through_libtiff(out);

@@ -176,9 +176,9 @@ const std::vector<BadImage>& BatchFeed::bad_images() {
   return host_.bad_images();
 }
 
-const std::vector<std::int64_t>& BatchFeed::bad_indices() {
+std::vector<BadPlace> BatchFeed::bad_places() {
   settle();
-  return host_.bad_indices();
+  return host_.bad_places();
 }
 
 const LoaderStats& BatchFeed::stats() const {

@@ -31,8 +31,8 @@ class BatchFeed {
   /// queued; a batch whose images are still held stays as it is.
   std::optional<Batch> next();
   const std::vector<BadImage>& bad_images();
-  const std::vector<std::int64_t>& bad_indices();
-  void remember_bad(const std::vector<std::int64_t>& indices) { host_.remember_bad(indices); }
+  std::vector<BadPlace> bad_places();
+  void remember_bad(const std::vector<BadPlace>& places) { host_.remember_bad(places); }
   /// For a GPU, wait_seconds is the time that next() waited for the workers, and a batch that was
   /// fetched ahead counts once it is handed out.
   const LoaderStats& stats() const;

@@ -200,12 +200,12 @@ Batch DetectionBatches::next() {
   return batch;
 }
 
-void DetectionBatches::remember_bad(const std::vector<std::int64_t>& indices) {
-  for (const std::int64_t index : indices) {
+void DetectionBatches::remember_bad(const std::vector<BadPlace>& places) {
+  for (const auto& [index, reason] : places) {
     CHECK(index >= 0 && index < std::ssize(set_.pictures), "[loader] picture ", index,
           " was bad, of ", std::ssize(set_.pictures), " pictures");
   }
-  bad_.remember(indices, [this](std::int64_t row) { return set_.picture_path(row).string(); });
+  bad_.remember(places, [this](std::int64_t row) { return set_.picture_path(row).string(); });
 }
 
 }  // namespace invp

@@ -61,9 +61,9 @@ class DetectionBatches {
 
   /// In the order in which they were met; each picture once.
   const std::vector<BadImage>& bad_images() const { return bad_.all(); }
-  const std::vector<std::int64_t>& bad_indices() const { return bad_.indices(); }
+  std::vector<BadPlace> bad_places() const { return bad_.places(); }
   /// Counts pictures that were bad in an earlier part of the run.
-  void remember_bad(const std::vector<std::int64_t>& indices);
+  void remember_bad(const std::vector<BadPlace>& places);
   /// Since this was made.
   const LoaderStats& stats() const { return stats_; }
 

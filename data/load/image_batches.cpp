@@ -73,12 +73,12 @@ void ImageBatches::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   workers_.start(first_batch, batches);
 }
 
-void ImageBatches::remember_bad(const std::vector<std::int64_t>& indices) {
-  for (const std::int64_t index : indices) {
+void ImageBatches::remember_bad(const std::vector<BadPlace>& places) {
+  for (const auto& [index, reason] : places) {
     CHECK(index >= 0 && index < dataset_.size(), "[loader] image ", index, " was bad, of ",
           dataset_.size(), " images");
   }
-  bad_.remember(indices, [this](std::int64_t index) { return dataset_.name(index); });
+  bad_.remember(places, [this](std::int64_t index) { return dataset_.name(index); });
 }
 
 std::int64_t ImageBatches::begin_batch(std::int64_t batch, std::size_t slot) {

@@ -40,9 +40,9 @@ class ImageBatches {
 
   /// In the order in which they were met; each image once.
   const std::vector<BadImage>& bad_images() const { return bad_.all(); }
-  const std::vector<std::int64_t>& bad_indices() const { return bad_.indices(); }
+  std::vector<BadPlace> bad_places() const { return bad_.places(); }
   /// Counts images that were bad in an earlier part of the run.
-  void remember_bad(const std::vector<std::int64_t>& indices);
+  void remember_bad(const std::vector<BadPlace>& places);
   /// Since this was made.
   const LoaderStats& stats() const { return stats_; }
 

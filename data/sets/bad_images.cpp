@@ -23,12 +23,25 @@ void BadImages::add(std::int64_t index, BadImage image) {
   }
 }
 
-void BadImages::remember(const std::vector<std::int64_t>& indices,
+// A reason that is known begins with what stands after the name (": cut short"), or is all of it.
+void BadImages::remember(const std::vector<BadPlace>& places,
                          const std::function<std::string(std::int64_t)>& name_of) {
-  for (const std::int64_t index : indices) {
+  for (const auto& [index, reason] : places) {
     const std::string name = name_of(index);
-    add(index, {name, name + ": could not be read before the run was resumed"});
+    add(index, {name, reason.empty() ? name + ": could not be read before the run was resumed"
+                      : reason.front() == ':' ? name + reason
+                                              : reason});
   }
+}
+
+std::vector<BadPlace> BadImages::places() const {
+  std::vector<BadPlace> places;
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    const auto& [name, reason] = all_[i];
+    const bool named = reason.starts_with(name + ':');
+    places.push_back({indices_[i], named ? reason.substr(name.size()) : reason});
+  }
+  return places;
 }
 
 void BadImages::check() const {

@@ -11,6 +11,14 @@
 
 namespace invp {
 
+/// What a checkpoint keeps of a bad image.
+struct BadPlace {
+  std::int64_t index = 0;  ///< in the set
+  std::string reason;      ///< as told; the image's name at its start left out. Empty: not known
+
+  bool operator==(const BadPlace&) const = default;
+};
+
 class BadImages {
  public:
   /// `max_share` of the set's `images` are accepted. `who` begins the errors: "[loader]". Throws
@@ -20,14 +28,14 @@ class BadImages {
   /// Counts each index once. What is said of an image that was only remembered is replaced.
   void add(std::int64_t index, BadImage image);
   /// Counts images that were bad before, in an earlier part of the run; `name_of` names them.
-  void remember(const std::vector<std::int64_t>& indices,
+  void remember(const std::vector<BadPlace>& places,
                 const std::function<std::string(std::int64_t)>& name_of);
   /// Throws Error, naming some of them, if there are more than accepted.
   void check() const;
   /// In the order in which they were added.
   const std::vector<BadImage>& all() const { return all_; }
-  /// Their positions in the set, in the same order.
-  const std::vector<std::int64_t>& indices() const { return indices_; }
+  /// What is to be remembered of them, in the same order.
+  std::vector<BadPlace> places() const;
 
  private:
   std::string who_;

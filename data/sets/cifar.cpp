@@ -119,7 +119,7 @@ std::vector<std::string> class_names(const fs::path& folder, const Layout& layou
   if (const fs::path text_file = folder / layout.names_file; fs::is_regular_file(text_file)) {
     for (const TextLine& line : read_lines(text_file)) names.emplace_back(line.text);
   } else {
-    names = read_cifar_names(folder);
+    names = read_cifar_names(folder, static_cast<std::size_t>(layout.classes));
   }
   return std::ssize(names) == layout.classes ? names : numbered_classes(layout.classes);
 }

@@ -82,7 +82,8 @@ CifarRecords read_cifar_pickle(const std::filesystem::path& path, std::string_vi
   return records;
 }
 
-std::vector<std::string> read_cifar_names(const std::filesystem::path& folder) {
+std::vector<std::string> read_cifar_names(const std::filesystem::path& folder,
+                                          std::size_t classes) {
   const std::pair<const char*, const char*> kFiles[] = {{"batches.meta", "label_names"},
                                                         {"meta", "fine_label_names"}};
   for (const auto& [name, key] : kFiles) {
@@ -90,11 +91,15 @@ std::vector<std::string> read_cifar_names(const std::filesystem::path& folder) {
     const FileReader file(folder / name);
     const Pickle pickle = read(file);
     const PickleValue* list = pickle.root->get(key);
-    if (list == nullptr) continue;
+    // One text may be recalled any number of times.
+    if (list == nullptr || list->items.size() != classes) continue;
     std::vector<std::string> names;
     for (const PickleValue* item : list->items) {
       CHECK(item->is_string(), file.path().string(), ": at byte ", item->offset,
             ": a class name is no text");
+      constexpr std::size_t kLongest = 1000;
+      CHECK(item->text.size() <= kLongest, file.path().string(), ": at byte ", item->offset,
+            ": a class name of ", item->text.size(), " bytes");
       names.push_back(item->text);
     }
     return names;

@@ -21,7 +21,7 @@ struct CifarRecords {
 /// `label_key`.
 CifarRecords read_cifar_pickle(const std::filesystem::path& path, std::string_view label_key);
 
-/// The class names of batches.meta or meta in the folder; empty if there is neither.
-std::vector<std::string> read_cifar_names(const std::filesystem::path& folder);
+/// The class names of batches.meta or meta in the folder; empty if there is neither with so many.
+std::vector<std::string> read_cifar_names(const std::filesystem::path& folder, std::size_t classes);
 
 }  // namespace invp

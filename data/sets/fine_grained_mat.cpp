@@ -36,10 +36,15 @@ std::vector<std::string> names_of_cars(const fs::path& path) {
 std::unique_ptr<Dataset> open_flowers102(const fs::path& path, bool train) {
   const fs::path split = path / "setid.mat";
   const MatValue label_of = MatFile(path / "imagelabels.mat").variable("labels");
+  constexpr std::int64_t kMostImages = 100'000;  // there are 8,189
+  CHECK(label_of.count() <= kMostImages, (path / "imagelabels.mat").string(),
+        ": labels: ", label_of.count(), " images; is it of Flowers-102?");
   const MatFile ids(split);
   FileList files;
   for (const char* part : train ? std::vector{"trnid", "valid"} : std::vector{"tstid"}) {
     const MatValue images = ids.variable(part);
+    CHECK(images.count() <= label_of.count(), split.string(), ": ", part, ": names ",
+          images.count(), " images of ", label_of.count());
     for (std::int64_t i = 0; i < images.count(); ++i) {
       const std::int64_t image = images.integer(i, 1, label_of.count());
       std::array<char, 32> name{};

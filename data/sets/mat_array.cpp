@@ -192,6 +192,10 @@ class MatrixReader {
       refuse(array.count, " elements are announced, at most ", room / each, " are there");
     }
     const std::int64_t count = array.count * each;
+    // An empty array takes eight bytes of the file and many more of memory.
+    constexpr std::int64_t kMostArrays = 1'000'000;
+    arrays_ += count;
+    if (arrays_ > kMostArrays) refuse("more than ", kMostArrays, " arrays are in it");
     array.inner.reserve(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i) {
       way_.push_back({&array, i});
@@ -210,7 +214,8 @@ class MatrixReader {
 
   bool swapped_;
   const std::string& where_;
-  std::vector<Step> way_;  ///< from the variable to the array that is read, for errors
+  std::int64_t arrays_ = 0;  ///< within others, of all that were read
+  std::vector<Step> way_;    ///< from the variable to the array that is read, for errors
 };
 
 void append_utf8(std::string& text, std::uint32_t c) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
+#include <string_view>
 #include <utility>
 
 #include "data/sets/pack_format.h"
@@ -90,6 +91,10 @@ void check_record(const FileReader& file, const PackHeader& header, const Index&
   if (header.classes == 0 ? record.label != kNoPackLabel : record.label >= header.classes)
     refuse("a label beyond the last class");
   if (record.name >= index.text.size()) refuse("a name outside of the text");
+  // All images may have one name, which is copied for each by who asks for them.
+  constexpr std::size_t kLongestName = 8192;
+  const std::string_view name = std::string_view(index.text).substr(record.name, kLongestName + 1);
+  if (name.find('\0') == std::string_view::npos) refuse("a name that is too long, or has no end");
 }
 
 Index read_index(const FileReader& file, const PackHeader& header) {
@@ -126,7 +131,6 @@ Index read_index(const FileReader& file, const PackHeader& header) {
   for (std::uint32_t c = 0; c < header.classes; ++c)
     index.classes.push_back(take_string(file, text_offset, index.text, at));
   for (std::size_t i = 0; i < index.records.size(); ++i) check_record(file, header, index, i);
-  if (index.text.empty() || index.text.back() != '\0') damaged("its text has no end");
   return index;
 }
 

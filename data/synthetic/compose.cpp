@@ -113,16 +113,8 @@ void add_twig(Random& random, std::vector<Figure>& figures) {
   figures.push_back(twig);
 }
 
-}  // namespace
-
-ClassLook look_of(int label) {
-  CHECK(label >= 0 && label < kShapes * kTextures, "[synthetic] a label is 0 to ",
-        kShapes * kTextures - 1, ", got ", label);
-  return {.shape = static_cast<Shape>(label % kShapes),
-          .texture = static_cast<Texture>((label + label / kShapes) % kTextures)};
-}
-
-Scene compose(const ClassLook& look, Random& random) {
+/// Everything but the objects and what lies before them.
+Scene surroundings(Random& random) {
   Scene scene;
   const float hue = real(random, 0, 1);
   const float luma = real(random, 0.2, 0.8);
@@ -142,7 +134,47 @@ Scene compose(const ClassLook& look, Random& random) {
   scene.light_fall = real(random, 0, 0.2);
   scene.noise = real(random, 0.005, 0.03);
   add_clutter(hue, random, scene.figures);
+  return scene;
+}
+
+}  // namespace
+
+ClassLook look_of(int label) {
+  CHECK(label >= 0 && label < kShapes * kTextures, "[synthetic] a label is 0 to ",
+        kShapes * kTextures - 1, ", got ", label);
+  return {.shape = static_cast<Shape>(label % kShapes),
+          .texture = static_cast<Texture>((label + label / kShapes) % kTextures)};
+}
+
+Scene compose(const ClassLook& look, Random& random) {
+  Scene scene = surroundings(random);
   scene.figures.push_back(object(look, random));
+  add_twig(random, scene.figures);
+  return scene;
+}
+
+Scene compose_several(int classes, Random& random, std::vector<Object>& objects) {
+  Scene scene = surroundings(random);
+  const int wanted = whole(random, 2, 6);
+  std::vector<Figure> placed;
+  // A place that is taken costs an attempt.
+  for (int attempt = 0; attempt < 40 && std::ssize(placed) < wanted; ++attempt) {
+    const int label = whole(random, 0, classes - 1);
+    Figure figure = object(look_of(label), random);
+    const float size = real(random, 0.2, 0.5);
+    figure.period *= size / figure.radius;
+    figure.radius = size;
+    figure.centre = {real(random, -0.9, 0.9), real(random, -0.9, 0.9)};
+    const auto hides = [&](const Figure& other) {
+      const float apart =
+          std::hypot(figure.centre.x - other.centre.x, figure.centre.y - other.centre.y);
+      return apart < 0.85F * (figure.radius + other.radius);
+    };
+    if (std::ranges::any_of(placed, hides)) continue;
+    objects.push_back({.label = label, .figure = scene.figures.size()});
+    scene.figures.push_back(figure);
+    placed.push_back(figure);
+  }
   add_twig(random, scene.figures);
   return scene;
 }

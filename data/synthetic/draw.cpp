@@ -89,6 +89,11 @@ class Placed {
   float cos_, sin_, width_, height_, texture_cos_, texture_sin_;
 };
 
+/// The share of a pixel that lies inside an outline at this distance from its centre.
+float coverage(float distance, float pixel) {
+  return std::clamp(0.5F - distance / pixel, 0.0F, 1.0F);
+}
+
 /// Darkens the canvas below the figure, on the side away from the light.
 void draw_shadow(const Figure& figure, const Placed& placed, Point light, Canvas& canvas) {
   const float throw_length = 0.12F * figure.radius;
@@ -122,7 +127,7 @@ void draw_figure(const Figure& figure, Point light, Canvas& canvas) {
       const float x = canvas.coordinate(column);
       const Point local = placed.turned(x, y);
       const float distance = placed.distance(local);
-      const float cover = figure.opacity * std::clamp(0.5F - distance / pixel, 0.0F, 1.0F);
+      const float cover = figure.opacity * coverage(distance, pixel);
       if (cover <= 0) continue;
       // Brighter towards the light and darker along the outline, so that it looks round.
       const float facing =
@@ -147,6 +152,24 @@ float grain(std::uint32_t word) {
 }
 
 }  // namespace
+
+Extent extent_of(const Figure& figure, int size) {
+  const Canvas canvas{size, {}};
+  const Placed placed(figure);
+  const float reach = placed.reach() + canvas.pixel();
+  Extent extent{size, size, 0, 0};
+  for (int row = canvas.first(figure.centre.y, reach); row < canvas.last(figure.centre.y, reach);
+       ++row) {
+    for (int column = canvas.first(figure.centre.x, reach);
+         column < canvas.last(figure.centre.x, reach); ++column) {
+      const Point local = placed.turned(canvas.coordinate(column), canvas.coordinate(row));
+      if (coverage(placed.distance(local), canvas.pixel()) < 0.5F) continue;
+      extent = {std::min(extent.left, column), std::min(extent.top, row),
+                std::max(extent.right, column + 1), std::max(extent.bottom, row + 1)};
+    }
+  }
+  return extent.right > extent.left ? extent : Extent{};
+}
 
 Image draw(const Scene& scene, int size, Random& random) {
   CHECK(size > 0, "[synthetic] an image has at least one pixel, got size ", size);

@@ -64,6 +64,23 @@ ClassLook look_of(int label);
 
 Scene compose(const ClassLook& look, Random& random);
 
+struct Object {
+  int label = 0;
+  std::size_t figure = 0;  ///< of the scene
+};
+
+/// A scene of 2 to 6 smaller objects of classes 0 to `classes` - 1. They may hide up to about a
+/// third of each other.
+Scene compose_several(int classes, Random& random, std::vector<Object>& objects);
+
+/// Pixels, right and bottom exclusive.
+struct Extent {
+  int left = 0, top = 0, right = 0, bottom = 0;
+};
+/// The box of the pixels that the figure covers by half or more, within an image of size x size;
+/// empty where there are none.
+Extent extent_of(const Figure& figure, int size);
+
 /// The scene as size × size pixels; the grain comes from `random`. The same scene looks the same at
 /// every size.
 Image draw(const Scene& scene, int size, Random& random);

@@ -6,6 +6,7 @@
 
 #include "data/images/encode.h"
 #include "data/synthetic/scene.h"
+#include "data/synthetic/set_folder.h"
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/files/atomic_file.h"
@@ -17,12 +18,6 @@ namespace fs = std::filesystem;
 
 const char* name_of(SyntheticSplit split) {
   return split == SyntheticSplit::kTrain ? "train" : "val";
-}
-
-void make_folder(const fs::path& dir) {
-  std::error_code error;
-  fs::create_directories(dir, error);
-  CHECK(!error, "[synthesize] cannot make folder ", dir.string(), ": ", error.message());
 }
 
 fs::path file_of(const fs::path& dir, const SynthesizeOptions& options, SyntheticSplit split,
@@ -63,8 +58,13 @@ Image draw_synthetic(const SyntheticOptions& options, SyntheticSplit split, std:
   return synthetic::draw(scene, options.size, random);
 }
 
-void synthesize(const fs::path& dir, const SynthesizeOptions& options,
-                const std::function<void(std::int64_t, std::int64_t)>& progress) {
+void make_set_folder(const fs::path& dir) {
+  std::error_code error;
+  fs::create_directories(dir, error);
+  CHECK(!error, "[synthesize] cannot make folder ", dir.string(), ": ", error.message());
+}
+
+void check_new_set(const fs::path& dir, const SynthesizeOptions& options) {
   check(options.set);
   CHECK(options.train >= 0 && options.val >= 0, "[synthesize] counts are 0 or more, got ",
         options.train, " and ", options.val);
@@ -72,7 +72,11 @@ void synthesize(const fs::path& dir, const SynthesizeOptions& options,
   const bool taken = fs::exists(dir, error) && !fs::is_empty(dir, error);
   CHECK(!taken && !error, "[synthesize] ", dir.string(),
         " is not an empty folder: name a new one, or empty it first");
+}
 
+void synthesize(const fs::path& dir, const SynthesizeOptions& options,
+                const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  check_new_set(dir, options);
   const JpegOptions jpeg{.quality = options.jpeg_quality, .subsampling = Subsampling::k444};
   const std::int64_t total = options.train + options.val;
   constexpr std::int64_t kChunk = 256;  // between two calls of progress
@@ -80,7 +84,7 @@ void synthesize(const fs::path& dir, const SynthesizeOptions& options,
   for (const SyntheticSplit split : {SyntheticSplit::kTrain, SyntheticSplit::kVal}) {
     const std::int64_t count = split == SyntheticSplit::kTrain ? options.train : options.val;
     for (int label = 0; label < std::min<std::int64_t>(count, options.set.classes); ++label) {
-      make_folder(dir / name_of(split) / synthetic_class_name(label));
+      make_set_folder(dir / name_of(split) / synthetic_class_name(label));
     }
     for (std::int64_t begin = 0; begin < count; begin += kChunk) {
       const std::int64_t end = std::min(begin + kChunk, count);

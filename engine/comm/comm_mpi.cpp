@@ -32,6 +32,20 @@ void checked(int code, const char* call) {
   fail(call, " failed: ", text.data());
 }
 
+/// Who this process is in it. All its ranks call this.
+Ranks ranks_of(MPI_Comm comm) {
+  Ranks ranks;
+  MPI_Comm_rank(comm, &ranks.rank);
+  MPI_Comm_size(comm, &ranks.size);
+  MPI_Comm node = MPI_COMM_NULL;
+  checked(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
+          "MPI_Comm_split_type");
+  MPI_Comm_rank(node, &ranks.local_rank);
+  MPI_Comm_size(node, &ranks.local_size);
+  MPI_Comm_free(&node);
+  return ranks;
+}
+
 /// MPI as this process has it. Ends it with the process, if all went well.
 class World {
  public:
@@ -54,14 +68,7 @@ class World {
     checked(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     CHECK(provided >= MPI_THREAD_FUNNELED, "this MPI cannot be used in a program with threads");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(MPI_COMM_WORLD, &ranks_.rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks_.size);
-    MPI_Comm node = MPI_COMM_NULL;
-    checked(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
-            "MPI_Comm_split_type");
-    MPI_Comm_rank(node, &ranks_.local_rank);
-    MPI_Comm_size(node, &ranks_.local_size);
-    MPI_Comm_free(&node);
+    ranks_ = ranks_of(MPI_COMM_WORLD);
   }
   ~World() {
     // MPI_Finalize waits for the other ranks. Without it the launcher takes the end of this one
@@ -169,16 +176,7 @@ class MpiCommunicator final : public Communicator {
     all_gather("colors of split", mine, all);
     MPI_Comm part = MPI_COMM_NULL;
     checked(MPI_Comm_split(comm_, color, ranks_.rank, &part), "MPI_Comm_split");
-    Ranks ranks;
-    MPI_Comm_rank(part, &ranks.rank);
-    MPI_Comm_size(part, &ranks.size);
-    MPI_Comm node = MPI_COMM_NULL;
-    checked(MPI_Comm_split_type(part, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
-            "MPI_Comm_split_type");
-    MPI_Comm_rank(node, &ranks.local_rank);
-    MPI_Comm_size(node, &ranks.local_size);
-    MPI_Comm_free(&node);
-    return std::make_shared<MpiCommunicator>(part, ranks, watch_, slice_);
+    return std::make_shared<MpiCommunicator>(part, ranks_of(part), watch_, slice_);
   }
 
   void wait(const DeviceMark& mark) override { mark.wait(); }
@@ -289,7 +287,7 @@ class MpiCommunicator final : public Communicator {
   template <class Exchange>
   void by_slices(std::int64_t row, const Exchange& exchange, std::byte* out) {
     const std::int64_t most =
-        std::max<std::int64_t>(std::min(slice_ * 16, kMostBytes / ranks_.size), 1);
+        std::max<std::int64_t>(std::min(slice_ * 256, kMostBytes) / ranks_.size, 1);
     if (row > 0 && row <= most) return exchange(0, row, out);
     for (std::int64_t at = 0; at < row; at += most) {
       const std::int64_t count = std::min(most, row - at);

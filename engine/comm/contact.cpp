@@ -34,12 +34,13 @@ Socket reach(const MeetingPlace& place, Seconds within) {
 }
 
 /// Ends the process in `time`, with what its main thread has not said.
-void end_at_latest(Seconds time, std::string text, int code,
+void end_at_latest(Seconds time, std::string text, int code, std::shared_ptr<Socket> error,
                    std::shared_ptr<std::atomic<bool>> told) {
-  std::thread([time, code, text = std::move(text), told = std::move(told)] {
+  std::thread([time, code, text = std::move(text), error = std::move(error),
+               told = std::move(told)] {
     std::this_thread::sleep_for(time);
     if (!text.empty() && !told->exchange(true)) {
-      [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, text.data(), text.size());
+      [[maybe_unused]] const ssize_t said = write(error->file(), text.data(), text.size());
     }
     std::_Exit(code);
   }).detach();
@@ -49,7 +50,10 @@ void end_at_latest(Seconds time, std::string text, int code,
 
 Control::Contact::Contact(const Ranks& ranks, MeetingPlace place, const Limits& limits,
                           std::filesystem::path folder)
-    : ranks_(ranks), limits_(limits), folder_(std::move(folder)) {
+    : ranks_(ranks),
+      limits_(limits),
+      folder_(std::move(folder)),
+      error_(std::make_shared<Socket>(dup(STDERR_FILENO))) {
   if (ranks.rank == 0)
     hub_ = std::make_unique<Hub>(std::move(place.listening), ranks.size, place.token, limits);
   socket_ = reach(place, limits.rendezvous);
@@ -152,7 +156,7 @@ void Control::Contact::lose(const std::string& why, bool hub_is_there, int code)
     changed_.notify_all();
   }
   if (limits_.end.count() > 0)
-    end_at_latest(limits_.end, speak_ ? "invp: " + why + "\n" : "", code, told_);
+    end_at_latest(limits_.end, speak_ ? "invp: " + why + "\n" : "", code, error_, told_);
   if (code != 2) leave_record();  // a run that is refused leaves nothing
 }
 

@@ -70,6 +70,7 @@ class Control::Contact {
   std::atomic<bool> is_lost_ = false;
   std::atomic<bool> leaving_ = false;
   std::shared_ptr<std::atomic<bool>> told_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<Socket> error_;  ///< stderr as it was, whatever becomes of it
   std::mutex sending_;
   std::chrono::steady_clock::time_point heard_;
   std::thread thread_;

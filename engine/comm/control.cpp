@@ -89,7 +89,8 @@ Ticket Control::exchange(const Ticket& mine) {
           .bad = std::stoll(fields.at(2)),
           .plain = fields.at(3) == "1",
           .stop = signal != 0,
-          .save = fields.at(5) == "1"};
+          .save = fields.at(5) == "1",
+          .note = fields.at(6)};
 }
 
 void Control::entering(const char* phase, std::int64_t step, bool slow) {

@@ -36,8 +36,8 @@ class Hub::Talk {
     std::optional<Clock::time_point> closing_since;
     while (!peers_.all_left()) {
       if (closing && !closing_since) closing_since = Clock::now();
-      if (closing_since && Clock::now() - *closing_since > (lost_ ? limits_.beat : limits_.step))
-        return;
+      // Rank 0 has the line to print, and launchers kill soon: a run that is lost waits for nobody.
+      if (closing && (lost_ || Clock::now() - *closing_since > limits_.step)) return;
       look();
       if (lost_ && peers_.all_gone()) return;
       if (!lost_) check_times();
@@ -118,6 +118,7 @@ class Hub::Talk {
         return;
       case say::kTicket:
         peer.ticket = message.fields;
+        peer.ticket_at = Clock::now();
         peer.beat.at_step(message.fields.at(0));
         if (peers_.all_gave(&Peer::ticket)) answer_tickets();
         return;
@@ -142,8 +143,10 @@ class Hub::Talk {
   }
 
   void answer_tickets() {
-    const Peers::Totals totals = peers_.totals();
+    const std::string slow = peers_.who_is_slow();
+    Peers::Totals totals = peers_.totals();
     if (!totals.difference.empty()) return lose(totals.difference);
+    totals.fields.push_back(slow);
     tell_all({say::kTicket, totals.fields});
   }
 

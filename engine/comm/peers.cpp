@@ -132,6 +132,31 @@ Peers::Totals Peers::totals() {
   return totals;
 }
 
+std::string Peers::who_is_slow() {
+  constexpr int kRounds = 100;
+  constexpr double kWorthANote = 0.1;  // of the time
+  if (peers_.size() < 2) return {};
+  std::vector<const Peer*> order;
+  for (const Peer& peer : peers_) order.push_back(&peer);
+  std::sort(order.begin(), order.end(),
+            [](const Peer* a, const Peer* b) { return a->ticket_at > b->ticket_at; });
+  const Peer& last = *order[0];
+  slowness_.waited.resize(peers_.size());
+  // The first round begins the time.
+  if (slowness_.rounds++ == 0)
+    slowness_.since = last.ticket_at;
+  else
+    slowness_.waited[static_cast<std::size_t>(last.rank)] += last.ticket_at - order[1]->ticket_at;
+  if (slowness_.rounds <= kRounds) return {};
+  const auto most = std::max_element(slowness_.waited.begin(), slowness_.waited.end());
+  const double share = *most / Seconds(last.ticket_at - slowness_.since);
+  const Peer& slow = peers_[static_cast<std::size_t>(most - slowness_.waited.begin())];
+  slowness_ = {};
+  if (share < kWorthANote) return {};
+  return message("rank ", slow.rank, " (", slow.host, ") keeps the others waiting ",
+                 formatted("%.0f %%", 100 * share), " of the time");
+}
+
 std::string Peers::why_failed() const {
   const auto failed = [](const Peer& p) { return p.failure.has_value(); };
   const auto first = std::find_if(peers_.begin(), peers_.end(), failed);

@@ -40,6 +40,7 @@ struct Peer {
   Beat beat;
   std::optional<std::vector<std::string>> facts;
   std::optional<std::vector<std::string>> ticket;
+  std::chrono::steady_clock::time_point ticket_at;  ///< when it came
   std::optional<std::vector<std::string>> failure;  ///< why, and the exit code
   std::string complaint;                            ///< the call that it waits in
   std::string waited;                               ///< how long, in words
@@ -81,6 +82,9 @@ class Peers {
   };
   /// Of the tickets, which are forgotten.
   Totals totals();
+  /// Call for each round of tickets, before totals(). After every hundredth: "rank 5 (n3) keeps the
+  /// others waiting 31 % of the time", if there is such a rank; else empty.
+  std::string who_is_slow();
 
   /// Of the ranks that have failed: what the lowest said, and that it was this rank unless all
   /// say the same.
@@ -90,7 +94,15 @@ class Peers {
   std::string late_for(const Peer& waiting, Seconds slow) const;
 
  private:
+  /// How long the last to come has kept the others waiting, over some rounds.
+  struct Slowness {
+    std::chrono::steady_clock::time_point since;
+    int rounds = 0;
+    std::vector<Seconds> waited;  ///< for each rank
+  };
+
   std::vector<Peer> peers_;
+  Slowness slowness_;
 };
 
 }  // namespace invp

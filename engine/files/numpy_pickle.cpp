@@ -84,7 +84,7 @@ std::optional<Parts> parts_of(const PickleValue& value) {
 }
 
 std::optional<std::vector<std::int64_t>> whole_numbers(const PickleValue& tuple) {
-  if (!tuple.is(Kind::kTuple)) return std::nullopt;
+  if (!tuple.is(Kind::kTuple) || tuple.items.size() > kMaxRank) return std::nullopt;
   std::vector<std::int64_t> numbers;
   for (const PickleValue* item : tuple.items) {
     if (!item->is(Kind::kInt)) return std::nullopt;
@@ -165,7 +165,7 @@ std::optional<NumpyArray> numpy_array(const PickleValue& value) {
   if (!parts || !parts->bytes->is(Kind::kBytes)) return {};
   const std::optional<ElementType> element = element_type(*parts->dtype);
   auto extents = whole_numbers(*parts->shape);
-  if (!element || !extents || extents->size() > kMaxRank) return {};
+  if (!element || !extents) return {};
   NumpyArray array{element->type, element->big_endian, std::move(*extents), {}, parts->bytes->text};
   if (checked_bytes(array.extents, array.type) != array.bytes.size()) return {};
   if (!array.bytes.empty()) array.strides = strides_of(array.extents, parts->fortran);

@@ -121,8 +121,10 @@ bool Unpickler::make_object(Opcode opcode) {
       return true;
     }
     case Opcode::kStackGlobal: {
-      const std::string name = pop(Kind::kText, "the name of a global")->text;
-      set_text(Kind::kGlobal, pop(Kind::kText, "the module of a global")->text + '.' + name);
+      const std::string& name = pop(Kind::kText, "the name of a global")->text;
+      const std::string& module = pop(Kind::kText, "the module of a global")->text;
+      count_copied(module.size() + name.size());
+      set_text(Kind::kGlobal, module + '.' + name);
       return true;
     }
     case Opcode::kExt1: take(1), make(Kind::kOpaque); return true;
@@ -133,7 +135,7 @@ bool Unpickler::make_object(Opcode opcode) {
     case Opcode::kNewObjEx: pop(); [[fallthrough]];  // the arguments that have names
     case Opcode::kReduce:
     case Opcode::kNewObj: {
-      const Items arguments = pop(Kind::kTuple, "the arguments of a call")->items;
+      const Items& arguments = pop(Kind::kTuple, "the arguments of a call")->items;
       make_call(*pop(), arguments);
       return true;
     }
@@ -150,7 +152,7 @@ bool Unpickler::make_object(Opcode opcode) {
       if (items.empty()) broken("lacks the class of an object");
       const PickleValue& callee = *items.front();
       items.erase(items.begin());
-      make_call(callee, std::move(items));
+      make_call(callee, items);
       return true;
     }
     case Opcode::kBuild: {

@@ -6,7 +6,8 @@ namespace invp {
 
 std::span<const std::byte> PickleInput::take(std::uint64_t count) {
   constexpr std::uint64_t kWindow = 1 << 18;
-  if (position_ + count > window_begin_ + window_.size()) {
+  const std::uint64_t window_end = window_begin_ + window_.size();
+  if (position_ > window_end || count > window_end - position_) {
     CHECK(file_ != nullptr && count <= left(), name_, ": at byte ", position_, ": no ", count,
           " bytes are left");
     buffer_.resize(static_cast<std::size_t>(std::min(left(), std::max(count, kWindow))));

@@ -34,6 +34,8 @@ class PickleInput {
   std::uint64_t left() const { return end_ - position_; }
   /// The next `count` bytes, valid until the next call; there must be so many left.
   std::span<const std::byte> take(std::uint64_t count);
+  /// Passes over `count` bytes; there must be so many left.
+  void skip(std::uint64_t count) { position_ += count; }
 
  private:
   std::string name_;

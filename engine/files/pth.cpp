@@ -57,7 +57,10 @@ Form form_of(const FileReader& file) {
 class ZipStorages : public PthStorages {
  public:
   ZipStorages(std::unique_ptr<ZipReader> zip, std::string folder, std::string name)
-      : zip_(std::move(zip)), folder_(std::move(folder)), name_(std::move(name)) {}
+      : zip_(std::move(zip)),
+        folder_(std::move(folder)),
+        name_(std::move(name)),
+        allowance_(name_, zip_->contents()) {}
 
   void check(const StorageReference& storage) const override {
     const ZipReader::Entry* entry = entry_of(storage);
@@ -74,6 +77,7 @@ class ZipStorages : public PthStorages {
     const ZipReader::Entry& entry = *entry_of(storage);
     if (to.size() == entry.size) return zip_->read(entry, to);
     if (kept_ != entry.name) {
+      allowance_.spend(entry.size);
       contents_ = zip_->read(entry);
       kept_ = entry.name;
     }
@@ -88,6 +92,7 @@ class ZipStorages : public PthStorages {
   std::unique_ptr<ZipReader> zip_;
   std::string folder_;
   std::string name_;
+  ReadAllowance allowance_;
   std::string kept_;
   std::vector<std::byte> contents_;
 };
@@ -118,10 +123,13 @@ std::unique_ptr<TensorSource> open_zip_form(const std::filesystem::path& path) {
   PickleInput input(bytes, name);
   Pickle pickle = read_pickle(input);
   const std::uint64_t contents = zip->contents();
+  const bool checksums = std::ranges::none_of(zip->entries(), [](const ZipReader::Entry& entry) {
+    return entry.without_crc && entry.size > 0;
+  });
   PthTensors tensors = find_tensors(*pickle.root, name, most_tensor_bytes(contents));
   auto storages = std::make_unique<ZipStorages>(std::move(zip), folder, name);
   return std::make_unique<PthSource>(path.string(), std::move(tensors), std::move(pickle),
-                                     std::move(storages), swap, contents);
+                                     std::move(storages), swap, contents, checksums);
 }
 
 /// Bytes of an element. Only the object's mention of a storage tells them, and so where the next

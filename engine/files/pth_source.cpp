@@ -64,17 +64,20 @@ void FileStorages::read(const StorageReference& storage, std::uint64_t begin,
 }
 
 PthSource::PthSource(std::string path, PthTensors tensors, Pickle pickle,
-                     std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents)
+                     std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents,
+                     bool checksums)
     : TensorSource(std::move(path)),
       places_(std::move(tensors.places)),
       pickle_(std::move(pickle)),
       storages_(std::move(storages)),
+      allowance_(this->path(), contents),
       swap_(swap) {
   tensors_ = std::move(tensors.tensors);
   metadata_ = std::move(tensors.metadata);
   left_out_ = std::move(tensors.left_out);
   wrapper_ = std::move(tensors.wrapper);
   contents_ = contents;
+  has_checksums_ = checksums;
 }
 
 void PthSource::read(std::size_t index, std::span<std::byte> to) const {
@@ -94,6 +97,7 @@ void PthSource::read_view(const TensorView& view, std::span<std::byte> to) const
     storages_->read(view.storage, begin, to);
   } else {
     std::vector<std::byte> stored(static_cast<std::size_t>(reach(view)) * size);
+    allowance_.spend(stored.size());
     storages_->read(view.storage, begin, stored);
     copy_strided(view, size, stored, to);
   }

@@ -43,11 +43,32 @@ class FileStorages : public PthStorages {
   Places places_;
 };
 
+/// Bytes that may be read beside those of the tensors themselves: those between the elements of a
+/// view, and those of a storage that must be unpacked anew for each of its views. Without an end,
+/// a small file of many views would be read for hours.
+class ReadAllowance {
+ public:
+  ReadAllowance(std::string file, std::uint64_t contents)
+      : file_(std::move(file)), left_(8 * contents + (std::uint64_t{1} << 30)) {}
+  /// Throws Error when they are used up.
+  void spend(std::uint64_t bytes) {
+    CHECK(bytes <= left_, file_, ": its tensors are spread over storages so that most of what is ",
+          "read is not theirs; load it with torch and save it again");
+    left_ -= bytes;
+  }
+
+ private:
+  std::string file_;
+  std::uint64_t left_;
+};
+
 class PthSource : public TensorSource {
  public:
-  /// `swap`: the elements are big-endian. `contents`: the bytes of all storages.
+  /// `swap`: the elements are big-endian. `contents`: the bytes of all storages. `checksums`: the
+  /// storages are compared with some as they are read.
   PthSource(std::string path, PthTensors tensors, Pickle pickle,
-            std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents);
+            std::unique_ptr<PthStorages> storages, bool swap, std::uint64_t contents,
+            bool checksums = false);
 
   void read(std::size_t index, std::span<std::byte> to) const override;
 
@@ -57,6 +78,7 @@ class PthSource : public TensorSource {
   std::vector<PthPlace> places_;
   Pickle pickle_;  ///< which the arrays among the places are views of
   std::unique_ptr<PthStorages> storages_;
+  mutable ReadAllowance allowance_;
   bool swap_;
 };
 

@@ -24,9 +24,7 @@ class Member {
   }
   std::uint64_t position() const { return input_.position(); }
   std::uint64_t left() const { return input_.left(); }
-  void skip(std::uint64_t count) {
-    input_ = PickleInput(file_, input_.position() + count, input_.position() + input_.left());
-  }
+  void skip(std::uint64_t count) { input_.skip(count); }
   /// How many records follow.
   std::int64_t count() {
     const Pickle number = pickle();

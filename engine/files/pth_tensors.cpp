@@ -16,6 +16,7 @@ namespace {
 using Kind = PickleValue::Kind;
 
 constexpr int kMaxDepth = 64;
+constexpr std::size_t kMaxRank = 64;
 constexpr std::size_t kMaxVisits = 1'000'000;
 constexpr std::size_t kMaxName = 4096;
 constexpr std::size_t kMaxNames = std::size_t{64} << 20;  // bytes of all names together
@@ -60,11 +61,18 @@ std::string text_of(double value) {
   return {digits.data(), end};
 }
 
-/// A shape or the strides; nothing if they are no counts.
+/// What a file calls something, for a message.
+std::string shown(std::string_view name) {
+  constexpr std::size_t kShown = 100;
+  return std::string(name.substr(0, kShown)) + (name.size() > kShown ? "..." : "");
+}
+
+/// A shape or the strides; nothing if they are no counts, or more than any tensor has.
 std::optional<std::vector<std::int64_t>> counts_of(const PickleValue& tuple) {
   const PickleValue& list =
       tuple.is_call("torch.Size") && tuple.items.size() == 1 ? *tuple.items[0] : tuple;
-  if (!list.is(Kind::kTuple) && !list.is(Kind::kList)) return std::nullopt;
+  if ((!list.is(Kind::kTuple) && !list.is(Kind::kList)) || list.items.size() > kMaxRank)
+    return std::nullopt;
   std::vector<std::int64_t> numbers;
   for (const PickleValue* item : list.items) {
     if (!item->is(Kind::kInt) || item->integer < 0) return std::nullopt;
@@ -99,10 +107,11 @@ class Finder {
   void leave_out(const std::string& name, const std::string& why) {
     if (found_.left_out.size() < kMaxNotes) found_.left_out.push_back(name + ": " + why);
   }
-  void note(const std::string& name, std::string text) {
+  void note(const std::string& name, std::string_view text) {
     if (found_.metadata.size() == kMaxNotes || text.size() > kMaxName) return;
-    found_.metadata[name.empty() ? "value" : name] = std::move(text);
+    found_.metadata[name.empty() ? "value" : name] = text;
   }
+  const PickleValue* member(const PickleValue& state, std::string_view name);
   void unwrap(const std::string& wrapper);
   /// The tensor that a call makes, or in words why it makes none that can be read.
   std::variant<PthPlace, std::string> rebuild(Call call) const;
@@ -113,6 +122,8 @@ class Finder {
   const std::map<std::string, TensorView>& numbered_;
   PthTensors found_;
   std::set<std::string> names_;
+  /// Of states that were looked into: many objects may have one.
+  std::map<std::pair<const PickleValue*, std::string_view>, const PickleValue*> members_;
   std::size_t visits_ = 0;
   std::size_t name_bytes_ = 0;
 };
@@ -129,8 +140,8 @@ void Finder::visit(const PickleValue& at, const std::string& name) {
 }
 
 void Finder::walk(const PickleValue& value, const std::string& name, int depth) {
-  if (depth > kMaxDepth) return;
   visit(value, name);
+  if (depth > kMaxDepth) return;
   switch (value.kind) {
     case Kind::kDict: walk_entries(value, name, depth); return;
     case Kind::kList:
@@ -160,7 +171,10 @@ void Finder::walk(const PickleValue& value, const std::string& name, int depth) 
 void Finder::walk_entries(const PickleValue& value, const std::string& name, int depth) {
   for (std::size_t i = 0; i + 1 < value.entries.size(); i += 2) {
     const PickleValue& key = *value.entries[i];
-    if (!key.is_string() && !key.is(Kind::kInt)) continue;
+    if (!key.is_string() && !key.is(Kind::kInt)) {
+      visit(key, name);
+      continue;
+    }
     walk(*value.entries[i + 1],
          join(name, key.is_string() ? key.text : std::to_string(key.integer)), depth + 1);
   }
@@ -181,9 +195,15 @@ void Finder::walk_call(const PickleValue& value, const std::string& name, int de
   if (value.state == nullptr) return;
   // torch.save(model): a module keeps what it has in three dictionaries.
   for (const char* part : {"_parameters", "_buffers", "_modules"}) {
-    const PickleValue* members = value.state->get(part);
+    const PickleValue* members = member(*value.state, part);
     if (members != nullptr) walk_entries(*members, name, depth);
   }
+}
+
+const PickleValue* Finder::member(const PickleValue& state, std::string_view name) {
+  const auto [known, is_new] = members_.try_emplace({&state, name}, nullptr);
+  if (is_new) known->second = state.get(name);
+  return known->second;
 }
 
 void Finder::add(const PickleValue& value, const std::string& name, PthPlace place) {
@@ -225,7 +245,7 @@ std::variant<PthPlace, std::string> Finder::rebuild(Call call) const {
     }
     call = {inner.text, inner.items};
   }
-  return "it is made by " + std::string(call.name) + ", which is not read";
+  return "it is made by " + shown(call.name) + ", which is not read";
 }
 
 std::variant<PthPlace, std::string> Finder::view_of(const Call& call) const {
@@ -272,7 +292,7 @@ std::variant<StorageReference, std::string> parse_storage(const PickleValue& val
   }
   const bool untyped = id[1]->text == kUntypedStorage;
   const auto type = untyped ? StoredType::kU8 : type_of_storage(id[1]->text);
-  if (!type) return "its storage is " + id[1]->text + ", which is not read";
+  if (!type) return "its storage is " + shown(id[1]->text) + ", which is not read";
   if (!checked_bytes(std::array{id[4]->integer}, *type))
     return "its storage has more elements than can be";
   StorageReference storage{*type, id[2]->text, id[4]->integer, 0, id[4]->integer};

@@ -121,6 +121,14 @@ class Unpickler {
     if (items_ > kMaxItems) broken("describes more than ", kMaxItems, " entries");
   }
 
+  /// Before text that is there already is written once more: what recalls a text is shorter than
+  /// it.
+  void count_copied(std::size_t bytes) {
+    constexpr std::uint64_t kSmall = std::uint64_t{64} << 20;
+    copied_ += bytes;
+    if (copied_ > kSmall + 8 * bytes_) broken("repeats its texts more often than any checkpoint");
+  }
+
   // --- opcodes
   void step(Opcode opcode);
   bool make_number(Opcode opcode);
@@ -139,9 +147,9 @@ class Unpickler {
   void make_sequence(Kind kind, Items items) { make(kind).items = std::move(items); }
   void make_dict(Items entries);
   void make_tuple(std::size_t count);
-  void make_call(const PickleValue& callee, Items arguments);
-  bool make_known(const std::string& callee, const Items& arguments);
-  bool make_bytes(const std::string& callee, const Items& arguments);
+  void make_call(const PickleValue& callee, const Items& arguments);
+  bool make_known(std::string_view callee, const Items& arguments);
+  bool make_bytes(std::string_view callee, const Items& arguments);
   void extend_list(const Items& items);
   void extend_dict(const Items& entries);
 
@@ -150,7 +158,8 @@ class Unpickler {
   std::uint64_t opcode_at_ = 0;
   bool done_ = false;
   std::size_t items_ = 0;
-  std::size_t encoded_ = 0;  ///< bytes made by _codecs.encode and its like
+  std::size_t encoded_ = 0;   ///< bytes made by _codecs.encode and its like
+  std::uint64_t copied_ = 0;  ///< bytes of names made of texts and names
   std::unique_ptr<std::deque<PickleValue>> values_ = std::make_unique<std::deque<PickleValue>>();
   std::vector<PickleValue*> stack_;
   std::vector<std::size_t> marks_;  ///< heights of the stack

@@ -61,16 +61,18 @@ void Unpickler::extend_dict(const Items& entries) {
   target.entries.insert(target.entries.end(), entries.begin(), entries.end());
 }
 
-void Unpickler::make_call(const PickleValue& callee, Items arguments) {
-  const std::string name = callee.is(Kind::kGlobal) ? callee.text : std::string();
+void Unpickler::make_call(const PickleValue& callee, const Items& arguments) {
+  const std::string_view name =
+      callee.is(Kind::kGlobal) ? std::string_view(callee.text) : std::string_view();
   if (make_known(name, arguments)) return;
   count_items(arguments.size());
+  count_copied(name.size());
   PickleValue& noted = make(Kind::kCall);
   noted.text = name;
-  noted.items = std::move(arguments);
+  noted.items = arguments;
 }
 
-bool Unpickler::make_known(const std::string& callee, const Items& arguments) {
+bool Unpickler::make_known(std::string_view callee, const Items& arguments) {
   constexpr std::string_view kDicts[] = {"collections.OrderedDict", "builtins.dict",
                                          "__builtin__.dict"};
   if (std::ranges::find(kDicts, callee) == std::end(kDicts)) return make_bytes(callee, arguments);
@@ -87,7 +89,7 @@ bool Unpickler::make_known(const std::string& callee, const Items& arguments) {
 }
 
 /// Python 3 writes bytes so for protocols that have none.
-bool Unpickler::make_bytes(const std::string& callee, const Items& arguments) {
+bool Unpickler::make_bytes(std::string_view callee, const Items& arguments) {
   constexpr std::string_view kBytes[] = {"_codecs.encode", "builtins.bytes", "__builtin__.bytes",
                                          "builtins.bytearray", "__builtin__.bytearray"};
   if (std::ranges::find(kBytes, callee) == std::end(kBytes)) return false;
@@ -96,12 +98,14 @@ bool Unpickler::make_bytes(const std::string& callee, const Items& arguments) {
     const bool latin1 = arguments.size() == 2 && arguments[0]->is(Kind::kText) &&
                         (arguments[1]->text == "latin1" || arguments[1]->text == "latin-1");
     const bool copy = arguments.size() == 1 && arguments[0]->is(Kind::kBytes);
+    if (!latin1 && !copy) return false;  // another encoding: opaque
+    // Each text is encoded once: one that is recalled again and again would grow without end. In
+    // UTF-8 it has up to two bytes for each of the pickle.
+    encoded_ += arguments[0]->text.size();
+    if (encoded_ > 2 * bytes_) broken("encodes more bytes than it has");
     const auto encoded = latin1 ? latin1_bytes(arguments[0]->text) : std::nullopt;
-    if (!encoded && !copy) return false;  // another encoding: opaque
+    if (!encoded && !copy) return false;
     bytes = copy ? arguments[0]->text : *encoded;
-    // Each text is encoded once: one that is recalled again and again would grow without end.
-    encoded_ += bytes.size();
-    if (encoded_ > bytes_) broken("encodes more bytes than it has");
   }
   set_text(Kind::kBytes, std::move(bytes));
   return true;

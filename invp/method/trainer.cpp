@@ -8,6 +8,7 @@
 #include "engine/autograd/node.h"
 #include "engine/comm/gather.h"
 #include "engine/core/hash.h"
+#include "engine/ops/basic/cast.h"
 #include "engine/ops/basic/l2_normalize.h"
 #include "engine/ops/basic/reduce.h"
 #include "engine/ops/basic/scale.h"
@@ -255,9 +256,33 @@ TensorFile Trainer::state() const {
   return file;
 }
 
+namespace {
+
+/// Rows that were moved are of length 1, the others those that the bank began with.
+void check_rows(const Tensor& rows, const Tensor& begun, const std::string& origin) {
+  constexpr double kRounding = 0.02;  // of bf16, twice
+  const Tensor values = cast(rows.to(kCpu), DType::kF32);
+  const Tensor first = cast(begun.to(kCpu), DType::kF32);
+  const std::int64_t d = rows.dim(1);
+  for (std::int64_t i = 0; i < rows.dim(0); ++i) {
+    const std::span row =
+        values.span<float>().subspan(static_cast<std::size_t>(i * d), static_cast<std::size_t>(d));
+    double squares = 0;
+    for (const float value : row) squares += static_cast<double>(value) * value;
+    if (std::abs(std::sqrt(squares) - 1) <= kRounding) continue;
+    CHECK(std::ranges::equal(row, first.span<float>().subspan(static_cast<std::size_t>(i * d),
+                                                              static_cast<std::size_t>(d))),
+          origin, ": row ", i, " of the bank is of length ", std::sqrt(squares),
+          ", not 1; the file is damaged, and has no checksums");
+  }
+}
+
+}  // namespace
+
 void Trainer::load_state(const TensorFile& state, const std::string& origin) {
   const Tensor& bank = require(state, kBank, bank_.rows(), origin);
   const Tensor& neighbors = require(state, kNeighbors, graph_.rows(), origin);
+  if (!state.has_checksums) check_rows(bank, bank_.rows(), origin);
   try {
     graph_.set_rows(neighbors);
   } catch (const Error& error) {

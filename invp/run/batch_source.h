@@ -25,9 +25,9 @@ class BatchSource {
   virtual double wait_seconds() const { return 0; }
   /// Images that could not be read and are left out, and their positions in the set.
   virtual std::vector<BadImage> bad_images() { return {}; }
-  virtual std::vector<std::int64_t> bad_indices() { return {}; }
+  virtual std::vector<BadPlace> bad_places() { return {}; }
   /// Counts those of an earlier part of the run.
-  virtual void remember_bad(const std::vector<std::int64_t>& /*indices*/) {}
+  virtual void remember_bad(const std::vector<BadPlace>& /*places*/) {}
   /// How the images are read, for advice to a run that waits for them.
   virtual DataWait reading() const { return {}; }
 };
@@ -47,10 +47,8 @@ class ImageSource final : public BatchSource {
   std::optional<Batch> next() override { return feed_.next(); }
   double wait_seconds() const override { return feed_.stats().wait_seconds; }
   std::vector<BadImage> bad_images() override { return feed_.bad_images(); }
-  std::vector<std::int64_t> bad_indices() override { return feed_.bad_indices(); }
-  void remember_bad(const std::vector<std::int64_t>& indices) override {
-    feed_.remember_bad(indices);
-  }
+  std::vector<BadPlace> bad_places() override { return feed_.bad_places(); }
+  void remember_bad(const std::vector<BadPlace>& places) override { feed_.remember_bad(places); }
   DataWait reading() const override { return reading_of(dataset_, workers_); }
 
  private:

@@ -1,5 +1,6 @@
 #include "invp/run/checkpoint.h"
 
+#include <cmath>
 #include <map>
 
 #include "engine/core/error.h"
@@ -44,12 +45,37 @@ void check_tensors(const TensorFile& file, const TensorFile& wanted, const std::
         "' is none of this run's; the file is damaged, or of a network with other options");
 }
 
+/// A damaged element of a file without checksums may be a number that no training leaves.
+void check_numbers(const TensorFile& file, const std::string& origin) {
+  for (const auto& item : file.tensors) {
+    const std::string& name = item.first;
+    const Tensor& tensor = item.second;
+    const auto refuse = [&](std::size_t at, float value) {
+      fail(origin, ": '", printable(name), "' holds ", value, " at ", at,
+           ", which no run of ours writes; the file is damaged, and has no checksums");
+    };
+    const bool variance = name.ends_with(".running_var");
+    const auto check = [&](const auto& values) {
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto value = static_cast<float>(values[i]);
+        if (!std::isfinite(value) || (variance && value < 0)) refuse(i, value);
+      }
+    };
+    switch (tensor.dtype()) {
+      case DType::kF32: check(tensor.span<float>()); break;
+      case DType::kBF16: check(tensor.span<BFloat16>()); break;
+      default: break;
+    }
+  }
+}
+
 /// What restore() does once the checkpoint is known to be of the run.
 Position fill(const TensorFile& file, Task& task, std::int64_t steps_per_epoch,
               const std::string& origin) {
   const Position position =
       read_position(file.metadata, task.loss_names(), steps_per_epoch, origin);
-  TensorFile state;
+  if (!file.has_checksums) check_numbers(file, origin);
+  TensorFile state{.has_checksums = file.has_checksums};
   std::vector<SgdParameter> momentum;
   for (const auto& [name, tensor] : file.tensors) {
     if (name.starts_with(kOptimizer))

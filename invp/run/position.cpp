@@ -1,6 +1,7 @@
 #include "invp/run/position.h"
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <sstream>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr const char* kPosition = "position.";
 constexpr const char* kBadImages = "position.bad_images";
+constexpr const char* kBadReasons = "position.bad_reasons";
 constexpr const char* kBest = "position.best.";
 constexpr const char* kBestEpoch = "position.best_epoch.";
 
@@ -32,26 +34,80 @@ void read_earlier(const MetadataReader& read, const std::vector<std::string>& lo
 }
 
 /// Whole numbers between commas.
-std::string joined(const std::vector<std::int64_t>& numbers) {
+std::string indices_text(const std::vector<BadPlace>& places) {
   std::string text;
-  for (const std::int64_t number : numbers)
-    text += (text.empty() ? "" : ",") + std::to_string(number);
+  for (const BadPlace& place : places)
+    text += (text.empty() ? "" : ",") + std::to_string(place.index);
   return text;
 }
 
-std::vector<std::int64_t> bad_images_in(const Metadata& metadata, const std::string& origin) {
-  std::vector<std::int64_t> numbers;
+/// One line each, of printable ASCII: %XX is a byte. Reasons that no longer fit are left out: the
+/// header of a checkpoint has an end.
+std::string reasons_text(const std::vector<BadPlace>& places) {
+  constexpr std::size_t kMost = 16 << 20;
+  constexpr const char* kDigits = "0123456789ABCDEF";
+  std::string text;
+  for (const BadPlace& place : places) {
+    if (text.size() + 3 * place.reason.size() > kMost) break;
+    for (const char c : place.reason) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= ' ' && byte <= '~' && c != '%') {
+        text += c;
+      } else {
+        text += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+      }
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string unescaped(std::string_view line, const std::string& origin) {
+  std::string text;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '%') {
+      text += line[i];
+      continue;
+    }
+    unsigned byte = 0;
+    const std::string_view digits = line.substr(i + 1, 2);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+    CHECK(digits.size() == 2 && error == std::errc() && end == digits.data() + 2, origin, ": '",
+          kBadReasons, "' holds '%", printable(digits), "', which is no byte");
+    text += static_cast<char>(byte);
+    i += 2;
+  }
+  return text;
+}
+
+/// Into the first places.
+void read_reasons(const Metadata& metadata, const std::string& origin,
+                  std::vector<BadPlace>& places) {
+  const auto found = metadata.find(kBadReasons);
+  if (found == metadata.end()) return;
+  std::istringstream lines(found->second);
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    CHECK(count < places.size(), origin, ": '", kBadReasons, "' is longer than '", kBadImages, "'");
+    places[count].reason = unescaped(line, origin);
+  }
+}
+
+std::vector<BadPlace> bad_images_in(const Metadata& metadata, const std::string& origin) {
+  std::vector<BadPlace> places;
   const auto found = metadata.find(kBadImages);
-  if (found == metadata.end()) return numbers;
+  if (found == metadata.end()) return places;
   std::istringstream words(found->second);
   for (std::string word; std::getline(words, word, ',');) {
     std::int64_t number = -1;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
     CHECK(error == std::errc() && end == word.data() + word.size() && number >= 0, origin, ": '",
           kBadImages, "' holds '", printable(word), "', not the number of an image");
-    numbers.push_back(number);
+    places.push_back({.index = number, .reason = {}});
   }
-  return numbers;
+  read_reasons(metadata, origin, places);
+  return places;
 }
 
 /// Numbers that no run can have come to.
@@ -63,6 +119,10 @@ void check_position(const Position& position, const std::string& origin) {
   CHECK(at.step <= epochs_before * at.steps_per_epoch + at.epoch_step, origin, ": ", at.step,
         " steps were taken until step ", at.epoch_step, " of epoch ", at.epoch, ", of ",
         at.steps_per_epoch, " steps each; the file is damaged");
+  for (const double seconds : {position.seconds, position.wait_seconds}) {
+    CHECK(seconds >= 0 && std::isfinite(seconds), origin, ": ", seconds,
+          " seconds were trained or waited; the file is damaged");
+  }
   for (const auto& [name, best] : position.best) {
     CHECK(best.epoch <= at.epoch, origin, ": the best ", printable(name), " is of epoch ",
           best.epoch, ", which is not there before epoch ", at.epoch, "; the file is damaged");
@@ -134,7 +194,10 @@ void write_position(const Position& position, const std::vector<std::string>& lo
     put("last." + losses[i], exact_text(position.last_losses[i]));
   }
   if (!position.prepared) put("unprepared", "1");
-  if (!position.bad_images.empty()) metadata[kBadImages] = joined(position.bad_images);
+  if (!position.bad_images.empty()) {
+    metadata[kBadImages] = indices_text(position.bad_images);
+    metadata[kBadReasons] = reasons_text(position.bad_images);
+  }
   for (const auto& [name, best] : position.best) {
     metadata[kBest + name] = exact_text(best.value);
     metadata[kBestEpoch + name] = std::to_string(best.epoch);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "data/sets/bad_images.h"
 #include "invp/run/observer.h"
 #include "invp/run/run_metadata.h"
 #include "optim/progress.h"
@@ -28,7 +29,7 @@ struct Position {
   double wait_seconds = 0;                ///< of which nothing was done but wait for images
   std::vector<double> last_losses;        ///< means of the last finished epoch, in the same order
   std::map<std::string, BestEpoch> best;  ///< by measure
-  std::vector<std::int64_t> bad_images;   ///< positions in the set of those that were unreadable
+  std::vector<BadPlace> bad_images;       ///< of the set; not negative
   bool prepared = false;                  ///< Task::prepare() is done
 };
 

@@ -368,7 +368,7 @@ void Run::write_skipped_images() {
 }
 
 void Run::save(const std::vector<std::string>& names) {
-  position_.bad_images = batches_.bad_indices();
+  position_.bad_images = batches_.bad_places();
   config_.ranks.enter("checkpoint", position_.progress.step);
   if (writes_) checkpoints_.save(names, position_);
   saved_ = true;

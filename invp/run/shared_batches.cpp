@@ -24,7 +24,7 @@ std::optional<Batch> SharedBatches::next() {
                                   .bad = static_cast<std::int64_t>(bad.size() - told_),
                                   .stop = stop_()});
     if (total.stop) throw Stopped{stop_signal()};
-    if (total.bad > 0) share_bad(bad, own_.bad_indices());
+    if (total.bad > 0) share_bad(bad, own_.bad_places());
     if (total.images == 0) continue;
     batch->total = total.images;
     return batch;
@@ -34,18 +34,18 @@ std::optional<Batch> SharedBatches::next() {
 
 // Ranks come in the order of their rows.
 void SharedBatches::share_bad(const std::vector<BadImage>& images,
-                              const std::vector<std::int64_t>& indices) {
+                              const std::vector<BadPlace>& places) {
   std::vector<BadOfRank> mine;
-  for (; told_ < images.size(); ++told_) mine.emplace_back(indices[told_], images[told_]);
+  for (; told_ < images.size(); ++told_) mine.emplace_back(places[told_].index, images[told_]);
   for (const auto& [index, image] : gather_bad(*ranks_.communicator, mine)) bad_.add(index, image);
   bad_.check();
 }
 
-void SharedBatches::remember_bad(const std::vector<std::int64_t>& indices) {
-  own_.remember_bad(indices);
+void SharedBatches::remember_bad(const std::vector<BadPlace>& places) {
+  own_.remember_bad(places);
   const std::vector<BadImage> images = own_.bad_images();
-  const std::vector<std::int64_t> known = own_.bad_indices();
-  for (; told_ < images.size(); ++told_) bad_.add(known[told_], images[told_]);
+  const std::vector<BadPlace> known = own_.bad_places();
+  for (; told_ < images.size(); ++told_) bad_.add(known[told_].index, images[told_]);
 }
 
 }  // namespace invp

@@ -28,12 +28,12 @@ class SharedBatches final : public BatchSource {
   double wait_seconds() const override { return own_.wait_seconds(); }
   /// Of all ranks, in the order of the batches.
   std::vector<BadImage> bad_images() override { return bad_.all(); }
-  std::vector<std::int64_t> bad_indices() override { return bad_.indices(); }
-  void remember_bad(const std::vector<std::int64_t>& indices) override;
+  std::vector<BadPlace> bad_places() override { return bad_.places(); }
+  void remember_bad(const std::vector<BadPlace>& places) override;
   DataWait reading() const override { return own_.reading(); }
 
  private:
-  void share_bad(const std::vector<BadImage>& images, const std::vector<std::int64_t>& indices);
+  void share_bad(const std::vector<BadImage>& images, const std::vector<BadPlace>& places);
 
   const RunRanks& ranks_;
   BatchSource& own_;

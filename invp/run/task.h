@@ -60,7 +60,8 @@ class Task {
   /// What is trained, by the names it has in checkpoints. Of a whole network "model.NAME" in
   /// torchvision's names and layouts, so that other commands find it.
   virtual TensorFile state() const = 0;
-  /// Throws Error naming `origin` when it does not fit.
+  /// Throws Error naming `origin` when it does not fit, or, of a file without checksums, where it
+  /// holds what no run writes.
   virtual void load_state(const TensorFile& state, const std::string& origin) = 0;
   /// Its momentum goes into checkpoints too.
   virtual Sgd& optimizer() = 0;

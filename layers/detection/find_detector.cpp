@@ -6,8 +6,8 @@
 #include <set>
 
 #include "engine/core/text.h"
-#include "layers/detection/detectron2_input.h"
-#include "layers/detection/detectron2_names.h"
+#include "layers/detectron2_input.h"
+#include "layers/detectron2_names.h"
 
 namespace invp {
 namespace {
@@ -64,6 +64,8 @@ std::vector<std::string> class_names(const TensorSource& source, std::int64_t cl
   const auto& metadata = source.metadata();
   std::vector<std::string> names;
   if (const auto json = metadata.find(kDetectorClasses); json != metadata.end()) {
+    constexpr std::size_t kMost = std::size_t{4} << 20;  // a tree takes many times its text
+    if (json->second.size() > kMost) return {};
     const auto list = nlohmann::json::parse(json->second, nullptr, /*allow_exceptions=*/false);
     if (!list.is_array()) return {};
     for (const auto& name : list) {

@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::fault("a label without its pixels");
     });
   }
-  fuzz::reads([&] { read_cifar_names(folder.path()); });
+  fuzz::reads([&] { read_cifar_names(folder.path(), 10); });
   fuzz::reads([&] { recognise_cifar(folder.path()); });
   for (const Cifar version : {Cifar::k10, Cifar::k100}) {
     for (const bool train : {true, false}) {

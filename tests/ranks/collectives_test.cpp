@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <functional>
 #include <iostream>
 #include <thread>
@@ -28,7 +27,7 @@ double value_of(int rank, std::int64_t i) {
   const auto word = (static_cast<std::uint64_t>(i) * 31 + static_cast<std::uint64_t>(rank) + 1) *
                     0x9E3779B97F4A7C15;
   const double fraction = static_cast<double>(word >> 40) / (1 << 24) - 0.5;
-  return std::ldexp(fraction, static_cast<int>(word >> 8 & 31));
+  return fraction * static_cast<double>(std::uint64_t{1} << (word >> 8 & 31));
 }
 
 template <class T>

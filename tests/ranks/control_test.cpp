@@ -88,6 +88,22 @@ TEST(Control, AddsUpTickets) {
   for (const std::string& end : ends) EXPECT_EQ(end, "");
 }
 
+TEST(Control, TellsWhoKeepsTheOthersWaiting) {
+  const auto ends = run(3, kPatient, [](int rank, Control& control) {
+    std::vector<std::string> notes;
+    for (int step = 0; step < 210; ++step) {
+      // Rank 1 is slow at first; then all take as long.
+      if (step > 101 || rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      const std::string note = control.exchange({.step = step}).note;
+      if (!note.empty()) notes.push_back(note);
+    }
+    ASSERT_FALSE(notes.empty());
+    EXPECT_EQ(notes[0].find("rank 1 ("), 0U) << notes[0];
+    EXPECT_NE(notes[0].find(") keeps the others waiting "), std::string::npos) << notes[0];
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
 TEST(Control, StopsAllAfterTheSameStep) {
   const auto ends = run(3, kPatient, [](int rank, Control& control) {
     for (int step = 0; step < 5; ++step)

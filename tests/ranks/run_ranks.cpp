@@ -178,15 +178,6 @@ std::string this_test() {
   return std::string(info->test_suite_name()) + "." + info->name();
 }
 
-std::string why_no_ranks() {
-  try {
-    mpi_command(1, std::getenv("PATH"));
-    return {};
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
-
 void expect_ranks(int ranks, Seconds deadline) {
   const RanksOutcome outcome = run_ranks(ranks, this_test(), deadline);
   if (outcome.code == 0 && !outcome.timed_out) return;

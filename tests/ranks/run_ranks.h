@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/ranks.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
@@ -61,8 +62,6 @@ RanksOutcome run_ranks(int ranks, const std::string& test, Seconds deadline,
 
 /// "Suite.Case" of the test that runs.
 std::string this_test();
-/// Empty, or why tests with ranks cannot run here.
-std::string why_no_ranks();
 
 /// Runs the test that runs now on that many ranks, and wants it to pass on all of them.
 void expect_ranks(int ranks, Seconds deadline = Seconds(60));

@@ -51,4 +51,11 @@ inline void write_devkit(const std::filesystem::path& folder, int train, int tes
   }
 }
 
+/// For `invp detect train` of a devkit: four steps of two pictures that take no time.
+inline constexpr const char* kTinyDetector =
+    " --from-scratch --width 2 --batch-size 2 --iterations 4 --min-sizes 48 --max-size 64 "
+    "--test-size 48 --regions 8 --proposals 20 --rpn-samples 16 --warmup 1 --drops 3 "
+    "--report-every 2 --precise-bn 1 --save-steps 1 --threads 1 --workers 1 --seed 3 "
+    "--schedule-pictures 2 ";
+
 }  // namespace invp::testing

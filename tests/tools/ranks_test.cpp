@@ -1,4 +1,6 @@
 // --ranks: the program as the parent of its ranks.
+#include "tests/support/ranks.h"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
@@ -11,8 +13,6 @@
 #include <thread>
 #include <vector>
 
-#include "engine/comm/comm_mpi.h"
-#include "engine/comm/mpi_launcher.h"
 #include "tests/tools/program.h"
 
 namespace invp::testing {
@@ -21,15 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kForever = "bench comm --ranks 3 --elements 1000 --seconds 60";
-
-std::string why_no_ranks() {
-  try {
-    mpi_command(1, std::getenv("PATH"));
-    return {};
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
 
 #define NEEDS_RANKS() \
   if (const std::string why = why_no_ranks(); !why.empty()) GTEST_SKIP() << why

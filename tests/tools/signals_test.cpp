@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "engine/files/safetensors.h"
+#include "tests/tools/devkit.h"
 #include "tests/tools/program.h"
 
 namespace invp::testing {
@@ -87,6 +89,7 @@ class Signals : public ::testing::Test {
     make("data synthesize " + set() + " --train 48 --val 16 --classes 4 --size 16 --threads 1");
     make("pretrain" + kTraining + kNetwork + data() + " --epochs 1 --out " + *folder_ / "base");
     make("extract --checkpoint " + checkpoint() + data() + " --to " + *folder_ / "f.safetensors");
+    write_devkit(*folder_ / "devkit", 6, 3);
   }
   static void TearDownTestSuite() { delete folder_; }
 
@@ -139,6 +142,8 @@ TEST_F(Signals, AreHeardWhileAReadNeverReturns) {
   const std::string val = picture("val", 9);
   const std::string late = picture("val", 15);
   const std::string from = " --checkpoint " + checkpoint() + data();
+  const std::string detect = "detect train --data " + *folder_ / "devkit" + kTinyDetector;
+  ASSERT_EQ(run_invp(with(detect + "--out @/detector/run", scratch_.path().string())).code, 0);
   const std::string heads = " --batch-size 8 --epochs 2 --seed 3 --save-steps 1";
   const std::vector<Work> works = {
       {"step", "pretrain" + kTraining + kNetwork + data() + " --epochs 2 --out @/run", train, true},
@@ -156,6 +161,13 @@ TEST_F(Signals, AreHeardWhileAReadNeverReturns) {
        true},
       {"finetune-evaluation", "finetune --protocol transfer" + from + heads + " --out @/run", val,
        true},
+      {"detect-step", detect + "--out @/run", "JPEGImages/000004", true},
+      {"detect-evaluation", detect + "--out @/run", "JPEGImages/000008", true},
+      {"detect-judge",
+       "detect eval --threads 1 --checkpoint @/../detector/run/checkpoints/last.safetensors "
+       "--data " +
+           *folder_ / "devkit",
+       "JPEGImages/000007"},
       {"extract", "extract" + from + " --to @/f.safetensors", train},
       {"knn", "knn" + from, val},
       {"pack", "data pack --data " + set() + " --split train --threads 1 --to @/a.pack", train},
@@ -184,6 +196,8 @@ TEST_F(Signals, AreHeardWhileAReadNeverReturns) {
     EXPECT_EQ(programs[i]->code_within(kDeadline), 128 + signal)
         << works[i].name << ": " << read_all(own(works[i].name + ".said"));
   }
+  // It was stopped among the thumbnails, when the map itself was done.
+  EXPECT_EQ(read_safetensors(own("tsne/map/points.safetensors")).find("points")->dim(0), 48);
   for (const Work& work : works) {
     if (!work.trains) continue;
     SCOPED_TRACE(work.name);

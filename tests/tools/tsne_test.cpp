@@ -157,7 +157,8 @@ TEST(TsneCommand, ASignalEndsTheDescentAndThePointsAreWritten) {
   // timeout signals the program twice.
   const std::string command = "timeout --preserve-status -s INT 6 " + testing::program() +
                               " tsne --features " + (scratch / "features.safetensors") + " --out " +
-                              (scratch / "map") + " --perplexity 8 --iterations 1000000000 >" +
+                              (scratch / "map") + " --perplexity 8 --iterations 1000000000 " +
+                              "--format synthetic --synthetic-val 2000 --thumbnails 5 >" +
                               (scratch / "said") + " 2>&1";
   const int status = std::system(command.c_str());
   ASSERT_TRUE(WIFEXITED(status));
@@ -165,7 +166,9 @@ TEST(TsneCommand, ASignalEndsTheDescentAndThePointsAreWritten) {
   const TensorFile file = read_safetensors(scratch / "map/points.safetensors");
   EXPECT_EQ(file.find("points")->shape(), Shape({120, 2}));
   EXPECT_LT(std::stoll(file.metadata.at("iterations")), 1'000'000'000);
-  EXPECT_TRUE(std::filesystem::exists(scratch / "map/tsne.svg"));
+  const std::string picture = read_all(scratch / "map/tsne.svg");
+  EXPECT_THAT(picture, HasSubstr("120 images"));
+  EXPECT_THAT(picture, ::testing::Not(HasSubstr("data:image"))) << "thumbnails wait for a disk";
 }
 
 }  // namespace

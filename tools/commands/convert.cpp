@@ -59,7 +59,7 @@ class ConvertCommand : public Command {
   Results run() override {
     if (to_.empty() && !list_) throw UsageError("--to FILE or --list is missing: nothing to do");
     check_ending();
-    const std::unique_ptr<TensorSource> source = open_weights(file_);
+    const std::unique_ptr<TensorSource> source = open_told(file_);
     const std::vector<StoredTensor> tensors = form_ == "detectron2" && !to_.empty()
                                                   ? write_for_detectron2(*source)
                                                   : write_as_it_is(*source);

@@ -46,7 +46,7 @@ class TsneCommand : public Command {
                 "checkpoints give several maps side by side. --preset tsne-paper makes the\n"
                 "figure of the supplement; tsne-vandermaaten and tsne-opentsne are the defaults\n"
                 "of those programs. On SIGINT and SIGTERM (Ctrl-C) the descent ends and the map\n"
-                "so far is written.\n",
+                "so far is written, its picture without thumbnails.\n",
             .examples =
                 "  invp tsne --features features.safetensors --out runs/a/tsne\n"
                 "  invp tsne --preset tsne-paper --data imagenet --out figure2 \\\n"
@@ -84,7 +84,7 @@ class TsneCommand : public Command {
       if (!maps.back().result.points.defined()) check_stop();
     }
     const std::filesystem::path picture = std::filesystem::path(out_) / "tsne.svg";
-    write_file(picture, drawn(maps, dataset.get()));
+    write_file(picture, picture_of(maps, dataset.get()));
     std::cout << table_of(maps) << picture.string() << '\n';
     check_stop();
     return results_of(maps, picture);
@@ -115,6 +115,7 @@ class TsneCommand : public Command {
     double kl = std::nan("");
     map.result = tsne(map.input.features, config, [&](const TsneProgress& now) {
       const bool descent = now.phase == TsnePhase::kDescent;
+      if (descent) set_unsaved_work(true);  // a step of a large map may outlast a stop's patience
       if (std::isfinite(now.kl)) kl = now.kl;
       if (!phase || *phase != now.phase) {
         phase = now.phase;
@@ -142,7 +143,17 @@ class TsneCommand : public Command {
                                               {"split", map.input.split},
                                               {"kl", message(map.result.kl)},
                                               {"iterations", message(map.result.iterations)}}});
+    set_unsaved_work(false);
     return map;
+  }
+
+  /// After a stop, without thumbnails, which wait for a disk.
+  std::string picture_of(const std::vector<Map>& maps, const Dataset* dataset) const {
+    try {
+      return drawn(maps, stop_signal() == 0 ? dataset : nullptr);
+    } catch (const Stopped&) {
+      return drawn(maps, nullptr);
+    }
   }
 
   std::string drawn(const std::vector<Map>& maps, const Dataset* dataset) const {
@@ -158,7 +169,8 @@ class TsneCommand : public Command {
           .points = map.result.points,
           .labels = map.input.labels,
           .thumbnails = {}};
-      for (const std::int64_t point : thumbnail_places(map.result.points, thumbnails_)) {
+      const std::int64_t wanted = pictures == nullptr ? 0 : thumbnails_;
+      for (const std::int64_t point : thumbnail_places(map.result.points, wanted)) {
         panel.thumbnails.push_back(
             {point, pictures->uri(map.input.indices[static_cast<std::size_t>(point)])});
       }

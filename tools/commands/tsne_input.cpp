@@ -94,6 +94,7 @@ std::vector<TsneInput> TsneInputs::read(const Compute& compute) const {
 
 TsneInput TsneInputs::from_file(const std::string& path, std::uint64_t seed) const {
   const TensorFile file = read_safetensors(path);
+  tell_unproven(path, file.has_checksums);
   const Tensor* features = file.find("features");
   CHECK(features != nullptr && features->rank() == 2 && features->dtype() == DType::kF32, path,
         ": no 'features' [n, d] f32; invp extract writes them");

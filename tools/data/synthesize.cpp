@@ -1,7 +1,9 @@
-// invp data synthesize: the synthetic set as files, an ImageFolder of JPEGs.
+// invp data synthesize: the synthetic set as files, an ImageFolder of JPEGs, or pictures with boxes
+// in COCO's form.
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "data/synthetic/boxed_scenes.h"
 #include "data/synthetic/synthetic.h"
 #include "engine/core/parallel.h"
 #include "invp/report/text/progress.h"
@@ -21,8 +23,12 @@ class SynthesizeCommand : public Command {
             .description =
                 "Draws the synthetic set and writes it as DIR/train/CLASS/*.jpg and\n"
                 "DIR/val/CLASS/*.jpg. A class is a shape with a texture; color, size, place,\n"
-                "turn, light and clutter vary so widely that raw pixels hardly show the class.\n",
-            .examples = "  invp data synthesize /tmp/synthetic --train 2000 --val 500 --size 64\n"};
+                "turn, light and clutter vary so widely that raw pixels hardly show the class.\n"
+                "With --boxes each picture shows several objects, and their boxes are written as\n"
+                "COCO has them, for invp detect.\n",
+            .examples =
+                "  invp data synthesize /tmp/synthetic --train 2000 --val 500 --size 64\n"
+                "  invp data synthesize /tmp/boxes --boxes --train 400 --val 100 --size 240\n"};
   }
 
   void declare(Options& options) override {
@@ -31,6 +37,7 @@ class SynthesizeCommand : public Command {
     options.integer("train", config_.train, {1, 1e9}, "training images");
     options.integer("val", config_.val, {0, 1e9}, "validation images");
     options.integer("classes", config_.set.classes, {2, 100}, "classes");
+    options.flag("boxes", boxes_, "several objects per picture, with boxes in COCO's form");
     options.integer("size", config_.set.size, {8, 1024}, "height and width, in pixels");
     options.integer("quality", config_.jpeg_quality, {1, 100}, "quality of the JPEG files");
     options.integer("seed", seed_, {0, 9e18}, "seed of everything that is drawn");
@@ -42,8 +49,8 @@ class SynthesizeCommand : public Command {
     config_.set.seed = static_cast<std::uint64_t>(seed_);
     {
       ProgressBar bar("drawing");
-      synthesize(dir_, config_,
-                 [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
+      const auto write = boxes_ ? synthesize_boxes : synthesize;
+      write(dir_, config_, [&](std::int64_t done, std::int64_t total) { bar.show(done, total); });
     }
     const std::int64_t images = config_.train + config_.val;
     std::cout << dir_ << ": " << config_.train << " training and " << config_.val
@@ -55,6 +62,7 @@ class SynthesizeCommand : public Command {
  private:
   std::string dir_;
   SynthesizeOptions config_;
+  bool boxes_ = false;
   std::int64_t seed_ = 0;
   int threads_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "tools/options/checkpoint_network.h"
 
 #include <iostream>
+#include <set>
 
 #include "engine/core/text.h"
 #include "engine/files/weights.h"
@@ -54,8 +55,21 @@ void say_which(const TensorSource& source, const FoundNetwork& network) {
 
 }  // namespace
 
+void tell_unproven(const std::string& path, bool has_checksums) {
+  static std::set<std::string> told;
+  if (has_checksums || !told.insert(path).second) return;
+  std::cerr << printable(path + ": has no checksums, so that damage to it would not be seen")
+            << '\n';
+}
+
+std::unique_ptr<TensorSource> open_told(const std::string& path) {
+  std::unique_ptr<TensorSource> source = open_weights(path);
+  tell_unproven(path, source->has_checksums());
+  return source;
+}
+
 NetworkWeights load_weights_of(const CheckpointOptions& options, bool with_head) {
-  const std::unique_ptr<TensorSource> source = open_weights(options.checkpoint);
+  const std::unique_ptr<TensorSource> source = open_told(options.checkpoint);
   const FoundNetwork network = choose_network(*source, options.weights_prefix);
   check_arch(options.arch, network.config.arch, options.checkpoint);
   CHECK(!with_head || network.head, options.checkpoint, ": the network in it has no head that is ",

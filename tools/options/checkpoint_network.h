@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/files/tensor_file.h"
+#include "engine/files/tensor_source.h"
 #include "layers/resnet.h"
 #include "tools/options/options.h"
 
@@ -32,6 +33,12 @@ Options& declare_weights_prefix(Options& options, std::string& prefix);
 /// naming the file and what does not fit, also when --arch is another, and when a head is wanted
 /// that is not there.
 std::unique_ptr<ResNet> load_network(const CheckpointOptions& options, bool with_head);
+
+/// Opens weights (engine/files/weights.h). The first time that a file is opened that has no
+/// checksums, a line on stderr says so.
+std::unique_ptr<TensorSource> open_told(const std::string& path);
+/// The line alone, for what was read already.
+void tell_unproven(const std::string& path, bool has_checksums);
 
 /// Does that network have a head that we build?
 bool has_head(const CheckpointOptions& options);

@@ -201,6 +201,7 @@ std::unique_ptr<FasterRcnn> DetectOptions::detector(const DetectionSet& set) {
   std::optional<BackboneWeights> weights;
   if (!from_scratch_) {
     weights = load_backbone(checkpoint_, weights_prefix_);
+    open_told(checkpoint_);
     network_.width = weights->network.config.width;
   }
   auto detector = std::make_unique<FasterRcnn>(network_);

@@ -45,7 +45,7 @@ LoadedDetector load_detector(const DetectorOptions& options) {
   LoadedDetector loaded;
   loaded.compute = start_compute(options.device);
   {
-    const std::unique_ptr<TensorSource> source = open_weights(options.checkpoint);
+    const std::unique_ptr<TensorSource> source = open_told(options.checkpoint);
     read_test_size(*source, loaded);
   }
   const DetectorWeights weights = invp::load_detector(options.checkpoint, options.weights_prefix);

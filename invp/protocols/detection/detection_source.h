@@ -30,10 +30,8 @@ class DetectionSource final : public BatchSource {
   std::optional<Batch> next() override;
   double wait_seconds() const override { return batches_.stats().wait_seconds; }
   std::vector<BadImage> bad_images() override { return batches_.bad_images(); }
-  std::vector<std::int64_t> bad_indices() override { return batches_.bad_indices(); }
-  void remember_bad(const std::vector<std::int64_t>& indices) override {
-    batches_.remember_bad(indices);
-  }
+  std::vector<BadPlace> bad_places() override { return batches_.bad_places(); }
+  void remember_bad(const std::vector<BadPlace>& places) override { batches_.remember_bad(places); }
   DataWait reading() const override;
 
  private:

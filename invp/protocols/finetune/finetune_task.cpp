@@ -111,8 +111,9 @@ std::vector<BadOfRank> FinetuneTask::judge(const Dataset& set, double max_bad_sh
     progress("evaluation", accuracy.images(), set.size());
   }
   std::vector<BadOfRank> bad;
-  for (std::size_t i = 0; i < feed.bad_images().size(); ++i)
-    bad.emplace_back(feed.bad_indices()[i], feed.bad_images()[i]);
+  const std::vector<BadPlace> places = feed.bad_places();
+  for (std::size_t i = 0; i < places.size(); ++i)
+    bad.emplace_back(places[i].index, feed.bad_images()[i]);
   return bad;
 }
 

@@ -114,6 +114,10 @@ TEST(VocBoxes, BrokenAnnotationsAreNamed) {
   EXPECT_THAT(says(annotation("<object><name>dog</name></object>")), HasSubstr("no bndbox"));
   EXPECT_THAT(says(annotation(object_xml("dog", "<xmin>1</xmin>"))), HasSubstr("no ymin"));
   EXPECT_THAT(says(std::string(5U << 20, ' ')), HasSubstr("5"));
+  // A name that is all of the file is neither compared with others nor told.
+  const std::string endless = says(annotation(object_xml(std::string(3U << 20, 'x'), "")));
+  EXPECT_THAT(endless, HasSubstr("none of VOC's twenty"));
+  EXPECT_LT(endless.size(), 1000u);
 }
 
 TEST(VocBoxes, BombsOfEntitiesAndDepthTakeNoMemory) {

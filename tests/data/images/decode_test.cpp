@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "data/images/encode.h"
 #include "data/images/transform.h"
 #include "engine/core/error.h"
@@ -237,6 +241,24 @@ TEST(Decode, RefusesMorePixelsThanAllowed) {
     EXPECT_THAT(error_of([&] { decode_image(bytes, "big.jpg", {.max_pixels = 1199}); }),
                 HasSubstr("big.jpg: the header claims 40 x 30 pixels, more than the 1199 allowed"));
   }
+}
+
+// Each scan is a pass over all pixels.
+TEST(Decode, ScansHaveAnEnd) {
+  const auto whole = encode_jpeg(photo_like(64, 48, 1), {.progressive = true});
+  const std::array<std::uint8_t, 2> mark = {0xff, 0xda};
+  const auto last = std::find_end(whole.begin(), whole.end(), mark.begin(), mark.end());
+  ASSERT_NE(last, whole.end());
+  const std::vector<std::uint8_t> scan(last, whole.end() - 2);
+  const auto with_scans = [&](int more) {
+    std::vector<std::uint8_t> bytes(whole.begin(), whole.end() - 2);
+    for (int i = 0; i < more; ++i) bytes.insert(bytes.end(), scan.begin(), scan.end());
+    bytes.insert(bytes.end(), {0xff, 0xd9});
+    return bytes;
+  };
+  EXPECT_NO_THROW(decode_image(with_scans(5), "x"));
+  EXPECT_THAT(error_of([&] { decode_image(with_scans(600), "slow.jpg"); }),
+              HasSubstr("slow.jpg: JPEG: more scans than any encoder makes"));
 }
 
 TEST(Encode, PngKeepsEveryPixel) {

@@ -185,6 +185,27 @@ TEST(PicturesThatAreRefused, AreTgasOfEveryUnknownType) {
   EXPECT_GE(refused, 128);
 }
 
+/// One strip of 9,000 x 9,000 pixels, packed into four bytes.
+Bytes hollow_tiff() {
+  Bytes file = {'I', 'I', 42, 0, 8, 0, 0, 0};
+  const auto put = [&](std::uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) file.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+  };
+  constexpr std::uint32_t kTags[][2] = {{256, 9000}, {257, 9000}, {258, 8},    {259, 8}, {262, 2},
+                                        {273, 200},  {277, 3},    {278, 9000}, {279, 4}};
+  put(std::size(kTags), 2);
+  for (const auto& [tag, value] : kTags) {
+    put(tag, 2);
+    put(4, 2);  // a number of 32 bits
+    put(1, 4);
+    put(value, 4);
+  }
+  put(0, 4);
+  file.resize(200);
+  put(0x63605d78, 4);
+  return file;
+}
+
 /// The header of a picture of 9,000 x 9,000, and little behind it.
 std::vector<Bytes> hollow_pictures() {
   std::vector<Bytes> files;
@@ -202,6 +223,7 @@ std::vector<Bytes> hollow_pictures() {
   patched("tga-rle-top-left", 12, {0x28, 0x23, 0x28, 0x23}, 9999);
   patched("png-rgb16", 16, {0, 0, 0x23, 0x28, 0, 0, 0x23, 0x28}, 9999);
   patched("tiff-mm-rgb", 0, {}, 9999);
+  files.push_back(hollow_tiff());
   for (const char* text :
        {"P6 9000 9000 255\n", "P5 9000 9000 65535\n", "P3 9000 9000 255 1 2 3", "P4 9000 9000\n"})
     files.emplace_back(text, text + std::string_view(text).size());

@@ -208,7 +208,7 @@ TEST(DetectionBatches, AnotherPictureOfTheOrientationTakesABadOnesPlace) {
   options.groups = 1;
   options.pictures_per_group = 2;
   DetectionBatches batches(folder.set, options);
-  batches.remember_bad({7});
+  batches.remember_bad({{.index = 7}});
   batches.start(0);
   for (int t = 0; t < 40; ++t) {
     const Batch batch = batches.next();
@@ -216,14 +216,16 @@ TEST(DetectionBatches, AnotherPictureOfTheOrientationTakesABadOnesPlace) {
     EXPECT_EQ(batch.indices[0] % 3 == 0, batch.indices[1] % 3 == 0);
     for (const std::int64_t bad : {3, 5, 7}) EXPECT_THAT(batch.indices, Not(Contains(bad)));
   }
-  std::vector<std::int64_t> bad = batches.bad_indices();
+  const std::vector<BadPlace> places = batches.bad_places();
+  std::vector<std::int64_t> bad;
+  for (const BadPlace& place : places) bad.push_back(place.index);
   std::ranges::sort(bad);
   EXPECT_THAT(bad, ElementsAre(3, 5, 7));
   for (std::size_t i = 0; i < 3; ++i) {
     const BadImage& image = batches.bad_images()[i];
-    EXPECT_EQ(image.file, folder.set.picture_path(batches.bad_indices()[i]).string());
+    EXPECT_EQ(image.file, folder.set.picture_path(places[i].index).string());
     EXPECT_THAT(image.reason, HasSubstr(image.file));
-    if (batches.bad_indices()[i] == 3) {
+    if (places[i].index == 3) {
       EXPECT_THAT(image.reason, AllOf(HasSubstr("30 x 40"), HasSubstr("31 x 40")));
     }
   }

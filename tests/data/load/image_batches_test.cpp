@@ -201,18 +201,31 @@ TEST(ImageBatches, LeavesBrokenPicturesOutAndListsThemOnce) {
 TEST(ImageBatches, RemembersWhatWasBrokenBefore) {
   const GraySet set(40, {3, 17});
   ImageBatches loader(set, augmentation(),
-                      {.batch_size = 4, .workers = 0, .shuffle = false, .max_bad_share = 0.08});
-  loader.remember_bad({17, 30});
-  ASSERT_EQ(loader.bad_images().size(), 2u);
+                      {.batch_size = 4, .workers = 0, .shuffle = false, .max_bad_share = 0.1});
+  loader.remember_bad({{17, ": cut short"}, {30, ""}, {31, "no name before it"}});
+  ASSERT_EQ(loader.bad_images().size(), 3u);
+  EXPECT_EQ(loader.bad_images()[0].reason, set.name(17) + ": cut short");
   EXPECT_THAT(loader.bad_images()[1].reason, HasSubstr("gray[30]: could not be read before"));
+  EXPECT_EQ(loader.bad_images()[2].reason, "no name before it");
   loader.start_epoch(0);
   rest_of_epoch(loader);
-  EXPECT_EQ(loader.bad_indices(), (std::vector<std::int64_t>{17, 30, 3}));
+  const std::vector<BadPlace> places = loader.bad_places();
+  std::vector<std::int64_t> indices;
+  for (const BadPlace& place : places) indices.push_back(place.index);
+  EXPECT_EQ(indices, (std::vector<std::int64_t>{17, 30, 31, 3}));
   EXPECT_THAT(loader.bad_images()[0].reason, HasSubstr("broken")) << "now it is known";
-  EXPECT_THAT(error_of([&] { loader.remember_bad({40}); }), HasSubstr("image 40"));
+  // What is remembered of them is all that is told of them.
+  ImageBatches resumed(set, augmentation(), {.batch_size = 4, .workers = 0, .max_bad_share = 0.1});
+  resumed.remember_bad(places);
+  EXPECT_EQ(resumed.bad_places(), places);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(resumed.bad_images()[i].file, loader.bad_images()[i].file);
+    EXPECT_EQ(resumed.bad_images()[i].reason, loader.bad_images()[i].reason);
+  }
+  EXPECT_THAT(error_of([&] { loader.remember_bad({{.index = 40}}); }), HasSubstr("image 40"));
   ImageBatches strict(set, augmentation(),
                       {.batch_size = 4, .workers = 0, .shuffle = false, .max_bad_share = 0.05});
-  strict.remember_bad({17, 30});
+  strict.remember_bad({{.index = 17}, {.index = 30}});
   strict.start_epoch(0);
   EXPECT_THAT(error_of([&] { strict.next(); }), HasSubstr("3 of 40"));
 }

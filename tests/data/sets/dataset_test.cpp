@@ -145,6 +145,24 @@ TEST(CifarSet, ReadsTheFiveOfficialBinaryBatches) {
   EXPECT_EQ(train->classes()[1], "c1");
   EXPECT_EQ(open_dataset(source, "val")->size(), 1);
 
+  // Names of one text that is recalled again and again are not copied.
+  fs::remove(folder / "cifar-10-batches-bin/batches.meta.txt");
+  const auto write_names = [&](std::size_t bytes, int times) {
+    std::string pickle = "\x80\x02}U\x0blabel_names](B";
+    for (int shift = 0; shift < 32; shift += 8) pickle += static_cast<char>(bytes >> shift & 255);
+    pickle += std::string(bytes, 'n') + std::string("q\0", 2);
+    for (int i = 1; i < times; ++i) pickle += std::string("h\0", 2);
+    folder.write("cifar-10-batches-bin/batches.meta", pickle + "es.");
+  };
+  write_names(3, 10);
+  EXPECT_EQ(open_dataset(source, "train")->classes()[9], "nnn");
+  write_names(1'000'000, 100'000);
+  EXPECT_EQ(open_dataset(source, "train")->classes().size(), 10u);
+  write_names(1'000'000, 10);
+  EXPECT_THAT(error_of([&] { open_dataset(source, "train"); }),
+              HasSubstr("a class name of 1000000 bytes"));
+  fs::remove(folder / "cifar-10-batches-bin/batches.meta");
+
   fs::remove(folder / "cifar-10-batches-bin/data_batch_4.bin");
   EXPECT_THAT(error_of([&] { open_dataset(source, "train"); }),
               AllOf(HasSubstr("data_batch_4.bin"), HasSubstr("missing")));

@@ -73,6 +73,10 @@ TEST(FineGrained, FlowersNameTheElementThatIsWrong) {
   EXPECT_THAT(error_of(open), AllOf(HasSubstr("imagelabels.mat: labels(3)"), HasSubstr("103")));
   write_flowers(folder, {1, 102, 77, 5}, {9});
   EXPECT_THAT(error_of(open), AllOf(HasSubstr("setid.mat: valid"), HasSubstr("is 9")));
+  write_flowers(folder, {1, 102, 77, 5}, {1, 1, 1, 1, 1});
+  EXPECT_THAT(error_of(open), HasSubstr("setid.mat: valid: names 5 images of 4"));
+  write_flowers(folder, std::vector<std::uint8_t>(100'001, 1));
+  EXPECT_THAT(error_of(open), HasSubstr("imagelabels.mat: labels: 100001 images"));
   write_flowers(folder, {1, 102, 77, 5});
   fs::remove(folder / "jpg/image_00003.jpg");
   EXPECT_THAT(error_of(open), AllOf(HasSubstr("image_00003.jpg"), HasSubstr("no such file")));

@@ -187,6 +187,15 @@ TEST(MatFile, RefusesToUnpackALittleIntoVeryMuch) {
   EXPECT_THAT(error_of([&] { large.variable("v"); }),
               AllOf(HasSubstr("x.mat: v: "), HasSubstr("-v6")));
   EXPECT_THAT(error_of([&] { large.variable("w"); }), HasSubstr("no variable w"));
+  // Empty arrays, of eight bytes each, that zlib packs a thousand to one.
+  constexpr std::int32_t kCells = 1'100'000;
+  std::string cells;
+  for (std::int32_t i = 0; i < kCells; ++i)
+    cells += writer.word(std::uint32_t{W::kMatrix}) + std::string(4, '\0');
+  const MatFile many(folder.write(
+      "many.mat",
+      writer.file({writer.compressed(writer.matrix(W::kCells, {1, kCells}, "v", cells))})));
+  EXPECT_THAT(error_of([&] { many.variable("v"); }), HasSubstr("more than 1000000 arrays"));
 }
 
 }  // namespace

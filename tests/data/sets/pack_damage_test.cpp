@@ -154,6 +154,30 @@ TEST_F(PackDamageTest, RecordsThatLieAreRefused) {
   }
 }
 
+// Each picture could have it, and a message or a list would hold it as often.
+TEST_F(PackDamageTest, ANameWithoutAnEndIsRefused) {
+  write_raw();
+  for (const std::string& more : {std::string("x"), std::string(8193, 'x') + '\0'}) {
+    std::string bytes = read_all(file());
+    PackHeader header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    PackRecord record;
+    const std::size_t text =
+        header.index_offset + static_cast<std::size_t>(header.images) * sizeof record;
+    std::memcpy(&record, &bytes[header.index_offset], sizeof record);
+    record.name = static_cast<std::uint32_t>(bytes.size() - text);
+    std::memcpy(&bytes[header.index_offset], &record, sizeof record);
+    bytes += more;
+    folder_.write("train.pack", bytes);
+    forge([&](PackHeader& h) {
+      h.file_bytes = bytes.size();
+      h.index_crc = crc32(std::as_bytes(std::span(bytes)).subspan(header.index_offset));
+    });
+    EXPECT_THAT(opening_says(), AllOf(HasSubstr("the record of image 0"), HasSubstr("too long")));
+    write_raw();
+  }
+}
+
 TEST_F(PackDamageTest, AFileCutWhileItIsOpenIsAnError) {
   write_raw();
   const auto pack = open_pack(file());

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
@@ -15,14 +17,16 @@ using ::testing::HasSubstr;
 const std::vector<std::string> kLosses = {"loss", "instance"};
 
 Position somewhere() {
-  return {.progress = {.step = 13, .epoch = 2, .epoch_step = 3, .steps_per_epoch = 10},
-          .images = 30,
-          .loss_sums = {1.0 / 3, -0.0},
-          .seconds = 0.1,
-          .wait_seconds = 1e-300,
-          .last_losses = {4.5, 1e300},
-          .best = {{"knn_top1", {.value = 33.3, .epoch = 1}}},
-          .bad_images = {0, 7, 1'000'000'000'000}};
+  return {
+      .progress = {.step = 13, .epoch = 2, .epoch_step = 3, .steps_per_epoch = 10},
+      .images = 30,
+      .loss_sums = {1.0 / 3, -0.0},
+      .seconds = 0.1,
+      .wait_seconds = 1e-300,
+      .last_losses = {4.5, 1e300},
+      .best = {{"knn_top1", {.value = 33.3, .epoch = 1}}},
+      .bad_images = {
+          {0, ": cut short"}, {7, ""}, {1'000'000'000'000, "100 %\tof \xc3\xa9\xff\nlines\x7f"}}};
 }
 
 Metadata written() {
@@ -52,6 +56,7 @@ TEST(Position, NumbersOutOfTheirRangeAreRefusedByName) {
       {"global_step", {"-13", "1e3"}},
       {"images", {"-30", "nan"}},
       {"bad_images", {"nan", "inf", "1e300", "-1", "1.5", "1,,2", "9223372036854775808"}},
+      {"bad_reasons", {"%", "%4", "%4x", "%-1", "% 1", "a\nb\nc\nd\n"}},
       {"best_epoch.knn_top1", {"-1", "4294967297"}}};
   for (const auto& [key, values] : kLies) {
     for (const char* value : values) {
@@ -61,6 +66,17 @@ TEST(Position, NumbersOutOfTheirRangeAreRefusedByName) {
       const std::string name = std::string(key).substr(std::string(key).find('.') + 1);
       EXPECT_THAT(error_of([&] { read_position(metadata, kLosses, 10, "run"); }),
                   AllOf(HasSubstr("run: '"), HasSubstr(name)));
+    }
+  }
+}
+
+TEST(Position, TimesThatCannotBeAreRefused) {
+  for (const char* key : {"seconds", "wait_seconds"}) {
+    for (const double value : {-1.0, std::nan(""), double{INFINITY}}) {
+      Metadata metadata = written();
+      metadata["position." + std::string(key)] = exact_text(value);
+      EXPECT_THAT(error_of([&] { read_position(metadata, kLosses, 10, "run"); }),
+                  AllOf(HasSubstr("run: "), HasSubstr("seconds"), HasSubstr("damaged")));
     }
   }
 }

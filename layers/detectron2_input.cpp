@@ -1,4 +1,4 @@
-#include "layers/detection/detectron2_input.h"
+#include "layers/detectron2_input.h"
 
 #include <algorithm>
 #include <array>

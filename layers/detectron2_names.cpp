@@ -1,4 +1,4 @@
-#include "layers/detection/detectron2_names.h"
+#include "layers/detectron2_names.h"
 
 #include <algorithm>
 #include <span>
