@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/sets/bad_images.h"
+#include "invp/run/observer.h"
 #include "invp/run/run_metadata.h"
 #include "optim/progress.h"
 
@@ -31,6 +32,10 @@ struct Position {
   std::vector<BadPlace> bad_images;       ///< of the set; not negative
   bool prepared = false;                  ///< Task::prepare() is done
 };
+
+/// The measures of the epoch under way that are better than those known.
+void note_best(const std::vector<ShownMeasure>& shown, const std::vector<Measure>& measures,
+               Position& position);
 
 void write_position(const Position& position, const std::vector<std::string>& losses,
                     Metadata& metadata);

@@ -41,8 +41,14 @@ class FinetuneCommand : public Command {
   }
 
   Results run() override {
+    return train_on_ranks(settings_.ranks(), *options_, settings_.out(),
+                          [this](const JoinedRanks& ranks) { return train_on(ranks); });
+  }
+
+ private:
+  Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
-    settings_.resolve(*options_);
+    settings_.resolve(*options_, ranks);
     const auto all = open_labeled_train(source);
     const auto validation = open_labeled_validation(source, *all);
     tell_left_out(*all, "train");
@@ -60,10 +66,15 @@ class FinetuneCommand : public Command {
     StoppableReporter reporter(config.run.out, title(*all, *network), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
     greet(reporter, *train, *validation, *network);
-    return conclude(reporter, run_finetune(*network, config, *train, *validation, reporter));
+    agree_on_run(ranks, config.run, config.device, *train);
+    const RunResult result = run_finetune(*network, config, *train, *validation, reporter);
+    if (!config.run.ranks.first()) return silent_end();
+    Results results = conclude(reporter, result);
+    results["ranks"] = ranks.ranks().size;
+    results["bn_groups"] = config.bn_groups;
+    return results;
   }
 
- private:
   bool semi() { return settings_.config().protocol == FinetuneProtocol::kSemi; }
 
   std::string title(const Dataset& train, const ResNet& network) {

@@ -6,6 +6,7 @@
 
 #include "engine/core/numerics.h"
 #include "invp/method/trainer.h"
+#include "tests/invp/method/trainer_state.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
 #include "tests/support/environment.h"
@@ -49,29 +50,11 @@ std::vector<std::int64_t> indices_of(std::int64_t step) {
 }
 void enqueue(Trainer& trainer, std::int64_t step, const Tensor& images) {
   const int epoch = 1 + static_cast<int>(step / 4);
-  trainer.enqueue(images, indices_of(step), epoch, 1.0 / static_cast<double>(step + 1));
+  trainer.enqueue({.images = images, .indices = indices_of(step)}, epoch,
+                  1.0 / static_cast<double>(step + 1));
 }
 void enqueue(Trainer& trainer, std::int64_t step) {
   enqueue(trainer, step, images_of(step));
-}
-
-std::vector<NamedTensor> state_of(Trainer& trainer) {
-  std::vector<NamedTensor> state = trainer.network().state();
-  for (const SgdParameter& item : trainer.optimizer().state())
-    state.push_back({"momentum." + item.name, item.tensor});
-  state.push_back({"bank", trainer.bank().rows()});
-  state.push_back({"graph", trainer.graph().rows()});
-  for (NamedTensor& item : state) item.tensor = item.tensor.to(kCpu).clone();
-  return state;
-}
-void expect_same_state(Trainer& a, Trainer& b) {
-  const std::vector<NamedTensor> left = state_of(a);
-  const std::vector<NamedTensor> right = state_of(b);
-  ASSERT_EQ(left.size(), right.size());
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    SCOPED_TRACE(left[i].name);
-    expect_identical(left[i].tensor, right[i].tensor);
-  }
 }
 
 TEST_P(CapturedStepsTest, AreTheStepsTakenOneByOneToTheBit) {
@@ -91,8 +74,8 @@ TEST_P(CapturedStepsTest, AreTheStepsTakenOneByOneToTheBit) {
   ASSERT_EQ(losses.size(), static_cast<std::size_t>(kSteps));
   for (std::int64_t step = 0; step < kSteps; ++step) {
     const StepLosses want =
-        called.step(images_of(step), indices_of(step), 1 + static_cast<int>(step / 4),
-                    1.0 / static_cast<double>(step + 1));
+        called.step({.images = images_of(step), .indices = indices_of(step)},
+                    1 + static_cast<int>(step / 4), 1.0 / static_cast<double>(step + 1));
     const StepLosses& got = losses[static_cast<std::size_t>(step)];
     EXPECT_EQ(got.losses, want.losses) << "step " << step;
     EXPECT_EQ(want.losses[0] > want.losses[1], step >= 4) << "the weight's ramp, step " << step;

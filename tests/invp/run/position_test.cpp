@@ -72,7 +72,7 @@ TEST(Position, NumbersOutOfTheirRangeAreRefusedByName) {
 
 TEST(Position, TimesThatCannotBeAreRefused) {
   for (const char* key : {"seconds", "wait_seconds"}) {
-    for (const double value : {-1.0, std::nan(""), INFINITY}) {
+    for (const double value : {-1.0, std::nan(""), double{INFINITY}}) {
       Metadata metadata = written();
       metadata["position." + std::string(key)] = exact_text(value);
       EXPECT_THAT(error_of([&] { read_position(metadata, kLosses, 10, "run"); }),
