@@ -9,6 +9,8 @@ namespace invp {
 namespace {
 
 std::atomic<int> requested = 0;
+std::atomic<int> granted = 0;
+std::atomic<bool> deferred_now = false;
 std::atomic<bool> unsaved = false;
 static_assert(std::atomic<int>::is_always_lock_free, "a signal's handler may not wait");
 
@@ -20,11 +22,25 @@ void request_stop(int signal) noexcept {
 }
 
 int stop_signal() noexcept {
-  return requested;
+  return deferred_now ? granted : requested;
 }
 
 void forget_stop() noexcept {
   requested = 0;
+  granted = 0;
+}
+
+void defer_stops(bool deferred) noexcept {
+  deferred_now = deferred;
+}
+
+int wished_stop() noexcept {
+  return requested;
+}
+
+void grant_stop(int signal) noexcept {
+  requested = signal;
+  granted = signal;
 }
 
 void check_stop() {
@@ -36,7 +52,7 @@ void set_unsaved_work(bool there_is) noexcept {
 }
 
 bool unsaved_work() noexcept {
-  return unsaved;
+  return unsaved || (deferred_now && granted == 0);
 }
 
 void sleep_or_stop(std::chrono::milliseconds time) {

@@ -24,6 +24,15 @@ void forget_stop() noexcept;
 /// Throws Stopped if a stop was asked for.
 void check_stop();
 
+/// While stops are deferred, a request is a wish only: several processes that work together have to
+/// agree on it. stop_signal() is what was granted, and a process with a wish does not end by
+/// itself.
+void defer_stops(bool deferred) noexcept;
+/// The signal of a request, deferred or not; 0 if there was none.
+int wished_stop() noexcept;
+/// Asks for a stop that all have agreed on.
+void grant_stop(int signal) noexcept;
+
 /// Whether something would be lost if the process ended now. Whoever sets it saves the work when a
 /// stop is asked for; while it is not set, the process may end at any moment after that.
 void set_unsaved_work(bool there_is) noexcept;

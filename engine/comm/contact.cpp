@@ -1,0 +1,215 @@
+#include "engine/comm/contact.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include "engine/comm/host.h"
+#include "engine/core/text.h"
+
+namespace invp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr Seconds kSend{5};
+
+/// Of the hosts that rank 0 named the first that answers, tried again and again.
+Socket reach(const MeetingPlace& place, Seconds within) {
+  const auto start = Clock::now();
+  while (Clock::now() - start < within) {
+    for (const std::string& host : place.hosts) {
+      Socket socket = connect_to(host, place.port, Seconds(2));
+      if (socket.open()) return socket;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  throw RunLost(message("rank 0 cannot be reached at ", joined(place.hosts), ", port ", place.port,
+                        ": does a firewall forbid it?"),
+                true);
+}
+
+/// Ends the process in `time`, with what its main thread has not said.
+void end_at_latest(Seconds time, std::string text, std::shared_ptr<std::atomic<bool>> told) {
+  std::thread([time, text = std::move(text), told = std::move(told)] {
+    std::this_thread::sleep_for(time);
+    if (!text.empty() && !told->exchange(true)) {
+      [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, text.data(), text.size());
+    }
+    std::_Exit(1);
+  }).detach();
+}
+
+}  // namespace
+
+Control::Contact::Contact(const Ranks& ranks, MeetingPlace place, const Limits& limits,
+                          std::filesystem::path folder)
+    : ranks_(ranks), limits_(limits), folder_(std::move(folder)) {
+  if (ranks.rank == 0)
+    hub_ = std::make_unique<Hub>(std::move(place.listening), ranks.size, place.token, limits);
+  socket_ = reach(place, limits.rendezvous);
+  heard_ = Clock::now();
+  send({say::kHello,
+        {place.token, std::to_string(ranks.rank), host_name(), std::to_string(getpid())}});
+  thread_ = std::thread([this] { run(); });
+  try {
+    const Message welcome = await(say::kWelcome, say::kWelcome, 2 * limits.rendezvous, "");
+    const std::lock_guard lock(mutex_);
+    hub_name_ = message("rank 0 (", welcome.fields.at(0), ", pid ", welcome.fields.at(1), ")");
+  } catch (...) {
+    leaving_ = true;
+    thread_.join();
+    throw;
+  }
+}
+
+Control::Contact::~Contact() {
+  leaving_ = true;
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(sending_);
+  if (!is_lost_) send_message(socket_, {say::kBye, {}}, kSend);
+}
+
+void Control::Contact::send(const Message& message) {
+  const std::lock_guard lock(sending_);
+  send_message(socket_, message, kSend);  // that the hub is gone is heard by the thread
+}
+
+void Control::Contact::at(const char* phase, std::int64_t step, bool slow) {
+  const std::lock_guard lock(mutex_);
+  phase_ = phase;
+  step_ = step;
+  slow_ = slow;
+}
+
+std::int64_t Control::Contact::step() const {
+  const std::lock_guard lock(mutex_);
+  return step_;
+}
+
+void Control::Contact::run() {
+  auto beaten = Clock::now();
+  while (!leaving_) {
+    pollfd wait{.fd = socket_.file(), .events = POLLIN, .revents = 0};
+    poll(&wait, 1, 20);
+    if (is_lost_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      continue;
+    }
+    hear();
+    if (Clock::now() - beaten < limits_.beat) continue;
+    beaten = Clock::now();
+    beat();
+  }
+}
+
+void Control::Contact::hear() {
+  const bool there = inbox_.read(socket_);
+  Message message;
+  while (inbox_.take(message)) {
+    heard_ = Clock::now();
+    if (message.kind == say::kLost) return lose(message.fields.at(0), true);
+    if (message.kind == say::kBeat) continue;
+    const std::lock_guard lock(mutex_);
+    messages_.push_back(std::move(message));
+    changed_.notify_all();
+  }
+  if (!there) return lose(hub_name_ + " ended", false);
+  if (Clock::now() - heard_ > limits_.silence)
+    lose(hub_name_ + " has not been heard of for " + format_duration(limits_.silence.count()),
+         false);
+}
+
+void Control::Contact::beat() {
+  Beat now;
+  {
+    const std::lock_guard lock(mutex_);
+    now.step = step_;
+    now.slow = slow_;
+    now.what = phase_;
+  }
+  now.calls = recorder_.count();
+  now.in_call = recorder_.in_call();
+  now.progress = progress_;
+  if (now.in_call || now.what.empty()) now.what = recorder_.last();
+  send({say::kBeat, now.fields()});
+}
+
+void Control::Contact::lose(const std::string& why, bool hub_is_there) {
+  {
+    const std::lock_guard lock(mutex_);
+    lost_ = why;
+    // One line is enough: where the hub is gone, that of the next rank.
+    speak_ = hub_is_there ? ranks_.rank == 0 : ranks_.rank == 1;
+    is_lost_ = true;
+    changed_.notify_all();
+  }
+  if (limits_.end.count() > 0)
+    end_at_latest(limits_.end, speak_ ? "invp: " + why + "\n" : "", told_);
+  leave_record();
+}
+
+void Control::Contact::leave_record() {
+  if (folder_.empty()) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(folder_, ignored);
+  std::string number = std::to_string(ranks_.rank);
+  number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
+  std::ofstream(folder_ / ("rank-" + number + ".txt")) << *lost_ << '\n' << recorder_.text();
+}
+
+void Control::Contact::throw_lost() {
+  const bool speak = speak_ && !told_->exchange(true);
+  throw RunLost(*lost_, speak);
+}
+
+void Control::Contact::check() {
+  if (!is_lost_) return;
+  const std::lock_guard lock(mutex_);
+  throw_lost();
+}
+
+Message Control::Contact::await(char kind, char other, Seconds deadline, const std::string& what) {
+  const auto start = Clock::now();
+  auto since = start;
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      const auto wanted = [&](const Message& m) { return m.kind == kind || m.kind == other; };
+      const auto found = [&] { return std::find_if(messages_.begin(), messages_.end(), wanted); };
+      changed_.wait_for(lock, limits_.beat, [&] { return lost_ || found() != messages_.end(); });
+      if (const auto at = found(); at != messages_.end()) {
+        Message message = std::move(*at);
+        messages_.erase(at);
+        return message;
+      }
+      if (lost_) throw_lost();
+    }
+    if (Clock::now() - since < deadline) continue;
+    late(what, Clock::now() - start);
+    since = Clock::now();
+  }
+}
+
+void Control::Contact::late(const std::string& what, Seconds since) {
+  beat();
+  send({say::kLate, {what, format_duration(since.count())}});
+  const auto start = Clock::now();
+  std::unique_lock lock(mutex_);
+  const auto patience = [](const Message& m) { return m.kind == say::kPatience; };
+  changed_.wait_for(lock, 4 * limits_.beat, [&] {
+    return lost_ || std::any_of(messages_.begin(), messages_.end(), patience);
+  });
+  if (lost_) throw_lost();
+  if (std::erase_if(messages_, patience) > 0) return;
+  throw RunLost(message(hub_name_, " does not answer, ", what, " has waited for ",
+                        format_duration(since.count()), " and ",
+                        format_duration(Seconds(Clock::now() - start).count())),
+                ranks_.rank <= 1);
+}
+
+}  // namespace invp

@@ -1,0 +1,89 @@
+// The contact between ranks beside their tensors: a small star over TCP, in whose middle is rank 0
+// (hub.h). A thread of each rank sends a heartbeat; whoever is gone, silent or late is named, and
+// all ranks end.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/comm/launch.h"
+#include "engine/comm/limits.h"
+#include "engine/comm/watch.h"
+#include "engine/comm/wire.h"
+
+namespace invp {
+
+/// The run is at its end because of some rank: "rank 5 (n3, pid 812) ended at step 8123, in
+/// all_reduce gradients". All ranks throw it; the one that is to `speak` prints it.
+class RunLost : public Error {
+ public:
+  RunLost(const std::string& why, bool speak) : Error(why), speak_(speak) {}
+  bool speak() const { return speak_; }
+
+ private:
+  bool speak_;
+};
+
+/// Where the ranks of a run meet.
+struct MeetingPlace {
+  std::vector<std::string> hosts;  ///< of rank 0; the first that answers is taken
+  int port = 0;
+  std::string token;  ///< what only this run knows
+  Socket listening;   ///< of rank 0
+};
+
+/// Of rank 0's choice: a free port, told to the others by a broadcast.
+MeetingPlace meet_by(Communicator& ranks);
+
+/// What a rank says before a step, and what is answered: the totals.
+struct Ticket {
+  std::int64_t step = 0;
+  std::int64_t images = 0;
+  std::int64_t bad = 0;  ///< pictures that cannot be read
+  bool plain = true;     ///< a full share; answered: all of them
+  bool stop = false;     ///< answered: any of them
+  bool save = false;
+};
+
+/// One a run. Used by the main thread.
+class Control final : public Watch {
+ public:
+  /// Meets the other ranks. Throws RunLost when they do not come.
+  /// Until it is destroyed, a stop that is asked of one rank (engine/core/stop.h) waits for the
+  /// ranks to agree on it in exchange(). `folder`: where a rank that is lost leaves the record of
+  /// its last calls, if it can; empty: nowhere.
+  Control(const Ranks& ranks, MeetingPlace place, const Limits& limits,
+          std::filesystem::path folder = {});
+  /// Says goodbye. While an exception is on its way it tells the others that this rank gives up.
+  ~Control() override;
+  Control(const Control&) = delete;
+  Control& operator=(const Control&) = delete;
+
+  /// Names and values that must be the same on all ranks. Throws Refused on all of them, naming
+  /// rank, item and both values.
+  void agree(const std::vector<std::pair<std::string, std::string>>& facts);
+  /// All ranks call it for the same steps. Throws RunLost. A stop that is agreed on stops this
+  /// process too (engine/core/stop.h), by the signal that came.
+  Ticket exchange(const Ticket& mine);
+  /// What this rank is at, for heartbeats and messages: "backward". `slow`: others may wait for as
+  /// long as progress() is called.
+  void entering(const char* phase, std::int64_t step, bool slow = false);
+  void progress();
+  /// Ends the run on all ranks, with one line: "rank 3 (n2, pid 7): ...". Throws RunLost.
+  [[noreturn]] void abort(const std::string& why);
+
+  void entered(const CollectiveCall& call) override;
+  void left(const CollectiveCall& call) override;
+  void waiting(const CollectiveCall& call, Seconds since) override;
+
+ private:
+  class Contact;
+  std::unique_ptr<Contact> contact_;
+  Seconds complain_after_{0};
+};
+
+}  // namespace invp

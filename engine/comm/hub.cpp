@@ -1,0 +1,204 @@
+#include "engine/comm/hub.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "engine/comm/peers.h"
+#include "engine/core/error.h"
+#include "engine/core/text.h"
+
+namespace invp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Fresh heartbeats come within this time after a rank has complained of another.
+Seconds judging_time(const Limits& limits) {
+  return 1.5 * limits.beat;
+}
+
+}  // namespace
+
+/// Everything the thread has.
+class Hub::Talk {
+ public:
+  Talk(Socket listening, int ranks, std::string token, const Limits& limits)
+      : listening_(std::move(listening)),
+        token_(std::move(token)),
+        limits_(limits),
+        peers_(ranks) {}
+
+  void run(const std::atomic<bool>& closing) {
+    std::optional<Clock::time_point> closing_since;
+    while (!peers_.all_left()) {
+      if (closing && !closing_since) closing_since = Clock::now();
+      if (closing_since && Clock::now() - *closing_since > (lost_ ? limits_.beat : limits_.step))
+        return;
+      look();
+      if (lost_ && peers_.all_gone()) return;
+      if (!lost_) check_times();
+      beat();
+    }
+  }
+
+ private:
+  /// Waits for what sockets bring, and takes it.
+  void look() {
+    std::vector<pollfd> files = {{listening_.file(), POLLIN, 0}};
+    std::erase_if(strangers_, [](const Stranger& stranger) { return !stranger.socket.open(); });
+    for (const Stranger& stranger : strangers_)
+      files.push_back({stranger.socket.file(), POLLIN, 0});
+    for (const Peer& peer : peers_) files.push_back({peer.socket.file(), POLLIN, 0});
+    poll(files.data(), files.size(), 50);
+    for (Socket next = accept_at(listening_); next.open(); next = accept_at(listening_))
+      strangers_.push_back({std::move(next), {}});
+    for (Stranger& stranger : strangers_) meet(stranger);
+    for (Peer& peer : peers_)
+      if (peer.socket.open()) hear(peer);
+  }
+
+  struct Stranger {
+    Socket socket;
+    Inbox inbox;
+  };
+
+  void meet(Stranger& stranger) {
+    const bool there = stranger.inbox.read(stranger.socket);
+    Message hello;
+    if (!stranger.inbox.take(hello)) {
+      if (!there) stranger.socket = Socket();
+      return;
+    }
+    Peer* const peer =
+        hello.kind == say::kHello && hello.fields.size() == 4 && hello.fields[0] == token_
+            ? peers_.find(hello.fields[1])
+            : nullptr;
+    if (peer == nullptr || peer->came) {
+      stranger.socket = Socket();
+      return;
+    }
+    peer->came = true;
+    peer->host = hello.fields[2];
+    peer->pid = hello.fields[3];
+    peer->heard = Clock::now();
+    peer->socket = std::move(stranger.socket);
+    peer->inbox = std::move(stranger.inbox);
+    stranger.socket = Socket();
+    if (!peers_.all_came()) return;
+    Message welcome{say::kWelcome, {}};
+    for (const Peer& each : peers_) {
+      welcome.fields.push_back(each.host);
+      welcome.fields.push_back(each.pid);
+    }
+    tell_all(welcome);
+  }
+
+  void hear(Peer& peer) {
+    const bool there = peer.inbox.read(peer.socket);
+    Message message;
+    while (peer.inbox.take(message)) {
+      peer.heard = Clock::now();
+      take(peer, message);
+    }
+    if (there) return;
+    peer.socket = Socket();
+    if (!peer.left && !lost_) lose(peers_.name(peer) + " ended" + peer.where());
+  }
+
+  void take(Peer& peer, const Message& message) {
+    switch (message.kind) {
+      case say::kBeat: return peer.beat.take(message.fields);
+      case say::kFacts:
+        peer.facts = message.fields;
+        if (peers_.all_gave(&Peer::facts)) compare_facts();
+        return;
+      case say::kTicket:
+        peer.ticket = message.fields;
+        if (peers_.all_gave(&Peer::ticket)) answer_tickets();
+        return;
+      case say::kLate:
+        peer.complaint = message.fields.at(0);
+        peer.waited = message.fields.at(1);
+        peer.complained = Clock::now();
+        return;
+      case say::kFailed: return lose(peers_.name(peer) + ": " + message.fields.at(0));
+      case say::kBye: peer.left = true; return;
+      default: return;
+    }
+  }
+
+  void compare_facts() {
+    const std::string difference = peers_.difference();
+    tell_all(difference.empty() ? Message{say::kAgreed, {}} : Message{say::kRefused, {difference}});
+  }
+
+  void answer_tickets() {
+    const Peers::Totals totals = peers_.totals();
+    if (!totals.difference.empty()) return lose(totals.difference);
+    tell_all({say::kTicket, totals.fields});
+  }
+
+  void check_times() {
+    const auto now = Clock::now();
+    if (!peers_.all_came()) {
+      if (now - start_ > limits_.rendezvous)
+        lose(peers_.missing() + " did not come within " +
+             format_duration(limits_.rendezvous.count()));
+      return;
+    }
+    for (const Peer& peer : peers_) {
+      if (!peer.left && now - peer.heard > limits_.silence)
+        return lose(peers_.name(peer) + " has not been heard of for " +
+                    format_duration(limits_.silence.count()) + peer.where());
+    }
+    for (Peer& peer : peers_) {
+      if (peer.complaint.empty() || now - peer.complained < judging_time(limits_)) continue;
+      if (!peers_.late_for(peer, limits_.slow).empty())
+        return lose(peers_.late_for(peer, limits_.slow));
+      peer.complaint.clear();
+      send_message(peer.socket, {say::kPatience, {}}, kSend);
+    }
+  }
+
+  void beat() {
+    if (Clock::now() - beaten_ < limits_.beat) return;
+    beaten_ = Clock::now();
+    tell_all({say::kBeat, {}});
+  }
+
+  void lose(const std::string& why) {
+    if (lost_) return;
+    lost_ = true;
+    tell_all({say::kLost, {why}});
+  }
+
+  void tell_all(const Message& message) {
+    for (const Peer& peer : peers_)
+      if (peer.socket.open()) send_message(peer.socket, message, kSend);
+  }
+
+  static constexpr Seconds kSend{0.2};
+
+  Socket listening_;
+  std::string token_;
+  Limits limits_;
+  Peers peers_;
+  std::vector<Stranger> strangers_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point beaten_ = start_;
+  bool lost_ = false;
+};
+
+Hub::Hub(Socket listening, int ranks, std::string token, const Limits& limits)
+    : talk_(std::make_unique<Talk>(std::move(listening), ranks, std::move(token), limits)),
+      thread_([this] { talk_->run(closing_); }) {}
+
+Hub::~Hub() {
+  closing_ = true;
+  thread_.join();
+}
+
+}  // namespace invp

@@ -1,0 +1,89 @@
+// What the hub knows of each rank.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/comm/wire.h"
+
+namespace invp {
+
+/// The state of a rank as its last heartbeat had it.
+struct Beat {
+  std::int64_t step = 0;
+  std::uint64_t calls = 0;  ///< entered so far
+  bool in_call = false;
+  bool slow = false;  ///< at something that may take long while `progress` moves
+  std::uint64_t progress = 0;
+  std::string what;  ///< "all_reduce gradients", or the phase between calls
+  std::chrono::steady_clock::time_point moved = std::chrono::steady_clock::now();
+
+  std::vector<std::string> fields() const;
+  /// Sets `moved` if something differs.
+  void take(const std::vector<std::string>& fields);
+};
+
+struct Peer {
+  int rank = 0;
+  bool came = false;
+  bool left = false;
+  std::string host;
+  std::string pid;
+  Socket socket;
+  Inbox inbox;
+  std::chrono::steady_clock::time_point heard;
+  Beat beat;
+  std::optional<std::vector<std::string>> facts;
+  std::optional<std::vector<std::string>> ticket;
+  std::string complaint;  ///< the call that it waits in
+  std::string waited;     ///< how long, in words
+  std::chrono::steady_clock::time_point complained;
+
+  /// " at step 8123, in all_reduce gradients"
+  std::string where() const;
+};
+
+class Peers {
+ public:
+  using Given = std::optional<std::vector<std::string>>;
+
+  explicit Peers(int ranks) : peers_(static_cast<std::size_t>(ranks)) {
+    for (int rank = 0; rank < ranks; ++rank) peers_[static_cast<std::size_t>(rank)].rank = rank;
+  }
+  auto begin() { return peers_.begin(); }
+  auto end() { return peers_.end(); }
+  /// Null if there is no rank of this number.
+  Peer* find(const std::string& rank);
+
+  bool all_came() const;
+  bool all_left() const;
+  /// No connection is left.
+  bool all_gone() const;
+  bool all_gave(Given Peer::*what) const;
+
+  /// "rank 5 (n3, pid 812)"
+  std::string name(const Peer& peer) const;
+  /// "rank 3" or "ranks 3 and 5", of those that have not come.
+  std::string missing() const;
+  /// "rank 3 (n2): lr is 0.06, rank 0's is 0.03"; empty if all gave the same facts, which are
+  /// forgotten.
+  std::string difference();
+
+  struct Totals {
+    std::string difference;  ///< why there are none
+    std::vector<std::string> fields;
+  };
+  /// Of the tickets, which are forgotten.
+  Totals totals();
+
+  /// Why the complaint of this rank ends the run; empty if it is to wait on.
+  std::string late_for(const Peer& waiting, Seconds slow) const;
+
+ private:
+  std::vector<Peer> peers_;
+};
+
+}  // namespace invp

@@ -1,0 +1,237 @@
+// The star between ranks. Its ranks are threads here; with processes: failures_test.cpp.
+#include "engine/comm/control.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <csignal>
+#include <functional>
+#include <stdexcept>
+#include <thread>
+
+#include "engine/comm/hub.h"
+#include "engine/core/stop.h"
+#include "tests/support/temp_folder.h"
+
+namespace invp::testing {
+namespace {
+
+constexpr Limits kShort{.rendezvous = Seconds(20),
+                        .step = Seconds(1),
+                        .slow = Seconds(5),
+                        .silence = Seconds(5),
+                        .beat = Seconds(0.05),
+                        .end = Seconds(0)};
+/// Nothing here is waited for so long.
+constexpr Limits kPatient{.beat = Seconds(0.05), .end = Seconds(0)};
+
+MeetingPlace place_for(int rank, MeetingPlace& all) {
+  MeetingPlace place{.hosts = all.hosts, .port = all.port, .token = all.token};
+  if (rank == 0) place.listening = std::move(all.listening);
+  return place;
+}
+
+using Body = std::function<void(int rank, Control&)>;
+
+MeetingPlace new_place() {
+  MeetingPlace place{.hosts = {"127.0.0.1"}, .token = "token", .listening = listen_at({0})};
+  place.port = port_of(place.listening);
+  return place;
+}
+
+/// What ended each rank; empty where nothing did. Ranks of `absent` never come.
+std::vector<std::string> run(int ranks, const Limits& limits, const Body& body,
+                             const std::vector<int>& absent = {},
+                             const std::filesystem::path& folder = {}) {
+  MeetingPlace all = new_place();
+  std::vector<std::string> ends(static_cast<std::size_t>(ranks));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < ranks; ++rank) {
+    if (std::find(absent.begin(), absent.end(), rank) != absent.end()) continue;
+    threads.emplace_back([&, rank, place = place_for(rank, all)]() mutable {
+      try {
+        Control control({.rank = rank, .size = ranks}, std::move(place), limits, folder);
+        body(rank, control);
+      } catch (const std::exception& error) {
+        ends[static_cast<std::size_t>(rank)] = error.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  forget_stop();
+  return ends;
+}
+
+void expect_all(const std::vector<std::string>& ends, const std::vector<const char*>& parts) {
+  for (std::size_t rank = 0; rank < ends.size(); ++rank)
+    for (const char* const part : parts)
+      EXPECT_NE(ends[rank].find(part), std::string::npos) << rank << ": " << ends[rank];
+}
+
+TEST(Control, AddsUpTickets) {
+  const auto ends = run(5, kPatient, [](int rank, Control& control) {
+    for (int step = 0; step < 200; ++step) {
+      const Ticket total = control.exchange({.step = step,
+                                             .images = 10 + rank,
+                                             .bad = rank == 3 ? step : 0,
+                                             .plain = step % 2 == 0 || rank != 4,
+                                             .save = step == 7 && rank == 0});
+      EXPECT_EQ(total.step, step);
+      EXPECT_EQ(total.images, 60);
+      EXPECT_EQ(total.bad, step);
+      EXPECT_EQ(total.plain, step % 2 == 0);
+      EXPECT_EQ(total.save, step == 7);
+      EXPECT_FALSE(total.stop);
+    }
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+TEST(Control, StopsAllAfterTheSameStep) {
+  const auto ends = run(3, kPatient, [](int rank, Control& control) {
+    for (int step = 0; step < 5; ++step)
+      EXPECT_EQ(control.exchange({.step = step, .stop = rank == 1 && step == 3}).stop, step >= 3);
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+TEST(Control, DefersASignalUntilAllAgree) {
+  const auto ends = run(2, kPatient, [](int rank, Control& control) {
+    control.exchange({.step = 0});
+    if (rank == 1) request_stop(SIGUSR1);
+    EXPECT_EQ(stop_signal(), 0);
+    EXPECT_TRUE(unsaved_work());
+    // Whether the other rank's thread sees the wish of this process in time is open.
+    for (int step = 1; !control.exchange({.step = step}).stop; ++step) {
+    }
+    EXPECT_EQ(stop_signal(), SIGUSR1);
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+TEST(Control, AgreesOnFacts) {
+  const auto ends = run(3, kPatient, [](int, Control& control) {
+    control.agree({{"lr", "0.03"}, {"note", ""}, {"data", "a\nb"}});
+    control.agree({});
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+TEST(Control, NamesTheFactThatDiffers) {
+  const auto with = [](const char* name, const char* value) {
+    return run(3, kPatient, [&](int rank, Control& control) {
+      std::vector<std::pair<std::string, std::string>> facts = {{"seed", "0"}, {"lr", "0.03"}};
+      if (rank == 2) facts[1] = {name, value};
+      control.agree(facts);
+    });
+  };
+  expect_all(with("lr", "0.06"), {"rank 2 (", "): lr is 0.06, rank 0's is 0.03"});
+  expect_all(with("lr", ""), {"): lr is empty, rank 0's is 0.03"});
+  expect_all(with("tau", "1"), {"): lr is not there, rank 0's is 0.03"});
+}
+
+TEST(Control, NamesRanksThatDoNotCome) {
+  Limits limits = kShort;
+  limits.rendezvous = Seconds(0.5);
+  const auto ends = run(4, limits, [](int, Control&) { ADD_FAILURE(); }, {1, 3});
+  for (const int rank : {0, 2})
+    EXPECT_EQ(ends[static_cast<std::size_t>(rank)], "ranks 1, 3 did not come within 0.5 s");
+}
+
+TEST(Control, NamesTheRankThatKeepsTheOthersWaiting) {
+  const TempFolder folder;
+  const auto ends = run(
+      3, kShort,
+      [](int rank, Control& control) {
+        control.exchange({.step = 11});
+        control.entering("data", 12);
+        while (rank == 1) {  // until the run is lost
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          control.waiting({}, Seconds(0));
+        }
+        control.exchange({.step = 12});
+      },
+      {}, folder.path());
+  expect_all(ends, {"rank 1 (", " at step 12, in data: rank ", "has waited for 1.0 s in exchange"});
+  const std::string record = read_all(folder / "rank-0002.txt");
+  EXPECT_NE(record.find("2 step 12: exchange tickets"), std::string::npos) << record;
+}
+
+TEST(Control, WaitsForWhatTakesLongWhileItMovesOn) {
+  const auto ends = run(3, kShort, [](int rank, Control& control) {
+    control.entering("evaluation", 12, rank == 1);
+    for (int i = 0; rank == 1 && i < 25; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      control.progress();
+    }
+    control.exchange({.step = 12});
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+TEST(Control, NamesARankAtAnotherStep) {
+  const auto ends =
+      run(2, kPatient, [](int rank, Control& control) { control.exchange({.step = 5 + rank}); });
+  expect_all(ends, {"rank 1 (", ") is at step 6, rank 0 at step 5"});
+}
+
+TEST(Control, PassesOnWhyARankEndsTheRun) {
+  const auto aborted = run(3, kPatient, [](int rank, Control& control) {
+    if (rank == 2) control.abort("runs/a/last: No space left on device");
+    control.exchange({.step = 0});
+  });
+  expect_all(aborted, {"rank 2 (", "): runs/a/last: No space left on device"});
+  const auto thrown = run(3, kPatient, [](int rank, Control& control) {
+    control.entering("data", 4);
+    if (rank == 1) throw std::runtime_error("a picture");
+    control.exchange({.step = 4});
+  });
+  EXPECT_EQ(thrown[1], "a picture");
+  expect_all({thrown[0], thrown[2]}, {"rank 1 (", "): gave up at step 4"});
+}
+
+TEST(Control, NamesARankThatHasEndedEarly) {
+  const auto ends = run(3, kShort, [](int rank, Control& control) {
+    if (rank != 1) control.exchange({.step = 0});
+  });
+  EXPECT_EQ(ends[1], "");
+  expect_all({ends[0], ends[2]}, {"rank 1 (", ") has ended: rank "});
+}
+
+TEST(Control, PassesOverStrangers) {
+  MeetingPlace all = new_place();
+  const int port = all.port;
+  std::thread first([&, place = place_for(0, all)]() mutable {
+    Control control({.rank = 0, .size = 2}, std::move(place), kPatient);
+    EXPECT_EQ(control.exchange({.step = 0, .images = 1}).images, 3);
+  });
+  std::vector<Socket> strangers;
+  for (const Message& message : {Message{say::kHello, {"other", "1", "h", "1"}},
+                                 Message{say::kHello, {"token", "2", "h", "1"}},
+                                 Message{say::kHello, {}}, Message{say::kTicket, {"1"}}}) {
+    strangers.push_back(connect_to("127.0.0.1", port, Seconds(5)));
+    EXPECT_TRUE(send_message(strangers.back(), message, Seconds(1)));
+  }
+  strangers.push_back(connect_to("127.0.0.1", port, Seconds(5)));
+  EXPECT_EQ(send(strangers.back().file(), "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+  {
+    Control control({.rank = 1, .size = 2}, place_for(1, all), kPatient);
+    EXPECT_EQ(control.exchange({.step = 0, .images = 2}).images, 3);
+  }
+  first.join();
+}
+
+TEST(Wire, TakesThePortThatIsFree) {
+  const Socket first = listen_at({0});
+  const int taken = port_of(first);
+  const std::string why = error_of([&] { listen_at({taken}); });
+  EXPECT_NE(why.find("cannot listen for the others at port " + std::to_string(taken) +
+                     ": Address already in use"),
+            std::string::npos)
+      << why;
+  EXPECT_NE(port_of(listen_at({taken, 0})), taken);
+}
+
+}  // namespace
+}  // namespace invp::testing
