@@ -114,10 +114,10 @@ Plan plan_run(const PlanSettings& settings) {
   plan.step_ms = step_of(settings, plan, plan.batch);
   plan.memory = memory_of(settings, plan);
 
+  const std::int64_t whole = settings.images / plan.batch;
   const std::int64_t rest = settings.images % plan.batch;
   const double last = rest > 0 ? step_of(settings, plan, rest).total() : 0;
-  plan.epoch_seconds =
-      (static_cast<double>(settings.images / plan.batch) * plan.step_ms.total() + last) / 1000;
+  plan.epoch_seconds = (static_cast<double>(whole) * plan.step_ms.total() + last) / 1000;
   plan.images_per_second = 1000 * static_cast<double>(plan.batch) / plan.step_ms.total();
   const double device_ms = plan.step_ms.total() - plan.step_ms.data_wait;
   plan.loader_cores = 1000 * static_cast<double>(plan.images_per_gpu) / device_ms / kLoaderRate;
