@@ -2,16 +2,21 @@
 // line), runs it and ends with an exit code: 0 done, 1 failed, 2 for a wrong option or value, 128 +
 // signal when stopped.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
+#include "engine/comm/control.h"
+#include "engine/comm/launch.h"
 #include "engine/core/error.h"
 #include "engine/core/stop.h"
 #include "engine/core/text.h"
 #include "engine/files/json_text.h"
 #include "tools/options/command.h"
 #include "tools/options/common_options.h"
+#include "tools/options/rank_options.h"
 #include "tools/options/settings.h"
 #include "tools/options/spinning.h"
 #include "tools/options/stop_signal.h"
@@ -137,6 +142,15 @@ void complain(const std::string& name, std::string text) {
   std::cerr << name << (name.empty() ? "" : ": ") << printable(text) << '\n';
 }
 
+/// All ranks of a launcher find the same fault; the first to end may take the others with it.
+int refuse(const std::string& name, const Refused& error) {
+  if (announced_rank(variable_of_process) == 0)
+    complain(name, error.what());
+  else
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  return 2;
+}
+
 Commands all_commands() {
   Commands commands;
   add_pretrain(commands);
@@ -187,6 +201,13 @@ int run_program(std::vector<std::string> arguments) {
   } catch (const UsageError& error) {
     complain(name, error.what());
     return 2;
+  } catch (const Refused& error) {
+    return refuse(name, error);
+  } catch (const RunLost& lost) {
+    if (lost.speak()) complain(name, lost.what());
+    return lost.code();
+  } catch (const RanksEnded& ended) {
+    return ended.code;
   } catch (const Stopped& stopped) {
     return 128 + stopped.signal;
   } catch (const std::bad_alloc&) {

@@ -44,7 +44,7 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   const Ranks& ranks() const { return ranks_; }
-  void may_end() { may_end_ = true; }
+  void may_end(bool may) { may_end_ = may; }
   void lost() { lost_ = true; }
   bool is_lost() const { return lost_; }
 
@@ -92,9 +92,8 @@ class MpiCommunicator final : public Communicator {
   }
   ~MpiCommunicator() override {
     const bool failed = std::uncaught_exceptions() > 0 && stop_signal() == 0;
-    if (World::get().is_lost() || failed) return;
-    MPI_Comm_free(&comm_);
-    World::get().may_end();
+    World::get().may_end(!failed);
+    if (!World::get().is_lost() && !failed) MPI_Comm_free(&comm_);
   }
   MpiCommunicator(const MpiCommunicator&) = delete;
   MpiCommunicator& operator=(const MpiCommunicator&) = delete;

@@ -34,13 +34,14 @@ Socket reach(const MeetingPlace& place, Seconds within) {
 }
 
 /// Ends the process in `time`, with what its main thread has not said.
-void end_at_latest(Seconds time, std::string text, std::shared_ptr<std::atomic<bool>> told) {
-  std::thread([time, text = std::move(text), told = std::move(told)] {
+void end_at_latest(Seconds time, std::string text, int code,
+                   std::shared_ptr<std::atomic<bool>> told) {
+  std::thread([time, code, text = std::move(text), told = std::move(told)] {
     std::this_thread::sleep_for(time);
     if (!text.empty() && !told->exchange(true)) {
       [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, text.data(), text.size());
     }
-    std::_Exit(1);
+    std::_Exit(code);
   }).detach();
 }
 
@@ -112,7 +113,8 @@ void Control::Contact::hear() {
   Message message;
   while (inbox_.take(message)) {
     heard_ = Clock::now();
-    if (message.kind == say::kLost) return lose(message.fields.at(0), true);
+    if (message.kind == say::kLost)
+      return lose(message.fields.at(0), true, std::atoi(message.fields.at(1).c_str()));
     if (message.kind == say::kBeat) continue;
     const std::lock_guard lock(mutex_);
     messages_.push_back(std::move(message));
@@ -139,17 +141,18 @@ void Control::Contact::beat() {
   send({say::kBeat, now.fields()});
 }
 
-void Control::Contact::lose(const std::string& why, bool hub_is_there) {
+void Control::Contact::lose(const std::string& why, bool hub_is_there, int code) {
   {
     const std::lock_guard lock(mutex_);
     lost_ = why;
+    code_ = code;
     // One line is enough: where the hub is gone, that of the next rank.
     speak_ = hub_is_there ? ranks_.rank == 0 : ranks_.rank == 1;
     is_lost_ = true;
     changed_.notify_all();
   }
   if (limits_.end.count() > 0)
-    end_at_latest(limits_.end, speak_ ? "invp: " + why + "\n" : "", told_);
+    end_at_latest(limits_.end, speak_ ? "invp: " + why + "\n" : "", code, told_);
   leave_record();
 }
 
@@ -164,7 +167,7 @@ void Control::Contact::leave_record() {
 
 void Control::Contact::throw_lost() {
   const bool speak = speak_ && !told_->exchange(true);
-  throw RunLost(*lost_, speak);
+  throw RunLost(*lost_, speak, code_);
 }
 
 void Control::Contact::check() {

@@ -44,7 +44,7 @@ class Control::Contact {
   void run();
   void hear();
   void beat();
-  void lose(const std::string& why, bool hub_is_there);
+  void lose(const std::string& why, bool hub_is_there, int code = 1);
   void leave_record();
   [[noreturn]] void throw_lost();
 
@@ -66,6 +66,7 @@ class Control::Contact {
   std::string hub_name_ = "rank 0";
   std::optional<std::string> lost_;
   bool speak_ = false;
+  int code_ = 1;
   std::atomic<bool> is_lost_ = false;
   std::atomic<bool> leaving_ = false;
   std::shared_ptr<std::atomic<bool>> told_ = std::make_shared<std::atomic<bool>>(false);

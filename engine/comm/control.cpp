@@ -52,7 +52,7 @@ Control::Control(const Ranks& ranks, MeetingPlace place, const Limits& limits,
 
 Control::~Control() {
   const bool failed = std::uncaught_exceptions() > 0 && stop_signal() == 0;
-  if (failed) contact_->send({say::kFailed, {message("gave up at step ", contact_->step())}});
+  if (failed) contact_->send({say::kFailed, {message("gave up at step ", contact_->step()), "1"}});
   contact_.reset();
   defer_stops(false);
 }
@@ -100,10 +100,10 @@ void Control::progress() {
   contact_->moved_on();
 }
 
-void Control::abort(const std::string& why) {
-  contact_->send({say::kFailed, {why}});
+void Control::abort(const std::string& why, int code) {
+  contact_->send({say::kFailed, {why, std::to_string(code)}});
   contact_->await(say::kLost, say::kLost, contact_->limits().silence, "abort");
-  throw RunLost(why, true);
+  throw RunLost(why, true, code);
 }
 
 void Control::entered(const CollectiveCall& call) {

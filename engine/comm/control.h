@@ -21,11 +21,14 @@ namespace invp {
 /// all_reduce gradients". All ranks throw it; the one that is to `speak` prints it.
 class RunLost : public Error {
  public:
-  RunLost(const std::string& why, bool speak) : Error(why), speak_(speak) {}
+  RunLost(const std::string& why, bool speak, int code = 1)
+      : Error(why), speak_(speak), code_(code) {}
   bool speak() const { return speak_; }
+  int code() const { return code_; }  ///< for the process to end with
 
  private:
   bool speak_;
+  int code_;
 };
 
 /// Where the ranks of a run meet.
@@ -73,8 +76,9 @@ class Control final : public Watch {
   /// long as progress() is called.
   void entering(const char* phase, std::int64_t step, bool slow = false);
   void progress();
-  /// Ends the run on all ranks, with one line: "rank 3 (n2, pid 7): ...". Throws RunLost.
-  [[noreturn]] void abort(const std::string& why);
+  /// Ends the run on all ranks, with this exit code and one line: "rank 3 (n2, pid 7): ...", or
+  /// without who says it where all say the same at once. Throws RunLost.
+  [[noreturn]] void abort(const std::string& why, int code = 1);
 
   void entered(const CollectiveCall& call) override;
   void left(const CollectiveCall& call) override;

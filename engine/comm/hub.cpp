@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 
 #include "engine/comm/peers.h"
@@ -105,7 +106,7 @@ class Hub::Talk {
     }
     if (there) return;
     peer.socket = Socket();
-    if (!peer.left && !lost_) lose(peers_.name(peer) + " ended" + peer.where());
+    if (!peer.left && !lost_ && !failed_) lose(peers_.name(peer) + " ended" + peer.where());
   }
 
   void take(Peer& peer, const Message& message) {
@@ -117,6 +118,7 @@ class Hub::Talk {
         return;
       case say::kTicket:
         peer.ticket = message.fields;
+        peer.beat.at_step(message.fields.at(0));
         if (peers_.all_gave(&Peer::ticket)) answer_tickets();
         return;
       case say::kLate:
@@ -124,7 +126,11 @@ class Hub::Talk {
         peer.waited = message.fields.at(1);
         peer.complained = Clock::now();
         return;
-      case say::kFailed: return lose(peers_.name(peer) + ": " + message.fields.at(0));
+      case say::kFailed:
+        if (!failed_) failed_ = Clock::now();
+        peer.failure = message.fields;
+        code_ = std::max(code_, std::atoi(message.fields.at(1).c_str()));
+        return;
       case say::kBye: peer.left = true; return;
       default: return;
     }
@@ -143,6 +149,9 @@ class Hub::Talk {
 
   void check_times() {
     const auto now = Clock::now();
+    // A wrong option is found by all ranks at nearly the same time.
+    if (failed_ && (peers_.all_gave(&Peer::failure) || now - *failed_ > kOthersFail))
+      return lose(peers_.why_failed());
     if (!peers_.all_came()) {
       if (now - start_ > limits_.rendezvous)
         lose(peers_.missing() + " did not come within " +
@@ -172,7 +181,7 @@ class Hub::Talk {
   void lose(const std::string& why) {
     if (lost_) return;
     lost_ = true;
-    tell_all({say::kLost, {why}});
+    tell_all({say::kLost, {why, std::to_string(code_)}});
   }
 
   void tell_all(const Message& message) {
@@ -181,6 +190,7 @@ class Hub::Talk {
   }
 
   static constexpr Seconds kSend{0.2};
+  static constexpr Seconds kOthersFail{0.3};
 
   Socket listening_;
   std::string token_;
@@ -189,6 +199,8 @@ class Hub::Talk {
   std::vector<Stranger> strangers_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point beaten_ = start_;
+  std::optional<Clock::time_point> failed_;
+  int code_ = 1;
   bool lost_ = false;
 };
 

@@ -24,8 +24,8 @@ inline constexpr char kBeat = 'b';     ///< rank: step, calls, in call, slow, pr
 inline constexpr char kLate =
     'l';  ///< rank: the call that others do not come to, how long it waited
 inline constexpr char kPatience = 'p';  ///< hub: wait on, somebody is at something that takes long
-inline constexpr char kFailed = 'x';    ///< rank: why
-inline constexpr char kLost = 'e';      ///< hub: why the run is at its end
+inline constexpr char kFailed = 'x';    ///< rank: why, exit code
+inline constexpr char kLost = 'e';      ///< hub: why the run is at its end, exit code
 inline constexpr char kBye = 'q';       ///< rank
 }  // namespace say
 

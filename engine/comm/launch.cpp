@@ -145,12 +145,17 @@ void check_size(const Launch& launch, int size, const std::string& mpi) {
          ": start them with the mpirun or mpiexec of ", mpi);
 }
 
-Launch find_launch(Device device) {
+int announced_rank(const Environment& environment) {
+  for (const MpiLauncher& launcher : kMpiLaunchers)
+    if (!environment(launcher.rank).empty()) return number(environment, launcher.rank, 0);
+  if (srun_tasks(environment) > 1) return number(environment, "SLURM_PROCID", 0);
+  return number(environment, "WORLD_SIZE", 1) > 1 ? number(environment, "RANK", 0) : 0;
+}
+
+Launch find_launch() {
   const std::string mpi = mpi_library();
   Launch launch = read_launch(variable_of_process, mpi);
   if (launch.ranks.size == 1) return {};
-  if (device != kCpu)
-    refuse(launch.ranks.size, " ranks on ", device, ": ranks compute on CPUs only: --device cpu");
   if (launch.starter == Starter::kSrun)
     refuse(launch.ranks.size, " tasks started by srun, which do not find each other: use ",
            mpi.starts_with("MPICH") ? "srun --mpi=pmi2" : "srun --mpi=pmix");

@@ -44,10 +44,11 @@ Launch read_launch(const Environment& environment, const std::string& mpi);
 /// Throws Refused unless MPI found as many ranks as the launcher started.
 void check_size(const Launch& launch, int size, const std::string& mpi);
 
-/// Of this process. Where a launcher started several, MPI is started with them, which needs a CPU
-/// run; `device` is what they are to compute on. Throws Refused as above, and for several ranks
-/// that nothing can join.
-Launch find_launch(Device device);
+/// Of this process. Where a launcher started several ranks, MPI is started with them. Throws
+/// Refused as above, and for several ranks that nothing can join.
+Launch find_launch();
+/// The rank that the launcher's variables name, whatever can be joined: rank 0 speaks for all.
+int announced_rank(const Environment& environment);
 
 /// The 16 ports at which rank 0 of a start with this name may be listening: others may have some.
 std::vector<int> ports_of(const std::string& name);

@@ -48,6 +48,11 @@ void Beat::take(const std::vector<std::string>& fields) {
   moved = Clock::now();
 }
 
+void Beat::at_step(const std::string& text) {
+  step = number(text);
+  if (what.empty()) what = "this step";
+}
+
 std::string Peer::where() const {
   return message(" at step ", beat.step, beat.what.empty() ? "" : ", in ", beat.what);
 }
@@ -125,6 +130,15 @@ Peers::Totals Peers::totals() {
                    std::to_string(stop),
                    save ? "1" : "0"};
   return totals;
+}
+
+std::string Peers::why_failed() const {
+  const auto failed = [](const Peer& p) { return p.failure.has_value(); };
+  const auto first = std::find_if(peers_.begin(), peers_.end(), failed);
+  const bool all = std::all_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
+    return p.failure.has_value() && p.failure->at(0) == first->failure->at(0);
+  });
+  return (all ? "" : name(*first) + ": ") + first->failure->at(0);
 }
 
 std::string Peers::late_for(const Peer& waiting, Seconds slow) const {

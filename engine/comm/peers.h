@@ -24,6 +24,8 @@ struct Beat {
   std::vector<std::string> fields() const;
   /// Sets `moved` if something differs.
   void take(const std::vector<std::string>& fields);
+  /// Known from a ticket, before the next heartbeat.
+  void at_step(const std::string& number);
 };
 
 struct Peer {
@@ -38,8 +40,9 @@ struct Peer {
   Beat beat;
   std::optional<std::vector<std::string>> facts;
   std::optional<std::vector<std::string>> ticket;
-  std::string complaint;  ///< the call that it waits in
-  std::string waited;     ///< how long, in words
+  std::optional<std::vector<std::string>> failure;  ///< why, and the exit code
+  std::string complaint;                            ///< the call that it waits in
+  std::string waited;                               ///< how long, in words
   std::chrono::steady_clock::time_point complained;
 
   /// " at step 8123, in all_reduce gradients"
@@ -78,6 +81,10 @@ class Peers {
   };
   /// Of the tickets, which are forgotten.
   Totals totals();
+
+  /// Of the ranks that have failed: what the lowest said, and that it was this rank unless all
+  /// say the same.
+  std::string why_failed() const;
 
   /// Why the complaint of this rank ends the run; empty if it is to wait on.
   std::string late_for(const Peer& waiting, Seconds slow) const;

@@ -20,8 +20,8 @@ TEST(StopSignal, IsTheFirstThatCame) {
   EXPECT_EQ(stop_signal(), SIGTERM);
 }
 
-TEST(StopSignal, MayBeOfATerminalOrALimit) {
-  for (const int signal : {SIGHUP, SIGXCPU}) {
+TEST(StopSignal, MayBeOfATerminalALimitOrALauncher) {
+  for (const int signal : {SIGHUP, SIGXCPU, SIGUSR1}) {
     const StopSignal signals;
     std::raise(signal);
     EXPECT_EQ(stop_signal(), signal);

@@ -13,6 +13,7 @@ void add_bench_detect(Commands& commands);
 void add_bench_search(Commands& commands);
 void add_bench_knn(Commands& commands);
 void add_bench_loader(Commands& commands);
+void add_bench_comm(Commands& commands);
 void add_bench_tsne(Commands& commands);
 
 }  // namespace invp::cli

@@ -103,6 +103,7 @@ void add_bench(Commands& commands) {
   add_bench_search(commands);
   add_bench_knn(commands);
   add_bench_loader(commands);
+  add_bench_comm(commands);
   add_bench_tsne(commands);
 }
 

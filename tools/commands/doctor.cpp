@@ -29,6 +29,7 @@
 #include "engine/devices/gpu_report.h"
 #include "engine/plans/plan_file.h"
 #include "invp/report/text/table.h"
+#include "tools/commands/doctor_ranks.h"
 #include "tools/options/command.h"
 #include "tools/options/device_options.h"
 
@@ -159,6 +160,7 @@ class DoctorCommand : public Command {
     print_build(results);
     print_machine(results);
     print_gpus(cuda, gpus, results);
+    print_ranks(results);
     print_libraries(cuda, results);
     const std::vector<std::string> missing = missing_things(gpus);
     std::cout << "\nWorth knowing\n";

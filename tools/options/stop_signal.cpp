@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
+constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1};
 constexpr std::array kFailedWrites = {SIGPIPE, SIGXFSZ};
 constexpr std::int64_t kOneRequest = 1'000'000'000;  // nanoseconds
 /// For tidying up after a stop, without unsaved work.

@@ -1,5 +1,6 @@
 // Signals that ask the program to end: SIGINT and SIGTERM, SIGHUP of a terminal that closes (unless
-// nohup has it ignored), and SIGXCPU of a limit on CPU time that is reached. They set the token of
+// nohup has it ignored), SIGXCPU of a limit on CPU time that is reached, and SIGUSR1, which MPI's
+// launchers pass on without killing anybody. They set the token of
 // engine/core/stop.h. Another one a second or more later ends the process at once. An earlier one
 // belongs to the same request: timeout(1) and job schedulers signal the process, then its group. So
 // does every later SIGXCPU, which the system sends each second until the hard limit.

@@ -1,0 +1,166 @@
+// --ranks: the program as the parent of its ranks.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
+#include <spawn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "engine/comm/comm_mpi.h"
+#include "engine/comm/mpi_launcher.h"
+#include "tests/tools/program.h"
+
+namespace invp::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kForever = "bench comm --ranks 3 --elements 1000 --seconds 60";
+
+std::string why_no_ranks() {
+  try {
+    mpi_command(1, std::getenv("PATH"));
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+#define NEEDS_RANKS() \
+  if (const std::string why = why_no_ranks(); !why.empty()) GTEST_SKIP() << why
+
+/// Processes with `mark` in their environment.
+std::vector<pid_t> marked(const std::string& mark) {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const pid_t pid = std::atoi(entry.path().filename().c_str());
+    std::ifstream file(entry.path() / "environ", std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (pid > 0 && text.find(mark) != std::string::npos) found.push_back(pid);
+  }
+  return found;
+}
+
+/// `invp bench comm --ranks 3` that goes on until it is ended, its processes known by a variable.
+class Running {
+ public:
+  Running() : mark_("INVP_TEST_MARK=" + (folder_ / "mark")) {
+    const std::string command = "exec env '" + mark_ + "' " + program() + " " + kForever;
+    std::string shell = "/bin/sh", option = "-c", line = command;
+    char* words[] = {shell.data(), option.data(), line.data(), nullptr};
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    const std::string out = folder_ / "out";
+    posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    EXPECT_EQ(posix_spawn(&pid_, "/bin/sh", &files, nullptr, words, environ), 0);
+    posix_spawn_file_actions_destroy(&files);
+  }
+  ~Running() {
+    for (const pid_t pid : marked(mark_)) kill(pid, SIGKILL);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  pid_t pid() const { return pid_; }
+  std::string said() const { return read_all(folder_ / "out"); }
+  /// Until its ranks are at work.
+  bool at_work() const {
+    return within(20, [&] { return said().find("ranks    3, by ") != std::string::npos; });
+  }
+  int wait() const {
+    int status = 0;
+    const bool ended = within(20, [&] { return waitpid(pid_, &status, WNOHANG) == pid_; });
+    EXPECT_TRUE(ended);
+    return exit_code(status);
+  }
+  bool all_gone(int seconds) const {
+    return within(seconds, [&] { return marked(mark_).empty(); });
+  }
+
+ private:
+  template <class Done>
+  static bool within(int seconds, const Done& done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return true;
+  }
+
+  Scratch folder_;
+  std::string mark_;
+  pid_t pid_ = 0;
+};
+
+TEST(Ranks, PrintOnceAndReportOnce) {
+  NEEDS_RANKS();
+  const Outcome two = run_invp("bench comm --ranks 2 --elements 2000 --repeats 2 --json");
+  ASSERT_EQ(two.code, 0) << two.err;
+  const auto results = nlohmann::json::parse(two.last_line());
+  EXPECT_EQ(results["ranks"], 2);
+  EXPECT_EQ(std::count(two.out.begin(), two.out.end(), '{'), 1);
+  EXPECT_NE(two.err.find("ranks    2, by "), std::string::npos) << two.err;
+  EXPECT_EQ(std::count(two.err.begin(), two.err.end(), '\n'), 1) << two.err;
+}
+
+TEST(Ranks, StopWithTheirParentAndItsSignal) {
+  NEEDS_RANKS();
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const Running run;
+    ASSERT_TRUE(run.at_work()) << run.said();
+    kill(run.pid(), signal);
+    EXPECT_EQ(run.wait(), 128 + signal) << run.said();
+    EXPECT_TRUE(run.all_gone(5));
+  }
+}
+
+TEST(Ranks, EndWhenTheirParentIsKilled) {
+  NEEDS_RANKS();
+  const Running run;
+  ASSERT_TRUE(run.at_work()) << run.said();
+  kill(run.pid(), SIGKILL);
+  EXPECT_EQ(run.wait(), 128 + SIGKILL);
+  EXPECT_TRUE(run.all_gone(10));
+}
+
+TEST(Ranks, OfTwoRunsAtOnceDoNotMeet) {
+  NEEDS_RANKS();
+  const Running other;
+  ASSERT_TRUE(other.at_work());
+  const Outcome two = run_invp("bench comm --ranks 2 --elements 2000 --repeats 2 --json");
+  EXPECT_EQ(two.code, 0) << two.err;
+  EXPECT_EQ(nlohmann::json::parse(two.last_line())["ranks"], 2);
+}
+
+TEST(Ranks, AreRefusedWhereTheyCannotBe) {
+  struct Case {
+    const char* before;
+    const char* arguments;
+    const char* why;
+  };
+  const Case cases[] = {
+      {"", "--ranks 0", "--ranks is a number from 1 to 4096 or auto, not 0"},
+      {"", "--ranks two", "two"},
+      {"env RANK=0 WORLD_SIZE=2 MASTER_ADDR=n1", "",
+       "2 ranks started by RANK and WORLD_SIZE, which on CPUs do not find each other"},
+      {"env SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0", "", "4 tasks started by srun"},
+      {"env RANK=0 WORLD_SIZE=2 MASTER_ADDR=n1", "--ranks 2", "leave it out"},
+      {"env PATH=/nowhere", "--ranks 2", "install"},
+  };
+  for (const Case& c : cases) {
+    const Outcome outcome = run_invp(std::string("bench comm ") + c.arguments, c.before);
+    EXPECT_EQ(outcome.code, 2) << c.before << ' ' << c.arguments << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(c.why), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+}  // namespace
+}  // namespace invp::testing

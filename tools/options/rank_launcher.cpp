@@ -1,0 +1,125 @@
+#include "tools/options/rank_launcher.h"
+
+#include <fcntl.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/comm/launch.h"
+#include "engine/comm/mpi_launcher.h"
+#include "engine/core/cpu_share.h"
+#include "engine/core/stop.h"
+#include "tools/options/options.h"
+
+namespace invp::cli {
+
+namespace {
+
+constexpr const char* kMark = "INVP_RANKS";
+
+std::vector<std::string> own_arguments() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size(); at = text.find('\0', at) + 1)
+    words.emplace_back(text.c_str() + at);
+  if (!words.empty()) words.erase(words.begin());
+  return words;
+}
+
+std::vector<std::string> command_of(int ranks) {
+  std::vector<std::string> command;
+  try {
+    command = mpi_command(ranks, variable_of_process("PATH"));
+  } catch (const Error& error) {
+    throw UsageError(message("--ranks ", ranks, ": ", error.what()));
+  }
+  command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
+  for (std::string& word : own_arguments()) command.push_back(std::move(word));
+  return command;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (std::string& word : words) all.push_back(word.data());
+  all.push_back(nullptr);
+  return all;
+}
+
+std::vector<std::string> variables_for(int ranks) {
+  std::vector<std::string> variables = mpi_variables();
+  variables.push_back(message(kMark, '=', ranks));
+  // The cores are shared out, unless somebody has said how many threads a process has.
+  if (variable_of_process("OMP_NUM_THREADS").empty())
+    variables.push_back(message("OMP_NUM_THREADS=", std::max(1, usable_cores() / ranks)));
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    variables.emplace_back(*variable);
+  return variables;
+}
+
+/// In the child: never returns. In a group of its own, so that a Ctrl-C comes through this process
+/// alone; told to end when this process dies.
+[[noreturn]] void become(std::vector<char*>& words, std::vector<char*>& variables, pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(1);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1, SIGPIPE, SIGXFSZ})
+    ::signal(signal, SIG_DFL);
+  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  dup2(nothing, STDIN_FILENO);
+  execve(words[0], words.data(), variables.data());
+  _exit(127);
+}
+
+int code_of(int status, int stopped_by) {
+  if (!WIFEXITED(status)) return 1;
+  const int code = WEXITSTATUS(status);
+  if (code == 128 + SIGUSR1 && stopped_by != 0) return 128 + stopped_by;
+  constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1};
+  const bool stopped =
+      std::any_of(kStops.begin(), kStops.end(), [&](int signal) { return code == 128 + signal; });
+  return code == 0 || code == 2 || stopped ? code : 1;
+}
+
+}  // namespace
+
+bool started_by_us() {
+  return !variable_of_process(kMark).empty();
+}
+
+int run_as_ranks(int ranks) {
+  std::vector<std::string> command = command_of(ranks);
+  std::vector<std::string> environment = variables_for(ranks);
+  std::vector<char*> words = pointers(command);
+  std::vector<char*> variables = pointers(environment);
+  const pid_t self = getpid();
+  const pid_t child = fork();
+  CHECK(child >= 0, "no process can be started: ", std::strerror(errno));
+  if (child == 0) become(words, variables, self);
+  // The ranks write their checkpoint: this process is there until they have.
+  set_unsaved_work(true);
+  int status = 0, passed_on = 0;
+  while (waitpid(child, &status, WNOHANG) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (passed_on != 0 || stop_signal() == 0) continue;
+    passed_on = stop_signal();
+    kill(child, SIGUSR1);
+  }
+  set_unsaved_work(false);
+  return code_of(status, passed_on);
+}
+
+}  // namespace invp::cli

@@ -1,0 +1,150 @@
+#include "tools/options/rank_options.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+
+#include "engine/comm/comm_mpi.h"
+#include "engine/core/stop.h"
+#include "engine/devices/cuda_info.h"
+#include "engine/devices/gpu_report.h"
+#include "tools/options/rank_launcher.h"
+
+namespace invp::cli {
+
+namespace {
+
+constexpr int kMostRanks = 4096;
+
+/// How many --ranks asks for.
+int wanted_ranks(const std::string& text) {
+  if (text == "auto") {
+    const CudaInfo cuda = cuda_info();
+    const auto usable = std::count_if(cuda.gpus.begin(), cuda.gpus.end(),
+                                      [](const GpuInfo& gpu) { return obstacle(gpu).empty(); });
+    return std::max(1, static_cast<int>(usable));
+  }
+  const std::int64_t ranks = parse_integer(text);
+  if (ranks < 1 || ranks > kMostRanks)
+    throw UsageError(message("--ranks is a number from 1 to ", kMostRanks, " or auto, not ", text));
+  return static_cast<int>(ranks);
+}
+
+/// Takes everything, and keeps nothing.
+class Nothing : public std::streambuf {
+ protected:
+  int_type overflow(int_type c) override { return traits_type::not_eof(c); }
+  std::streamsize xsputn(const char* /*text*/, std::streamsize count) override { return count; }
+};
+
+/// What a rank other than 0 says goes to a file, or nowhere. For good on stdout, where --json and
+/// figures go; on stderr while it lives.
+class Elsewhere {
+ public:
+  explicit Elsewhere(const std::filesystem::path& file) : err_(std::cerr.rdbuf()) {
+    if (!file.empty()) file_.open(file);
+    std::streambuf* const to =
+        file_.is_open() ? static_cast<std::streambuf*>(file_.rdbuf()) : &nothing();
+    std::cerr.rdbuf(to);
+    std::cout.rdbuf(to);
+  }
+  ~Elsewhere() {
+    std::cerr.rdbuf(err_);
+    std::cout.rdbuf(&nothing());
+  }
+  Elsewhere(const Elsewhere&) = delete;
+  Elsewhere& operator=(const Elsewhere&) = delete;
+
+ private:
+  static Nothing& nothing() {
+    static Nothing only;
+    return only;
+  }
+
+  std::ofstream file_;
+  std::streambuf* err_;
+};
+
+std::filesystem::path log_of(int rank, const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::filesystem::create_directories(folder, ignored);
+  std::string number = std::to_string(rank);
+  number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
+  return folder / ("rank-" + number + ".log");
+}
+
+/// An error of this rank is the end of all: rank 0 says it.
+void end_together(JoinedRanks& joined, const std::function<void(JoinedRanks&)>& work) {
+  try {
+    work(joined);
+  } catch (const RunLost&) {
+    throw;
+  } catch (const UsageError& error) {
+    joined.control->abort(error.what(), 2);
+  } catch (const Refused& error) {
+    joined.control->abort(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    joined.control->abort("out of memory");
+  } catch (const std::exception& error) {
+    joined.control->abort(error.what());
+  }
+}
+
+}  // namespace
+
+void declare_ranks(Options& options, RankOptions& ranks) {
+  options.group("Ranks", Decides::kNothing);
+  options
+      .text("ranks", ranks.ranks, "N",
+            "processes on this machine that share the work: a number, or auto for one a GPU; under "
+            "mpirun or srun their number counts")
+      .not_a_setting();
+  options
+      .number("deadline", ranks.deadline, {0, 1e6, true},
+              "seconds after which a rank that keeps the others waiting ends the run")
+      .not_a_setting();
+  options.flag("rank-logs", ranks.logs, "a file in the run folder for what each rank says")
+      .not_a_setting();
+}
+
+void start_ranks(const RankOptions& ranks, const Options& options) {
+  if (started_by_us()) return;
+  const int wanted = wanted_ranks(ranks.ranks);
+  const Launch launch = read_launch(variable_of_process, mpi_library());
+  if (launch.ranks.size > 1) {
+    if (options.given("ranks"))
+      throw UsageError(message("--ranks is not for ranks that ", launch.by, " has started (",
+                               launch.ranks.size, "): leave it out"));
+    return;
+  }
+  if (wanted > 1) throw RanksEnded{run_as_ranks(wanted)};
+}
+
+void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
+              const std::function<void(JoinedRanks&)>& work) {
+  Limits limits;
+  limits.step = Seconds(ranks.deadline);
+  limits.silence = std::min(limits.silence, limits.step);
+  limits.beat = std::min(limits.beat, limits.silence / 4);
+  JoinedRanks joined = join_ranks(limits, folder);
+  if (joined.control == nullptr) return work(joined);
+  if (joined.ranks().rank == 0) return end_together(joined, work);
+  const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
+                                       : std::filesystem::path());
+  end_together(joined, work);
+}
+
+void check_device(const JoinedRanks& ranks, Device device) {
+  if (ranks.ranks().size > 1 && device != kCpu)
+    throw UsageError(message(ranks.ranks().size, " ranks on ", device,
+                             ": several ranks compute on CPUs only: --device cpu"));
+}
+
+std::string ranks_line(const JoinedRanks& ranks) {
+  const Ranks who = ranks.ranks();
+  if (who.size == 1) return {};
+  return message("ranks    ", who.size, ", by ", ranks.launch.by, ", ", who.local_size,
+                 " on this machine");
+}
+
+}  // namespace invp::cli

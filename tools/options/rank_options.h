@@ -1,0 +1,45 @@
+// --ranks, --deadline, --rank-logs: a command as several processes that work as one.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "engine/comm/join.h"
+#include "tools/options/options.h"
+
+namespace invp::cli {
+
+struct RankOptions {
+  std::string ranks = "1";
+  double deadline = 300;  ///< seconds
+  bool logs = false;
+};
+
+/// Under a heading of their own. None of them is a setting, or decides the weights.
+void declare_ranks(Options& options, RankOptions& ranks);
+
+/// Thrown once the ranks that this process started have ended.
+struct RanksEnded {
+  int code;
+};
+
+/// Call first. Where --ranks asks for several ranks and no launcher has started this process,
+/// starts this program with the same arguments as so many ranks and waits for them: throws
+/// RanksEnded. A stop is passed on to them. Throws UsageError for --ranks under a launcher, and
+/// where there is no MPI.
+void start_ranks(const RankOptions& ranks, const Options& options);
+
+/// Joins the ranks and calls work; what it throws on one rank ends all. Only rank 0 is heard on
+/// stdout and stderr: the others write to `folder`/rank-0001.log with --rank-logs, and nowhere
+/// without. `folder` also gets the records of ranks that lose each other.
+void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
+              const std::function<void(JoinedRanks&)>& work);
+
+/// Throws UsageError for several ranks on a device that they cannot have.
+void check_device(const JoinedRanks& ranks, Device device);
+
+/// "ranks    2, by mpirun (Open MPI 4.1.4), 2 on this machine"; empty for one.
+std::string ranks_line(const JoinedRanks& ranks);
+
+}  // namespace invp::cli
