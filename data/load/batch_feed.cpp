@@ -10,7 +10,7 @@ namespace {
 
 /// The part of a batch that is copied to the device.
 Tensor& payload(HostBatch& made) {
-  return made.records.empty() ? made.batch.images : made.pixels;
+  return made.records.empty() && !made.pixels.defined() ? made.batch.images : made.pixels;
 }
 
 /// Was it copied through the ring? A batch of files alone has no crops.
@@ -35,6 +35,7 @@ void remove_row(HostBatch& made, std::size_t row) {
   made.records.erase(made.records.begin() + at);
   made.batch.indices.erase(made.batch.indices.begin() + at);
   made.batch.labels.erase(made.batch.labels.begin() + at);
+  made.batch.places.erase(made.batch.places.begin() + at);
 }
 
 /// The batch with its images, augmented on the device that holds the crops.
@@ -48,7 +49,11 @@ Batch finished(HostBatch& made) {
 
 BatchFeed::BatchFeed(const Dataset& dataset, const AugmentConfig& augment,
                      const LoaderOptions& options, Device device)
-    : dataset_(dataset), decode_(options.decode), host_(dataset, augment, options), ring_(device) {
+    : dataset_(dataset),
+      decode_(options.decode),
+      host_(dataset, augment, options),
+      ring_(device),
+      whole_(options.part.whole()) {
   if (options.decode_on == DecodeOn::kWorkers) return;
   const std::string obstacle = jpeg_obstacle(device);
   CHECK(obstacle.empty(), "[loader] JPEGs cannot be decoded on ", device, ": ", obstacle);
@@ -137,7 +142,8 @@ void BatchFeed::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   host_.start_epoch(epoch, first_batch);
 }
 
-/// The next batch that has rows, its pixels on the GPU; starts to fetch the one after it.
+/// The next batch that has rows, or of a part any batch, its pixels on the GPU; starts to fetch the
+/// one after it.
 std::optional<HostBatch> BatchFeed::take() {
   for (;;) {
     const Stopwatch stopwatch;
@@ -151,7 +157,7 @@ std::optional<HostBatch> BatchFeed::take() {
     // Only what the fetch waited for the workers: it also waits for a place in the ring where the
     // host is steps ahead of the GPU.
     stats_.wait_seconds += std::min(waited, fetched.waited);
-    if (!made->batch.indices.empty()) return made;
+    if (!made->batch.indices.empty() || !whole_) return made;
   }
 }
 

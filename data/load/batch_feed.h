@@ -54,6 +54,7 @@ class BatchFeed {
   const DecodeOptions decode_;
   ImageBatches host_;
   UploadRing ring_;
+  const bool whole_;  ///< batches are made whole
   LoaderStats stats_;
   std::future<Fetched> next_;  ///< fetched while the caller works
 };

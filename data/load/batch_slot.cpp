@@ -54,15 +54,20 @@ Tensor ByteBuffer::finish() {
   return bytes_.slice(0, used);
 }
 
-void BatchSlot::begin(std::int64_t position, std::span<const std::int64_t> indices,
+void BatchSlot::begin(std::int64_t position, std::span<const std::int64_t> planned,
                       const AugmentConfig& augment, const LoaderOptions& options) {
   position_ = position;
+  planned_ = std::ssize(planned);
+  const RowRange rows = options.part.rows(planned_);
+  first_ = rows.first;
+  const auto indices =
+      planned.subspan(static_cast<std::size_t>(rows.first), static_cast<std::size_t>(rows.count()));
   indices_.assign(indices.begin(), indices.end());
   reasons_.assign(indices.size(), {});
   augment_on_ = options.augment_on;
   output_ = to_output(augment);
   const std::int64_t size = augment.image_size;
-  const std::int64_t batch_size = options.batch_size;
+  const std::int64_t batch_size = options.part.most_rows(options.batch_size);
   if (augment_on_ == AugmentOn::kDevice) {
     const bool files = options.decode_on == DecodeOn::kDevice;
     records_.assign(indices.size(), {});
@@ -143,6 +148,7 @@ HostBatch BatchSlot::finish(const Dataset& dataset, std::vector<BadRow>& failure
   HostBatch made;
   Batch& batch = made.batch;
   batch.position = position_;
+  batch.planned = planned_;
   made.output = output_;
   const bool on_workers = augment_on_ == AugmentOn::kWorkers;
   const std::int64_t row_size = on_workers ? images_.numel() / images_.dim(0) : 0;
@@ -160,6 +166,7 @@ HostBatch BatchSlot::finish(const Dataset& dataset, std::vector<BadRow>& failure
     if (!on_workers) made.records.push_back(records_[at]);
     if (!jpegs_.empty()) made.jpegs.push_back(jpegs_[at]);
     batch.indices.push_back(index);
+    batch.places.push_back(first_ + row);
     batch.labels.push_back(dataset.label(index));
   }
   if (on_workers) {

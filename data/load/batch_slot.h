@@ -70,8 +70,8 @@ class ByteBuffer {
 /// begin() and finish() are called by the consumer's thread, fill() by any, once per row.
 class BatchSlot {
  public:
-  /// Prepares for a batch of the images at `indices`.
-  void begin(std::int64_t position, std::span<const std::int64_t> indices,
+  /// Prepares for options.part of a batch of the images at `planned`.
+  void begin(std::int64_t position, std::span<const std::int64_t> planned,
              const AugmentConfig& augment, const LoaderOptions& options);
   /// Makes rows [first, last). An image that cannot be read (Error) is noted; other exceptions
   /// leave.
@@ -88,6 +88,8 @@ class BatchSlot {
   void make_row(std::int64_t row, const Augmenter::Crop& crop, Augmenter& augmenter);
 
   std::int64_t position_ = 0;
+  std::int64_t planned_ = 0;  ///< images of the batch, on all ranks
+  std::int64_t first_ = 0;    ///< of them, where this part begins
   std::vector<std::int64_t> indices_;
   std::vector<std::string> reasons_;  ///< per row, why it is bad; empty: it is good
   AugmentOn augment_on_ = AugmentOn::kWorkers;

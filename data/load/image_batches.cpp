@@ -20,6 +20,10 @@ const LoaderOptions& checked(const Dataset& dataset, const AugmentConfig& augmen
         options.batch_size);
   CHECK(options.workers >= 0 && options.workers <= 1024, "[loader] 0 to 1024 workers, got ",
         options.workers);
+  const BatchPart& part = options.part;
+  CHECK(part.first >= 0 && part.count >= 1 && part.first + part.count <= part.groups,
+        "[loader] no groups ", part.first, " to ", part.first + part.count - 1, " of ",
+        part.groups);
   CHECK(options.prefetch >= 1, "[loader] at least 1 batch must be made ahead, got ",
         options.prefetch);
   CHECK(options.decode_on == DecodeOn::kWorkers ||
@@ -83,7 +87,7 @@ std::int64_t ImageBatches::begin_batch(std::int64_t batch, std::size_t slot) {
   const auto rows =
       std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
   slots_[slot].begin(batch, rows, augment_, options_);
-  return (count + kRowsPerPart - 1) / kRowsPerPart;
+  return std::max<std::int64_t>(1, (slots_[slot].size() + kRowsPerPart - 1) / kRowsPerPart);
 }
 
 void ImageBatches::make_rows(std::size_t slot, std::int64_t part, std::size_t worker) {
@@ -99,7 +103,7 @@ std::optional<HostBatch> ImageBatches::next() {
     std::vector<BadRow> failures;
     HostBatch made = slots_[item->slot].finish(dataset_, failures);
     note_failures(failures);
-    if (made.batch.indices.empty()) continue;
+    if (made.batch.indices.empty() && options_.part.whole()) continue;
     stats_.wait_seconds += stopwatch.seconds();
     stats_.images += std::ssize(made.batch.indices);
     ++stats_.batches;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/images/augment.h"
+#include "data/load/batch_groups.h"
 #include "data/load/boxed_pictures.h"
 #include "data/sets/dataset.h"
 #include "data/sets/patient_fetch.h"
@@ -45,18 +46,30 @@ struct LoaderOptions {
   DecodeOptions decode;
   AugmentOn augment_on = AugmentOn::kWorkers;
   DecodeOn decode_on = DecodeOn::kWorkers;  ///< kDevice needs AugmentOn::kDevice
+  /// Of every batch, the rows of these groups alone are made. Where that is not the whole batch, a
+  /// batch without rows is handed out too: others may have rows of it.
+  BatchPart part;
 };
 
 /// A batch as a training step takes it.
 struct Batch {
-  Tensor images;                      ///< (n, S, S, 3) f32, on the device that it was made for
-  std::vector<std::int64_t> indices;  ///< n positions in the data set
-  std::vector<std::int64_t> labels;   ///< n
+  Tensor images;                          ///< (n, S, S, 3) f32, on the device that it was made for
+  std::vector<std::int64_t> indices;      ///< n positions in the data set
+  std::vector<std::int64_t> labels = {};  ///< n
+  /// n: where each image stands in the batch as it was planned, of so many images on all ranks.
+  /// Images that cannot be read are missing. 0 planned: the batch is as it was planned.
+  std::vector<std::int64_t> places = {};
+  std::int64_t planned = 0;
+  std::int64_t total = 0;  ///< images that are left of it on all ranks; 0: these are all
   /// In the epoch, from 0; start_epoch(epoch, position + 1) goes on after it.
   std::int64_t position = 0;
   /// Of detection: `images` is undefined then, `labels` is empty, and `indices` are the rows of the
   /// pictures of all groups, in order.
   std::vector<BoxedGroup> groups = {};
+
+  /// Rows of its images, group by group. An image that cannot be read is missing in its own group.
+  std::vector<RowRange> rows(const BatchPart& part) const;
+  std::int64_t images_of_all() const { return total > 0 ? total : std::ssize(indices); }
 };
 
 struct LoaderStats {

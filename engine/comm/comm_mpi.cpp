@@ -346,7 +346,8 @@ void library_all_reduce(const Tensor& x) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
 // Asked by LeakSanitizer, where it is. MPI keeps memory of plug-ins that it has unloaded, so no
 // suppression can name it.
-extern "C" int __lsan_is_turned_off() {  // NOLINT(bugprone-reserved-identifier)
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming)
+extern "C" int __lsan_is_turned_off() {
   return invp::World::started() ? 1 : 0;
 }
 #endif

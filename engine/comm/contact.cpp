@@ -153,7 +153,7 @@ void Control::Contact::lose(const std::string& why, bool hub_is_there, int code)
   }
   if (limits_.end.count() > 0)
     end_at_latest(limits_.end, speak_ ? "invp: " + why + "\n" : "", code, told_);
-  leave_record();
+  if (code != 2) leave_record();  // a run that is refused leaves nothing
 }
 
 void Control::Contact::leave_record() {

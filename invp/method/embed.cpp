@@ -65,6 +65,8 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
   }
   network.train(was_training);
   result.bad = loader.bad_images();
+  result.bad_indices = loader.bad_indices();
+  if (config.may_be_empty && result.indices.empty()) return result;
   CHECK(!result.indices.empty(), "no image of ", dataset.kind(), " could be read");
   result.features = Tensor::from(values, {std::ssize(result.indices), dim});
   return result;

@@ -30,6 +30,7 @@ struct Features {
   std::vector<std::int64_t> labels;   ///< -1 where unknown
   std::vector<std::int64_t> indices;  ///< positions in the data set, without unreadable images
   std::vector<BadImage> bad = {};     ///< those
+  std::vector<std::int64_t> bad_indices = {};
 };
 
 struct EmbedConfig {
@@ -38,6 +39,7 @@ struct EmbedConfig {
   int batch_size = 128;
   int workers = 1;
   double max_bad_share = 0.01;          ///< of the data set that may be unreadable
+  bool may_be_empty = false;            ///< no image at all need be readable
   std::optional<AugmentOn> augment_on;  ///< unset: the default of the network's device
 };
 

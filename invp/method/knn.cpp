@@ -123,8 +123,8 @@ void judge(const Tensor& scores, std::span<const std::int64_t> truth,
       const std::size_t offset = (t * truth.size() + i) * static_cast<std::size_t>(classes);
       const std::int64_t rank = rank_of(
           truth[i], scores.span<float>().subspan(offset, static_cast<std::size_t>(classes)));
-      accuracy[t].top1 += rank < 1 ? 1 : 0;
-      accuracy[t].top5 += rank < 5 ? 1 : 0;
+      accuracy[t].hits1 += rank < 1 ? 1 : 0;
+      accuracy[t].hits5 += rank < 5 ? 1 : 0;
     }
   }
 }
@@ -176,10 +176,7 @@ std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
     }
   }
   for (std::vector<KnnAccuracy>& of_k : accuracy) {
-    for (KnnAccuracy& result : of_k) {
-      result.top1 *= 100.0 / static_cast<double>(count);
-      result.top5 *= 100.0 / static_cast<double>(count);
-    }
+    for (KnnAccuracy& result : of_k) result.of(count);
   }
   return accuracy;
 }

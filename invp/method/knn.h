@@ -19,10 +19,19 @@ struct KnnConfig {
   std::int64_t classes = 0;           ///< 0: one more than the largest label
 };
 
-/// Per cent of the queries whose label has the highest score, or one of the five highest.
+/// Queries whose label has the highest score, or one of the five highest.
 struct KnnAccuracy {
-  double top1 = 0;
+  double top1 = 0;  ///< per cent
   double top5 = 0;
+  std::int64_t hits1 = 0;  ///< how many
+  std::int64_t hits5 = 0;
+
+  /// Sets the shares of so many queries.
+  void of(std::int64_t queries) {
+    const double share = 100.0 / static_cast<double>(queries);
+    top1 = static_cast<double>(hits1) * share;
+    top5 = static_cast<double>(hits5) * share;
+  }
 };
 
 /// The scores (taus, B, classes) f32 on the host, those of a query and a tau scaled by

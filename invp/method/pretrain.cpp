@@ -16,9 +16,10 @@ LoaderOptions loader_options(const PretrainConfig& config) {
   return {.batch_size = config.batch_size,
           .workers = config.workers,
           .seed = config.seed,
-          .max_bad_share = config.max_bad_share,
+          .max_bad_share = config.run.ranks.alone() ? config.max_bad_share : 1,  // the run counts
           .augment_on = config.augment_on.value_or(best_augment_on(config.device)),
-          .decode_on = config.decode_on};
+          .decode_on = config.decode_on,
+          .part = share_of_rank(config.bn_groups, config.run.ranks.communicator->ranks())};
 }
 
 /// What checkpoints of version 1 hold of a run beside its options.
@@ -47,13 +48,17 @@ RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dat
   config.objective.check();
   CHECK(validation == nullptr || validation->classes() == train.classes(),
         "the validation split has other classes than the training split");
-  check_batches(train.size(), config.batch_size, 1,
+  check_batches(train.size(), config.batch_size, config.bn_groups,
                 last_map(config.network.arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp pretrain";
   run.epochs = config.epochs;
   run.evaluate_every = config.knn_every;
   run.best_by = "knn_top1";
+  run.max_bad_share = config.max_bad_share;
+  if (!run.ranks.alone())
+    run.sharing =
+        sharing_line(run.ranks, config.batch_size, config.bn_groups, config.learning_rate);
   run.shown = known_measures(
       {"loss_ins", "loss_inv", "knn_top1", "knn_top5", "positive_purity", "hard_positive_purity"});
   run.identity.entries.push_back(training_images(train));

@@ -39,6 +39,7 @@ struct PretrainConfig {
 
   int epochs = 800;
   int batch_size = 128;
+  int bn_groups = 1;  ///< TrainerConfig::groups
   double learning_rate = 0.03;
   ScheduleKind schedule = ScheduleKind::kCosine;
   std::vector<int> milestones;

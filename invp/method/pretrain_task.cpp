@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "data/sets/subset.h"
+#include "engine/comm/gather.h"
+#include "engine/core/hash.h"
 #include "engine/core/stop.h"
-#include "invp/method/embed.h"
-#include "invp/method/knn.h"
 #include "invp/method/purity.h"
+#include "invp/run/bad_of_ranks.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -49,6 +52,7 @@ TrainerConfig trainer_config(const PretrainConfig& config) {
           .weight_decay = config.weight_decay,
           .compute_type = config.compute_type,
           .seed = config.seed,
+          .groups = config.bn_groups,
           .device = config.device};
 }
 
@@ -60,7 +64,7 @@ PretrainTask::PretrainTask(const PretrainConfig& config, const Dataset& train,
       train_(train),
       validation_(validation),
       schedule_(make_schedule(config)),
-      trainer_(trainer_config(config), train.size()) {}
+      trainer_(trainer_config(config), train.size(), config.run.ranks.communicator) {}
 
 // Epoch 0's augmentations, which no training epoch uses.
 void PretrainTask::prepare(BatchSource& batches, const PhaseProgress& progress) {
@@ -79,43 +83,97 @@ void PretrainTask::look_at_all(BatchSource& batches, const PhaseProgress& progre
   batches.start_epoch(0, 0);
   std::int64_t done = 0;
   while (const std::optional<Batch> batch = batches.next()) {
-    const Tensor& images = batch->images;
-    if (config_.center_head && done == 0) trainer_.center_head(images);
+    if (config_.center_head && done == 0) trainer_.center_head(*batch);
     if (config_.bank_start == BankStart::kRandom) return;
-    trainer_.fill_bank(images, batch->indices);
-    done += std::ssize(batch->indices);
+    trainer_.fill_bank(*batch);
+    done += batch->images_of_all();
     progress("bank", done, train_.size());
   }
 }
 
 void PretrainTask::step(const Batch& batch, const Progress& progress) {
-  trainer_.enqueue(batch.images, batch.indices, progress.epoch, schedule_(progress));
+  trainer_.enqueue(batch, progress.epoch, schedule_(progress));
+}
+
+Features PretrainTask::queries_of_rank(const PhaseProgress& progress) {
+  const Ranks ranks = trainer_.ranks().ranks();
+  const std::vector<std::int64_t> own =
+      evaluated_by(ranks, validation_->size(), config_.batch_size);
+  if (own.empty()) return {};
+  const std::unique_ptr<Dataset> part = subset(*validation_, own);
+  Features queries =
+      embed(trainer_.network(), *part,
+            {.pipeline = config_.evaluation,
+             .batch_size = config_.batch_size,
+             .workers = config_.workers,
+             .max_bad_share = ranks.size == 1 ? config_.max_bad_share : 1,
+             .may_be_empty = ranks.size > 1,
+             .augment_on = config_.augment_on},
+            [&](std::int64_t done, std::int64_t total) { progress("kNN", done, total); });
+  for (std::int64_t& index : queries.bad_indices) index = own[static_cast<std::size_t>(index)];
+  return queries;
+}
+
+/// Of all ranks: the hits, and the images that could not be read, in the order of the set.
+void PretrainTask::add_up(KnnAccuracy& accuracy, Features& queries) {
+  Communicator& ranks = trainer_.ranks();
+  const Tensor sums = Tensor::from(
+      std::vector<std::int64_t>{accuracy.hits1, accuracy.hits5, std::ssize(queries.labels)}, {3});
+  ranks.all_reduce("kNN", sums);
+  const auto sum = sums.span<std::int64_t>();
+  accuracy = {.hits1 = sum[0], .hits5 = sum[1]};
+  std::vector<BadOfRank> mine;
+  for (std::size_t i = 0; i < queries.bad.size(); ++i)
+    mine.emplace_back(queries.bad_indices[i], queries.bad[i]);
+  queries.bad = bad_of_evaluation(ranks, mine, config_.max_bad_share, validation_->size());
+  CHECK(sum[2] > 0, "no image of ", validation_->kind(), " could be read");
+  accuracy.of(sum[2]);
+}
+
+/// What all ranks must have alike, by its hash.
+void PretrainTask::check_ranks_agree() {
+  Communicator& ranks = trainer_.ranks();
+  if (ranks.alone()) return;
+  Hash hash;
+  const auto add = [&](const Tensor& tensor) {
+    const Tensor here = tensor.detach().to(kCpu);
+    hash.add_bytes(here.raw(), here.nbytes());
+  };
+  for (const NamedTensor& item : trainer_.network().parameters()) add(item.tensor);
+  add(trainer_.bank().rows());
+  add(trainer_.graph().rows());
+  const std::vector<std::int64_t> all =
+      gather_numbers(ranks, "weights, bank and graph", static_cast<std::int64_t>(hash.value()));
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    CHECK(all[rank] == all[0], "rank ", rank,
+          " has other weights, bank or graph than rank 0: a fault of memory or of this program; "
+          "resume from the last checkpoint");
+  }
 }
 
 Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {
   if (validation_ == nullptr) return {};
-  Features queries =
-      embed(trainer_.network(), *validation_,
-            {.pipeline = config_.evaluation,
-             .batch_size = config_.batch_size,
-             .workers = config_.workers,
-             .max_bad_share = config_.max_bad_share,
-             .augment_on = config_.augment_on},
-            [&](std::int64_t done, std::int64_t total) { progress("kNN", done, total); });
-  const KnnAccuracy accuracy =
-      knn_classify(queries.features, queries.labels, trainer_.bank(), labels_of(train_),
-                   {.k = std::min<std::int64_t>(config_.knn_k, train_.size()),
-                    .taus = {config_.knn_tau},
-                    .classes = std::ssize(train_.classes())})
-          .front();
+  share_statistics(trainer_.ranks(), trainer_.network());
+  Features queries = queries_of_rank(progress);
+  KnnAccuracy accuracy;
+  if (!queries.labels.empty()) {
+    accuracy = knn_classify(queries.features, queries.labels, trainer_.bank(), labels_of(train_),
+                            {.k = std::min<std::int64_t>(config_.knn_k, train_.size()),
+                             .taus = {config_.knn_tau},
+                             .classes = std::ssize(train_.classes())})
+                   .front();
+  }
+  if (!trainer_.ranks().alone()) add_up(accuracy, queries);
   return {.measures = {{"knn_top1", accuracy.top1}, {"knn_top5", accuracy.top5}},
           .images = validation_->size(),
           .bad = std::move(queries.bad)};
 }
 
 std::vector<Measure> PretrainTask::after_epoch() {
+  check_ranks_agree();
   const std::optional<Purity> purity =
-      positive_purity(trainer_.bank(), trainer_.graph(), config_.objective, labels_of(train_));
+      positive_purity(trainer_.bank(), trainer_.graph(), config_.objective, labels_of(train_),
+                      kPurityAnchors, &trainer_.ranks());
   if (!purity) return {};
   std::vector<Measure> measures = {{"positive_purity", purity->positives}};
   measures.push_back({"hard_positive_purity", purity->hard_positives});

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "invp/method/embed.h"
+#include "invp/method/knn.h"
 #include "invp/method/pretrain.h"
 #include "invp/method/trainer.h"
 #include "invp/run/task.h"
@@ -40,6 +42,9 @@ class PretrainTask final : public Task {
   Sgd& optimizer() override { return trainer_.optimizer(); }
 
  private:
+  Features queries_of_rank(const PhaseProgress& progress);
+  void add_up(KnnAccuracy& accuracy, Features& queries);
+  void check_ranks_agree();
   void look_at_all(BatchSource& batches, const PhaseProgress& progress);
 
   const PretrainConfig& config_;

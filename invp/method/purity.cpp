@@ -47,6 +47,15 @@ void count(const Tensor& lists, std::span<const std::int32_t> anchors,
   }
 }
 
+void add_up(Communicator& ranks, Count& all, Count& hard) {
+  const Tensor sums =
+      Tensor::from(std::vector<std::int64_t>{all.pairs, all.same, hard.pairs, hard.same}, {4});
+  ranks.all_reduce("purity", sums);
+  const auto sum = sums.span<std::int64_t>();
+  all = {.pairs = sum[0], .same = sum[1]};
+  hard = {.pairs = sum[2], .same = sum[3]};
+}
+
 std::vector<std::int32_t> spread_anchors(std::span<const std::int64_t> labels, std::int64_t most) {
   const std::int64_t images = std::ssize(labels);
   const std::int64_t wanted = std::min(images, most);
@@ -74,7 +83,7 @@ bool one_class(std::span<const std::int64_t> labels) {
 std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGraph& graph,
                                       const ObjectiveConfig& config,
                                       std::span<const std::int64_t> labels,
-                                      std::int64_t most_anchors) {
+                                      std::int64_t most_anchors, Communicator* ranks) {
   CHECK(std::ssize(labels) == bank.size() && graph.size() == bank.size(), "[purity] ",
         labels.size(), " labels and a graph of ", graph.size(), " images for a bank of ",
         bank.size());
@@ -83,7 +92,10 @@ std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGrap
   const auto at_a_time = static_cast<std::size_t>(anchors_at_a_time(graph, config.steps));
   Count all;
   Count hard;
+  const Ranks here = ranks == nullptr ? Ranks{} : ranks->ranks();
+  const auto size = static_cast<std::size_t>(here.size);
   for (std::size_t begin = 0; begin < anchors.size(); begin += at_a_time) {
+    if (begin / at_a_time % size != static_cast<std::size_t>(here.rank)) continue;
     check_stop();
     const std::span<const std::int32_t> block =
         std::span(anchors).subspan(begin, std::min(at_a_time, anchors.size() - begin));
@@ -92,6 +104,7 @@ std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGrap
     count(positives.all, block, labels, all);
     count(positives.hard, block, labels, hard);
   }
+  if (ranks != nullptr) add_up(*ranks, all, hard);
   if (all.pairs == 0) return std::nullopt;
   return Purity{.positives = all.per_cent(), .hard_positives = hard.per_cent()};
 }

@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "engine/autograd/node.h"
+#include "engine/comm/gather.h"
 #include "engine/core/hash.h"
 #include "engine/ops/basic/l2_normalize.h"
 #include "engine/ops/basic/reduce.h"
+#include "engine/ops/basic/scale.h"
+#include "engine/ops/groups/tree_sum.h"
 #include "invp/run/run_metadata.h"
+#include "invp/run/run_ranks.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -19,6 +24,8 @@ namespace {
 constexpr const char* kModel = "model.";
 constexpr const char* kBank = "bank";
 constexpr const char* kNeighbors = "neighbors";
+constexpr std::int64_t kLosses = 3;  ///< L_ins, L_inv and the loss
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 Sgd make_optimizer(const ResNet& network, const TrainerConfig& config) {
   Sgd::Group group;
@@ -51,30 +58,33 @@ void StepSettings::set(double lr_factor, double invariance_weight) const {
       std::vector{static_cast<float>(lr_factor), static_cast<float>(invariance_weight)}, {2}));
 }
 
-Trainer::Trainer(const TrainerConfig& config, std::int64_t images)
+Trainer::Trainer(const TrainerConfig& config, std::int64_t images,
+                 std::shared_ptr<Communicator> ranks)
     : config_(config),
+      ranks_(std::move(ranks)),
+      part_(share_of_rank(config.groups, ranks_->ranks())),
       network_(seeded(config.network, config.seed)),
       optimizer_(make_optimizer(network_, config)),
       bank_(images, config.network.dim, config.seed, DType::kF32, config.device),
       graph_(images, config.objective.neighbors, config.device),
       settings_(config.device),
-      queue_(3, config.device),
+      queue_(kLosses, config.device),
       pool_(make_memory_pool(config.device)) {
   network_.to(config.device);
   network_.set_compute_type(config.compute_type);
+  for (const NamedTensor& item : network_.parameters()) learning_.push_back(item.tensor);
 }
 
-void Trainer::enqueue(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
-                      double lr_factor) {
+void Trainer::enqueue(const Batch& batch, int epoch, double lr_factor) {
   queue_.begin();
   if (!network_.training()) network_.train(true);
   settings_.set(lr_factor, config_.objective.invariance_weight(epoch));
-  Step& step = step_for(images.shape());
-  step.indices.copy_from(image_rows(indices, bank_));
-  if (config_.device == kCpu) {
-    step.images = images.to(kCpu);  // read where it is: nothing is captured
-  } else {
-    step.images.copy_from(images);
+  Step& step = step_for(batch);
+  step.indices.copy_from(image_rows(batch.indices, bank_));
+  if (config_.device == kCpu && !batch.indices.empty()) {
+    step.images = batch.images.to(kCpu);  // read where it is: nothing is captured
+  } else if (!batch.indices.empty()) {
+    step.images.copy_from(batch.images);
   }
   // The forward pass counts on the host: not when it is replayed, twice when it was called and
   // could not be captured.
@@ -87,26 +97,72 @@ void Trainer::enqueue(const Tensor& images, std::span<const std::int64_t> indice
 }
 
 void Trainer::compute(const Step& step) {
+  if (config_.groups > 1) return compute_in_groups(step);
   optimizer_.zero_grad();
   const Tensor embeddings = l2_normalize(network_.forward(step.images));
-  ObjectiveStep found;
-  try {
-    found = objective(embeddings, step.indices, bank_, graph_, config_.objective,
-                      settings_.invariance_weight());
-  } catch (const Error&) {
-    // On a CPU the search refuses NaN before the losses show it.
-    if (config_.device != kCpu || std::isfinite(sum(embeddings.detach()).item())) throw;
-    const float nan = std::numeric_limits<float>::quiet_NaN();
-    return queue_.log(Tensor::full({3}, nan), embeddings);
-  }
-  backward(found.loss);
-  queue_.log(found.means, embeddings);
+  std::optional<ObjectiveStep> found = find(embeddings, step.indices);
+  if (!found) return queue_.log(Tensor::full({kLosses}, kNaN), embeddings);
+  backward(found->loss);
+  queue_.log(found->means, embeddings);
   optimizer_.step({.lr_factor = settings_.lr_factor(), .halted = queue_.halted()});
   optimizer_.zero_grad();  // so that the next forward pass can use the memory
-  update(found, config_.objective, bank_, graph_, queue_.halted());
+  update(*found, config_.objective, bank_, graph_, queue_.halted());
 }
 
-// The objective's means are L_ins, L_inv and the loss.
+/// Nothing where the embeddings are not finite: on a CPU the search refuses NaN before the losses
+/// show it.
+std::optional<ObjectiveStep> Trainer::find(const Tensor& embeddings, const Tensor& indices) {
+  try {
+    return objective(embeddings, indices, bank_, graph_, config_.objective,
+                     settings_.invariance_weight());
+  } catch (const Error&) {
+    if (config_.device != kCpu || std::isfinite(sum(embeddings.detach()).item())) throw;
+    return std::nullopt;
+  }
+}
+
+// The same calls for every batch, whichever groups are empty or not finite.
+void Trainer::compute_in_groups(const Step& step) {
+  optimizer_.zero_grad();
+  const std::int64_t rows = step.indices.dim(0);
+  const Updates updates{
+      .embeddings = Tensor::zeros({rows, bank_.dim()}, DType::kF32, config_.device),
+      .neighbors = Tensor::zeros({rows, graph_.neighbors()}, DType::kI32, config_.device)};
+  TreeSum sums;
+  sum_gradients_in_groups(network_, learning_, step.groups.size(), [&](std::size_t group) {
+    sums.add(learn_from_group(step, group, updates));
+  });
+  const Tensor losses = sums.total();
+  ranks_->all_reduce("losses", losses);
+  sum_gradients_over_ranks(*ranks_, learning_);
+  queue_.log(losses.slice(0, kLosses), losses.slice(kLosses, kLosses + 1));
+  optimizer_.step({.lr_factor = settings_.lr_factor(), .halted = queue_.halted()});
+  optimizer_.zero_grad();
+  const Tensor indices = gather_rows(*ranks_, "indices", step.indices, step.counts);
+  bank_.update(indices, gather_rows(*ranks_, "embeddings", updates.embeddings, step.counts),
+               config_.objective.bank_momentum, queue_.halted());
+  graph_.update(indices, gather_rows(*ranks_, "neighbors", updates.neighbors, step.counts),
+                queue_.halted());
+}
+
+/// Forward and backward pass of a group. Its share of the losses, and the sum over its embeddings.
+Tensor Trainer::learn_from_group(const Step& step, std::size_t group, const Updates& updates) {
+  const Tensor losses = Tensor::zeros({kLosses + 1}, DType::kF32, config_.device);
+  const auto [first, last] = step.groups[group];
+  if (first == last) return losses;
+  const Tensor embeddings = l2_normalize(network_.forward(step.images.slice(first, last)));
+  losses.slice(kLosses, kLosses + 1).copy_from(sum(embeddings.detach()).view({1}));
+  std::optional<ObjectiveStep> found = find(embeddings, step.indices.slice(first, last));
+  if (!found) return losses;  // of which the sum is not finite
+  const Tensor& share = step.shares[group];
+  losses.slice(0, kLosses).copy_from(scale(found->means, share));
+  updates.embeddings.slice(first, last).copy_from(found->embeddings);
+  updates.neighbors.slice(first, last).copy_from(found->new_neighbors);
+  backward(found->loss, share);
+  return losses;
+}
+
+// The losses as kLosses has them.
 std::vector<StepLosses> Trainer::finish() {
   std::vector<StepLosses> steps = queue_.finish();
   for (StepLosses& step : steps)
@@ -114,9 +170,8 @@ std::vector<StepLosses> Trainer::finish() {
   return steps;
 }
 
-StepLosses Trainer::step(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
-                         double lr_factor) {
-  enqueue(images, indices, epoch, lr_factor);
+StepLosses Trainer::step(const Batch& batch, int epoch, double lr_factor) {
+  enqueue(batch, epoch, lr_factor);
   const StepLosses losses = finish().back();
   if (const std::string trouble = losses.trouble(); !trouble.empty()) throw NotFinite(trouble);
   return losses;
@@ -131,19 +186,48 @@ std::string Trainer::why_not_captured() const {
 
 /// Captured steps hold the addresses of weights, momentum and rounded weights. Code that replaces
 /// one of these, loading a checkpoint for instance, makes them invalid, and they are captured anew.
-Trainer::Step& Trainer::step_for(const Shape& images) {
+Trainer::Step& Trainer::step_for(const Batch& batch) {
   if (addresses() != captured_addresses_) steps_.clear();
-  const std::vector<std::int64_t> key(images.dims().begin(), images.dims().end());
+  const std::vector<RowRange> groups = batch.rows(part_);
+  const auto rows = std::ssize(batch.indices);
+  const Shape shape = rows == 0 ? Shape{0} : batch.images.shape();
+  const std::vector<std::int64_t> counts = counts_of(batch);
+  std::vector<std::int64_t> key(shape.dims().begin(), shape.dims().end());
+  for (const RowRange& group : groups) key.push_back(group.last);
+  key.insert(key.end(), counts.begin(), counts.end());
   const auto found = steps_.find(key);
   if (found != steps_.end()) return found->second;
   const MemoryScope scope(MemoryUse::kData);
   const Device device = config_.device;
-  return steps_
-      .emplace(key, Step{.images =
-                             device == kCpu ? Tensor() : Tensor::empty(images, DType::kF32, device),
-                         .indices = Tensor::empty({images[0]}, DType::kI32, device),
-                         .work = CapturedWork(pool_)})
-      .first->second;
+  Step step{.images = device == kCpu ? Tensor() : Tensor::empty(shape, DType::kF32, device),
+            .indices = Tensor::empty({rows}, DType::kI32, device),
+            .groups = groups,
+            .shares = {},
+            .counts = counts,
+            .work = CapturedWork(pool_)};
+  for (const RowRange& group : groups) {
+    const double share =
+        static_cast<double>(group.count()) / static_cast<double>(batch.images_of_all());
+    step.shares.push_back(Tensor::full({}, static_cast<float>(share), device));
+  }
+  return steps_.emplace(key, std::move(step)).first->second;
+}
+
+/// How many of the batch's images each rank has. Where nothing is missing that needs no call, so
+/// that such steps can be captured.
+std::vector<std::int64_t> Trainer::counts_of(const Batch& batch) {
+  const Ranks ranks = ranks_->ranks();
+  if (ranks.size == 1) return {std::ssize(batch.indices)};
+  CHECK(batch.planned > 0 && batch.total > 0, "[trainer] a batch for one rank, not for ",
+        ranks.size);
+  if (batch.total < batch.planned)
+    return gather_numbers(*ranks_, "images of each rank", std::ssize(batch.indices));
+  std::vector<std::int64_t> counts;
+  for (Ranks other = ranks; std::ssize(counts) < ranks.size;) {
+    other.rank = static_cast<int>(counts.size());
+    counts.push_back(share_of_rank(config_.groups, other).rows(batch.planned).count());
+  }
+  return counts;
 }
 
 std::uint64_t Trainer::addresses() const {
@@ -183,15 +267,33 @@ void Trainer::load_state(const TensorFile& state, const std::string& origin) {
   bank_.rows().copy_from(bank.to(config_.device));
 }
 
-void Trainer::fill_bank(const Tensor& images, std::span<const std::int64_t> indices) {
-  const NoGrad no_grad;
-  bank_.update(image_rows(indices, bank_).to(config_.device),
-               l2_normalize(network_.forward(images)), 0.0F);
+/// The network's outputs for a batch (n, d), group by group.
+Tensor Trainer::outputs_in_groups(const Batch& batch) {
+  if (config_.groups == 1) return network_.forward(batch.images);
+  const std::vector<RowRange> groups = batch.rows(part_);
+  const Tensor outputs =
+      Tensor::empty({std::ssize(batch.indices), bank_.dim()}, DType::kF32, config_.device);
+  in_groups(network_, groups.size(), [&](std::size_t group) {
+    const auto [first, last] = groups[group];
+    if (first == last) return;
+    outputs.slice(first, last).copy_from(network_.forward(batch.images.slice(first, last)));
+  });
+  return outputs;
 }
 
-void Trainer::center_head(const Tensor& images) {
+void Trainer::fill_bank(const Batch& batch) {
   const NoGrad no_grad;
-  const Tensor outputs = network_.forward(images).to(kCpu);
+  const std::vector<std::int64_t> counts = counts_of(batch);
+  const Tensor indices = image_rows(batch.indices, bank_).to(config_.device);
+  bank_.update(gather_rows(*ranks_, "indices", indices, counts),
+               gather_rows(*ranks_, "embeddings", l2_normalize(outputs_in_groups(batch)), counts),
+               0.0F);
+}
+
+void Trainer::center_head(const Batch& batch) {
+  const NoGrad no_grad;
+  const Tensor outputs =
+      gather_rows(*ranks_, "outputs", outputs_in_groups(batch), counts_of(batch)).to(kCpu);
   const Tensor& bias = network_.head().last().bias();
   const Tensor centred = bias.to(kCpu).clone();
   for (std::int64_t d = 0; d < outputs.dim(1); ++d) {

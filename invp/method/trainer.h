@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "data/load/loader.h"
+#include "engine/comm/communicator.h"
 #include "engine/core/captured_work.h"
 #include "engine/core/dtype.h"
 #include "engine/files/tensor_file.h"
@@ -28,6 +31,9 @@ struct TrainerConfig {
   double weight_decay = 1e-4;
   DType compute_type = DType::kF32;
   std::uint64_t seed = 0;
+  /// Batch norms see a batch in so many groups and keep the running statistics of the first, as on
+  /// so many GPUs. The gradients of the groups are added in a fixed tree (layers/in_groups.h).
+  int groups = 1;
   Device device;  ///< everything the step moves lives and is computed there
 };
 
@@ -57,28 +63,30 @@ class StepSettings {
 
 class Trainer {
  public:
-  /// For a training set of `images` images.
-  Trainer(const TrainerConfig& config, std::int64_t images);
+  /// For a training set of `images` images. Each of the ranks computes its share of the groups
+  /// (share_of_rank): all calls are collective, and batches hold the rows of that share. What is
+  /// trained is the same on all ranks, but for the running statistics: those of rank 0 count.
+  Trainer(const TrainerConfig& config, std::int64_t images,
+          std::shared_ptr<Communicator> ranks = alone());
 
   /// Queues forward pass, objective, backward pass, SGD with the learning rate times `lr_factor`,
   /// bank and graph update.
-  ///   images (b, S, S, 3) f32 normalised, on any device; indices: which training images they are,
-  ///   distinct, 0-based; epoch counts from 1.
+  ///   batch: its images f32 normalized, on any device; its indices, distinct, say which training
+  ///   images they are; epoch counts from 1.
   /// A step whose loss is not finite changes nothing but the running statistics, nor do those
   /// queued after it until finish() was called. At most StepQueue::kMost steps may be queued.
-  void enqueue(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
-               double lr_factor);
+  void enqueue(const Batch& batch, int epoch, double lr_factor);
   /// Waits for the device. "loss", "loss_ins", "loss_inv" of the steps queued since the last call,
   /// in their order, with the sum over the embeddings.
   std::vector<StepLosses> finish();
 
   /// One step, queued and waited for. Throws NotFinite when the loss is not finite.
-  StepLosses step(const Tensor& images, std::span<const std::int64_t> indices, int epoch,
-                  double lr_factor);
+  StepLosses step(const Batch& batch, int epoch, double lr_factor);
 
   /// Why steps are not replayed although there is a GPU; empty if they are, or will be.
   std::string why_not_captured() const;
 
+  Communicator& ranks() { return *ranks_; }
   ResNet& network() { return network_; }
   Sgd& optimizer() { return optimizer_; }
   MemoryBank& bank() { return bank_; }
@@ -89,25 +97,41 @@ class Trainer {
   /// Throws Error naming `origin` when it does not fit; nothing has changed then.
   void load_state(const TensorFile& state, const std::string& origin);
 
-  /// Fills the bank rows of `indices` with the embeddings of images, nothing else moving but the
-  /// running statistics.
-  void fill_bank(const Tensor& images, std::span<const std::int64_t> indices);
+  /// Fills the bank rows of a batch with its embeddings, nothing else moving but the running
+  /// statistics.
+  void fill_bank(const Batch& batch);
   /// Sets the head's last bias so that its outputs for these images have mean zero.
-  void center_head(const Tensor& images);
+  void center_head(const Batch& batch);
 
  private:
   /// What a step of one shape reads, at addresses that stay, and its captured work.
   struct Step {
     Tensor images;
     Tensor indices;
+    std::vector<RowRange> groups;      ///< rows of the images
+    std::vector<Tensor> shares;        ///< of each group in the batch, one f32
+    std::vector<std::int64_t> counts;  ///< images of each rank
     CapturedWork work;
   };
-  Step& step_for(const Shape& images);
+  /// What the rows of bank and graph become after a step.
+  struct Updates {
+    Tensor embeddings;
+    Tensor neighbors;
+  };
+  Step& step_for(const Batch& batch);
   void compute(const Step& step);
+  void compute_in_groups(const Step& step);
+  Tensor learn_from_group(const Step& step, std::size_t group, const Updates& updates);
+  std::vector<std::int64_t> counts_of(const Batch& batch);
+  std::optional<ObjectiveStep> find(const Tensor& embeddings, const Tensor& indices);
+  Tensor outputs_in_groups(const Batch& batch);
   std::uint64_t addresses() const;
 
   TrainerConfig config_;
+  std::shared_ptr<Communicator> ranks_;
+  BatchPart part_;  ///< the groups that are computed here
   ResNet network_;
+  std::vector<Tensor> learning_;  ///< what gets gradients
   Sgd optimizer_;
   MemoryBank bank_;
   NeighborGraph graph_;

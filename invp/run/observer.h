@@ -100,4 +100,14 @@ class RunObserver {
   virtual bool stop_requested() const { return false; }
 };
 
+/// Of a process that does not speak, but may be asked to stop.
+class SilentObserver final : public RunObserver {
+ public:
+  explicit SilentObserver(const RunObserver& asked) : asked_(asked) {}
+  bool stop_requested() const override { return asked_.stop_requested(); }
+
+ private:
+  const RunObserver& asked_;
+};
+
 }  // namespace invp

@@ -107,6 +107,17 @@ Position parse_position(const Metadata& metadata, const std::vector<std::string>
 
 }  // namespace
 
+void note_best(const std::vector<ShownMeasure>& shown, const std::vector<Measure>& measures,
+               Position& position) {
+  for (const ShownMeasure& measure : shown) {
+    const double* const value = find_measure(measures, measure.name);
+    if (value == nullptr) continue;
+    const auto known = position.best.find(measure.name);
+    if (known != position.best.end() && !(*value > known->second.value)) continue;
+    position.best[measure.name] = {.value = *value, .epoch = position.progress.epoch};
+  }
+}
+
 void write_position(const Position& position, const std::vector<std::string>& losses,
                     Metadata& metadata) {
   const auto put = [&](const std::string& key, const std::string& value) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "invp/run/observer.h"
 #include "invp/run/run_metadata.h"
 #include "optim/progress.h"
 
@@ -30,6 +31,10 @@ struct Position {
   std::vector<std::int64_t> bad_images;   ///< positions in the set of those that were unreadable
   bool prepared = false;                  ///< Task::prepare() is done
 };
+
+/// The measures of the epoch under way that are better than those known.
+void note_best(const std::vector<ShownMeasure>& shown, const std::vector<Measure>& measures,
+               Position& position);
 
 void write_position(const Position& position, const std::vector<std::string>& losses,
                     Metadata& metadata);

@@ -14,6 +14,8 @@
 #include "invp/run/data_wait.h"
 #include "invp/run/run_checkpoints.h"
 #include "invp/run/run_folder.h"
+#include "invp/run/share_checkpoint.h"
+#include "invp/run/shared_batches.h"
 
 namespace invp {
 
@@ -23,6 +25,7 @@ class Run {
  public:
   Run(const RunConfig& config, BatchSource& batches, Task& task, RunObserver& observer)
       : config_(config),
+        writes_(config.ranks.first()),
         batches_(batches),
         task_(task),
         observer_(observer),
@@ -40,6 +43,7 @@ class Run {
 
  private:
   void start();
+  void take_folder();
   void prepare();
   void resume();
   void train(RunResult& result);
@@ -56,7 +60,6 @@ class Run {
   std::vector<Measure> evaluate();
   void note_bad_images();
   void write_skipped_images();
-  void note_best(const std::vector<Measure>& measures);
   void save(const std::vector<std::string>& names);
   void advise(const EpochReport& report);
 
@@ -66,19 +69,26 @@ class Run {
     return position_.progress.epoch > config_.epochs ||
            (all_steps_done() && position_.progress.epoch_step == 0);
   }
+  /// What one rank is asked, several agree on with their next batch.
   bool stop_requested() const {
-    return observer_.stop_requested() ||
+    return (config_.ranks.alone() && observer_.stop_requested()) ||
            (config_.stop_after > 0 && position_.progress.step >= config_.stop_after);
+  }
+  /// Something that takes long.
+  void enter(const char* phase) const {
+    if (config_.ranks.entering) config_.ranks.entering(phase, position_.progress.step);
   }
   void count_time() { position_.seconds += clock_.lap(); }
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   Task::PhaseProgress told() {
     return [this](const char* phase, std::int64_t done, std::int64_t total) {
+      if (config_.ranks.progress) config_.ranks.progress();
       observer_.phase_progress(phase, done, total);
     };
   }
 
   const RunConfig& config_;
+  const bool writes_;  ///< the run folder is this process's
   BatchSource& batches_;
   Task& task_;
   RunObserver& observer_;
@@ -132,12 +142,9 @@ void Run::stop() {
 
 // All checks come before the first byte that is written.
 void Run::start() {
-  if (std::filesystem::exists(config_.out)) lock_.emplace(config_.out);
+  if (writes_ && std::filesystem::exists(config_.out)) lock_.emplace(config_.out);
   resume();
-  make_folders(config_.out);
-  if (!lock_) lock_.emplace(config_.out);
-  folder_.prepare();
-  if (!resumed_.empty() && folder_.holds(resumed_)) checkpoints_.settle(resumed_, position_);
+  if (writes_) take_folder();
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
   const Progress& at = position_.progress;
@@ -149,23 +156,36 @@ void Run::start() {
                          .images_per_epoch = batches_.images_per_epoch(),
                          .steps = config_.steps_in_reports ? config_.steps : 0,
                          .shown = config_.shown});
+  if (!config_.sharing.empty()) observer_.note(config_.sharing);
   batches_.remember_bad(position_.bad_images);
+  if (!writes_) return;
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
+}
+
+void Run::take_folder() {
+  make_folders(config_.out);
+  if (!lock_) lock_.emplace(config_.out);
+  folder_.prepare();
+  if (!resumed_.empty() && folder_.holds(resumed_)) checkpoints_.settle(resumed_, position_);
 }
 
 void Run::prepare() {
   if (position_.prepared) return;
+  enter("preparation");
   task_.prepare(batches_, told());
   position_.prepared = true;
 }
 
 void Run::resume() {
-  const auto taken =
-      folder_.to_resume(config_.resume, observer_, [&](const Checkpoint& checkpoint) {
-        position_ = restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(),
-                            config_.identity);
-      });
+  const auto take = [&](const Checkpoint& checkpoint) {
+    position_ =
+        restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(), config_.identity);
+  };
+  std::optional<Checkpoint> taken;
+  if (writes_) taken = folder_.to_resume(config_.resume, observer_, take);
+  taken = share_checkpoint(*config_.ranks.communicator, std::move(taken));
   if (!taken) return;
+  if (!writes_) take(*taken);
   resumed_ = taken->path;
   const Metadata& metadata = taken->file.metadata;
   const std::string elsewhere = resumed_elsewhere(metadata, task_.device(), resumed_.string());
@@ -189,7 +209,7 @@ bool Run::train_epoch() {
     position_.wait_seconds += batches_.wait_seconds() - waited;
     train_step(*batch);
     count_time();
-    if (checkpoints_.due(position_)) {
+    if (writes_ && checkpoints_.due(position_)) {
       report_steps();
       write_skipped_images();
       save({"last"});
@@ -215,7 +235,7 @@ void Run::train_step(const Batch& batch) {
   saved_ = false;
   set_unsaved_work(true);
   task_.step(batch, at);
-  const auto images = static_cast<std::int64_t>(batch.indices.size());
+  const std::int64_t images = batch.images_of_all();
   at.epoch_step = batch.position + 1;
   ++at.step;
   position_.images += images;
@@ -280,6 +300,7 @@ EpochReport Run::report_of_epoch() const {
 
 // Evaluation, report and checkpoints; moves the position to the start of the next epoch.
 EpochReport Run::finish_epoch() {
+  enter("evaluation");
   report_steps();
   EpochReport report = report_of_epoch();
   const int epoch = position_.progress.epoch;
@@ -294,7 +315,7 @@ EpochReport Run::finish_epoch() {
   if (last) task_.finish_training(told());
   if (judged_now) {
     const std::vector<Measure> judged = evaluate();
-    note_best(judged);
+    note_best(config_.shown, judged, position_);
     report.measures.insert(report.measures.end(), judged.begin(), judged.end());
   }
   for (Measure& measure : task_.after_epoch()) report.measures.push_back(std::move(measure));
@@ -344,24 +365,16 @@ void Run::note_bad_images() {
 }
 
 void Run::write_skipped_images() {
+  if (!writes_) return;
   std::vector<BadImage> all = batches_.bad_images();
   all.insert(all.end(), bad_validation_.begin(), bad_validation_.end());
   folder_.write_skipped_images(all);
 }
 
-void Run::note_best(const std::vector<Measure>& measures) {
-  for (const ShownMeasure& shown : config_.shown) {
-    const double* const value = find_measure(measures, shown.name);
-    if (value == nullptr) continue;
-    const auto known = position_.best.find(shown.name);
-    if (known != position_.best.end() && !(*value > known->second.value)) continue;
-    position_.best[shown.name] = {.value = *value, .epoch = position_.progress.epoch};
-  }
-}
-
 void Run::save(const std::vector<std::string>& names) {
   position_.bad_images = batches_.bad_indices();
-  checkpoints_.save(names, position_);
+  enter("checkpoint");
+  if (writes_) checkpoints_.save(names, position_);
   saved_ = true;
 }
 
@@ -379,7 +392,11 @@ void Run::advise(const EpochReport& report) {
 RunResult run_task(const RunConfig& config, BatchSource& batches, Task& task,
                    RunObserver& observer) {
   CHECK(config.epochs > 0, "[", config.command, "] epochs: ", config.epochs);
-  return Run(config, batches, task, observer).run();
+  if (config.ranks.alone()) return Run(config, batches, task, observer).run();
+  SharedBatches shared(config.ranks, batches, config.max_bad_share,
+                       [&] { return observer.stop_requested() || stop_signal() != 0; });
+  SilentObserver silent(observer);
+  return Run(config, shared, task, config.ranks.first() ? observer : silent).run();
 }
 
 }  // namespace invp

@@ -14,6 +14,7 @@
 #include "invp/run/identity.h"
 #include "invp/run/observer.h"
 #include "invp/run/position.h"
+#include "invp/run/run_ranks.h"
 #include "invp/run/task.h"
 
 namespace invp {
@@ -36,6 +37,11 @@ struct RunConfig {
   int save_every = 0;         ///< keep epoch-NNNN every so many epochs; 0: only last and best
   int save_steps = 0;         ///< write `last` every so many steps inside an epoch; 0: save_minutes
   double save_minutes = 10;   ///< ... or when so much time has passed
+  /// Those that share the run: then batches and task are of this rank's share, its calls are
+  /// collective, and rank 0 alone writes and tells its observer.
+  RunRanks ranks = {};
+  std::string sharing = {};     ///< sharing_line(), of several ranks
+  double max_bad_share = 0.01;  ///< images that the ranks accept that cannot be read
   std::int64_t stop_after = 0;  ///< stop after so many steps in all; 0: never
 };
 

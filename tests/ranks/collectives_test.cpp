@@ -58,6 +58,11 @@ T tree_of(std::vector<T>& parts, const Combine& combine) {
   return parts[0];
 }
 
+template <class T>
+auto bits(T value) {
+  return std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
+}
+
 /// The sum in which values are added, and how they come to it.
 template <class T>
 using Exact = std::conditional_t<std::is_same_v<T, BFloat16>, float, T>;
@@ -75,7 +80,7 @@ std::int64_t count_wrong(const Tensor& got, Reduction reduction, int ranks) {
       if (reduction == Reduction::kSum) return static_cast<Exact<T>>(a + b);
       return reduction == Reduction::kMax ? std::max(a, b) : std::min(a, b);
     }));
-    wrong += std::memcmp(&right, got.data<T>() + i, sizeof(T)) != 0;
+    wrong += bits(right) == bits(got.data<T>()[i]) ? 0 : 1;
   }
   return wrong;
 }

@@ -103,6 +103,7 @@ TEST(Deciding, WhatEarlierIdentitiesHadOrMissedDecides) {
         "precision",
         "seed",
         "deterministic",
+        "bn-groups",
         "synthetic-seed"}},
       {"linear", {"protocol",      "taps",      "pooling",    "head-init",      "head-norm",
                   "train-network", "augment",   "image-size", "cache-features", "epochs",

@@ -103,13 +103,13 @@ class BenchStep : public Command {
                      .device = compute.device},
                     bank_);
     fill_graph(trainer);
-    const Tensor images = random_images(work_, compute);
-    std::vector<std::int64_t> indices(static_cast<std::size_t>(work_.batch));
+    Batch batch{.images = random_images(work_, compute),
+                .indices = std::vector<std::int64_t>(static_cast<std::size_t>(work_.batch))};
     std::int64_t next = 0;
     reset_peak_memory(compute.device);
     const Timing timing = measure(repeats(work_, compute), [&] {
-      for (std::int64_t& index : indices) index = next++ % bank_;
-      trainer.step(images, indices, 1, 1.0);
+      for (std::int64_t& index : batch.indices) index = next++ % bank_;
+      trainer.step(batch, 1, 1.0);
     });
     return report("training step", work_, compute.device, timing);
   }

@@ -41,8 +41,17 @@ class FinetuneCommand : public Command {
   }
 
   Results run() override {
+    start_ranks(settings_.ranks(), *options_);
+    Results results;
+    on_ranks(settings_.ranks(), std::filesystem::path(settings_.out()) / "ranks",
+             [&](JoinedRanks& ranks) { results = train_on(ranks); });
+    return results;
+  }
+
+ private:
+  Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
-    settings_.resolve(*options_);
+    settings_.resolve(*options_, ranks);
     const auto all = open_labeled_train(source);
     const auto validation = open_labeled_validation(source, *all);
     tell_left_out(*all, "train");
@@ -60,10 +69,15 @@ class FinetuneCommand : public Command {
     StoppableReporter reporter(config.run.out, title(*all, *network), options_->to_toml());
     reporter.note(device_line(settings_.compute()));
     greet(reporter, *train, *validation, *network);
-    return conclude(reporter, run_finetune(*network, config, *train, *validation, reporter));
+    agree_on_run(ranks, config.run, config.device, *train);
+    const RunResult result = run_finetune(*network, config, *train, *validation, reporter);
+    if (!config.run.ranks.first()) return silent_end();
+    Results results = conclude(reporter, result);
+    results["ranks"] = ranks.ranks().size;
+    results["bn_groups"] = config.bn_groups;
+    return results;
   }
 
- private:
   bool semi() { return settings_.config().protocol == FinetuneProtocol::kSemi; }
 
   std::string title(const Dataset& train, const ResNet& network) {

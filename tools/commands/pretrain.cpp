@@ -37,11 +37,21 @@ class PretrainCommand : public Command {
   }
 
   Results run() override {
+    start_ranks(settings_.ranks(), *options_);
+    Results results;
+    on_ranks(settings_.ranks(), std::filesystem::path(settings_.out()) / "ranks",
+             [&](JoinedRanks& ranks) { results = train_on(ranks); });
+    return results;
+  }
+
+ private:
+  Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
-    const PretrainConfig config = settings_.resolve(*options_);
+    const PretrainConfig config = settings_.resolve(*options_, ranks);
     const auto train = open_dataset(source, "train");
     auto validation = open_validation(source, *train);
     tell_left_out(*train, "train");
+    agree_on_run(ranks, config.run, config.device, *train);
     const std::string no_knn = why_no_knn(*train, validation.get());
     if (!no_knn.empty()) validation = nullptr;
     StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
@@ -52,11 +62,14 @@ class PretrainCommand : public Command {
                                   : message(validation->size(), " to validate with"));
     if (!no_knn.empty()) reporter.note("kNN      left out: " + no_knn);
     const RunResult result = pretrain(config, *train, validation.get(), reporter);
+    if (!config.run.ranks.first()) return silent_end();
     if (result.finished) leave_report(reporter, config.run.out, *train);
-    return conclude(reporter, result);
+    Results results = conclude(reporter, result);
+    results["ranks"] = ranks.ranks().size;
+    results["bn_groups"] = config.bn_groups;
+    return results;
   }
 
- private:
   static std::string title(const PretrainConfig& config, const Dataset& train) {
     return message("InvP on ", train.kind(), ": ", name_of(config.network.arch), ", width ",
                    config.network.width);

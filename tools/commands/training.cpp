@@ -8,6 +8,7 @@
 #include "engine/core/memory.h"
 #include "engine/core/stop.h"
 #include "engine/core/text.h"
+#include "invp/run/conditions.h"
 
 namespace invp::cli {
 
@@ -66,6 +67,24 @@ Results figure_of(const RunResult& result, const StoppableReporter& reporter,
   if (value == nullptr && result.epoch == 0)
     value = find_measure(reporter.last_step().measures, measure);
   return value == nullptr ? Results(nullptr) : number_or_null(*value);
+}
+
+void agree_on_run(const JoinedRanks& ranks, const RunConfig& run, Device device,
+                  const Dataset& train) {
+  if (ranks.control == nullptr) return;
+  std::vector<std::pair<std::string, std::string>> facts;
+  for (const IdentityEntry& entry : run.identity.entries)
+    facts.emplace_back(entry.name, entry.value);
+  const IdentityEntry images = training_images(train);
+  facts.emplace_back(images.name, images.value);
+  const auto conditions = computing_conditions(device);
+  for (const char* const name : {"build", "threads"}) facts.emplace_back(name, conditions.at(name));
+  ranks.control->agree(facts);
+}
+
+Results silent_end() {
+  check_stop();
+  return {};
 }
 
 }  // namespace invp::cli

@@ -8,6 +8,7 @@
 #include "invp/run/run.h"
 #include "tools/options/command.h"
 #include "tools/options/device_options.h"
+#include "tools/options/rank_options.h"
 
 namespace invp::cli {
 
@@ -38,5 +39,12 @@ void add_run_results(Results& results, const RunResult& result, const StoppableR
 /// A measure of the last epoch or, within the first, of the last step; null if there is none.
 Results figure_of(const RunResult& result, const StoppableReporter& reporter,
                   const std::string& measure);
+
+/// Refused before the first step where ranks have other options, images, builds or threads.
+void agree_on_run(const JoinedRanks& ranks, const RunConfig& run, Device device,
+                  const Dataset& train);
+
+/// What a rank that does not speak gives when its run has ended. Throws Stopped after a stop.
+Results silent_end();
 
 }  // namespace invp::cli

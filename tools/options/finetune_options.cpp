@@ -42,6 +42,7 @@ void FinetuneOptions::declare(Options& options) {
   declare_augment_on(options, data_);
   declare_device(options, device_);
   declare_run(options, run_);
+  declare_ranks(options, ranks_);
 }
 
 void FinetuneOptions::declare_start(Options& options) {
@@ -97,7 +98,7 @@ void FinetuneOptions::declare_training(Options& options) {
   declare_recompute(options, recompute_);
 }
 
-void FinetuneOptions::resolve(const Options& options) {
+void FinetuneOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   const bool semi = config_.protocol == FinetuneProtocol::kSemi;
   if (checkpoint_.empty() && !from_scratch_)
     throw UsageError("--checkpoint FILE is missing: the weights to start from, or --from-scratch");
@@ -115,7 +116,11 @@ void FinetuneOptions::resolve(const Options& options) {
     milestones_.assign(defaults.milestones.begin(), defaults.milestones.end());
   if (!options.given("weight-decay")) config_.weight_decay = defaults.weight_decay;
   config_.milestones.assign(milestones_.begin(), milestones_.end());
+  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
+  check_device(ranks, compute_.device);
+  check_groups(ranks, config_.bn_groups);
+  config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;

@@ -10,6 +10,7 @@
 #include "tools/options/augment_options.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
+#include "tools/options/rank_options.h"
 #include "tools/options/run_options.h"
 
 namespace invp::cli {
@@ -19,7 +20,7 @@ class FinetuneOptions {
   void declare(Options& options);
   /// Sets threads and numerics; comes before the data set is opened. Throws UsageError for options
   /// that do not go together.
-  void resolve(const Options& options);
+  void resolve(const Options& options, const JoinedRanks& ranks);
   /// The network to start from, on its device, with one output per class. From then on the options
   /// hold its form.
   std::unique_ptr<ResNet> network(std::int64_t classes);
@@ -28,6 +29,8 @@ class FinetuneOptions {
 
   FinetuneConfig& config() { return config_; }
   const DataOptions& data() const { return data_; }
+  const RankOptions& ranks() const { return ranks_; }
+  const std::string& out() const { return run_.out; }
   const Compute& compute() const { return compute_; }
   const std::string& labels() const { return labels_; }
   const std::string& checkpoint() const { return checkpoint_; }
@@ -51,6 +54,7 @@ class FinetuneOptions {
                           {"auto", "train-224", "finetune-224", "finetune-cars", "linear-cifar",
                            "linear-svhn", "imagenet", "none"}};
   DeviceOptions device_;
+  RankOptions ranks_;
   RunOptions run_{.out = "runs/finetune", .resume = {}};
   Compute compute_;
 };

@@ -15,6 +15,8 @@ void PretrainOptions::declare(Options& options) {
   options.group("Training", Decides::kWeights);
   options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set").common();
   options.integer("batch-size", config_.batch_size, {2, 65536}, "images per step").common();
+  options.integer("bn-groups", config_.bn_groups, {1, 1024},
+                  "parts of a batch that are normalized apart, as on several GPUs");
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate at the start").common();
   options
       .choice<ScheduleKind>("schedule", config_.schedule,
@@ -58,9 +60,10 @@ void PretrainOptions::declare(Options& options) {
 
   declare_device(options, device_);
   declare_run(options, run_);
+  declare_ranks(options, ranks_);
 }
 
-PretrainConfig PretrainOptions::resolve(const Options& options) {
+PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   if (config_.schedule == ScheduleKind::kStep && milestones_.empty()) {
     throw UsageError(
         "--schedule step needs --milestones N,N: the epochs after which the rate falls");
@@ -71,7 +74,10 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   if (!options.given("knn-tau")) config_.knn_tau = config_.objective.tau;
   config_.augment = augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
+  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
+  check_device(ranks, compute_.device);
+  check_groups(ranks, config_.bn_groups);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;
@@ -80,6 +86,7 @@ PretrainConfig PretrainOptions::resolve(const Options& options) {
   config_.augment_on = augment_on(data_);
   config_.decode_on = decode_on(data_, config_.augment, config_.device);
   apply(run_, options, config_.run);
+  config_.run.ranks = run_ranks(ranks);
   config_.max_bad_share = run_.max_bad_share;
   try {
     config_.objective.check();

@@ -5,6 +5,7 @@
 #include "tools/options/augment_options.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
+#include "tools/options/rank_options.h"
 #include "tools/options/run_options.h"
 
 namespace invp::cli {
@@ -13,9 +14,11 @@ class PretrainOptions {
  public:
   void declare(Options& options);
   /// Throws UsageError for options that do not go together. Sets threads and numerics.
-  PretrainConfig resolve(const Options& options);
+  PretrainConfig resolve(const Options& options, const JoinedRanks& ranks);
 
   const DataOptions& data() const { return data_; }
+  const RankOptions& ranks() const { return ranks_; }
+  const std::string& out() const { return run_.out; }
   /// After resolve().
   const Compute& compute() const { return compute_; }
 
@@ -25,6 +28,7 @@ class PretrainOptions {
   AugmentOptions augment_;
   DeviceOptions device_;
   Compute compute_;
+  RankOptions ranks_;
   RunOptions run_{.out = "runs/pretrain", .resume = {}};
   std::vector<std::int64_t> milestones_;
 };

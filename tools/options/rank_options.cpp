@@ -1,10 +1,13 @@
 #include "tools/options/rank_options.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "engine/comm/comm_mpi.h"
+#include "engine/core/cpu_share.h"
 #include "engine/core/stop.h"
 #include "engine/devices/cuda_info.h"
 #include "engine/devices/gpu_report.h"
@@ -38,18 +41,20 @@ class Nothing : public std::streambuf {
 };
 
 /// What a rank other than 0 says goes to a file, or nowhere. For good on stdout, where --json and
-/// figures go; on stderr while it lives.
+/// figures go; on stderr, that of C too, while it lives.
 class Elsewhere {
  public:
-  explicit Elsewhere(const std::filesystem::path& file) : err_(std::cerr.rdbuf()) {
-    if (!file.empty()) file_.open(file);
-    std::streambuf* const to =
-        file_.is_open() ? static_cast<std::streambuf*>(file_.rdbuf()) : &nothing();
-    std::cerr.rdbuf(to);
-    std::cout.rdbuf(to);
+  explicit Elsewhere(const std::filesystem::path& file) : err_(dup(STDERR_FILENO)) {
+    const char* const path = file.empty() ? "/dev/null" : file.c_str();
+    const int to = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (to >= 0) dup2(to, STDERR_FILENO);
+    if (to >= 0) close(to);
+    std::cout.rdbuf(file.empty() ? static_cast<std::streambuf*>(&nothing()) : std::cerr.rdbuf());
   }
   ~Elsewhere() {
-    std::cerr.rdbuf(err_);
+    std::cerr.flush();
+    dup2(err_, STDERR_FILENO);
+    close(err_);
     std::cout.rdbuf(&nothing());
   }
   Elsewhere(const Elsewhere&) = delete;
@@ -61,8 +66,7 @@ class Elsewhere {
     return only;
   }
 
-  std::ofstream file_;
-  std::streambuf* err_;
+  int err_;
 };
 
 std::filesystem::path log_of(int rank, const std::filesystem::path& folder) {
@@ -138,6 +142,35 @@ void check_device(const JoinedRanks& ranks, Device device) {
   if (ranks.ranks().size > 1 && device != kCpu)
     throw UsageError(message(ranks.ranks().size, " ranks on ", device,
                              ": several ranks compute on CPUs only: --device cpu"));
+}
+
+void check_groups(const JoinedRanks& ranks, int groups) {
+  try {
+    share_of_rank(groups, ranks.ranks());
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
+RunRanks run_ranks(const JoinedRanks& ranks) {
+  RunRanks run{.communicator = ranks.communicator, .launched_by = ranks.launch.by};
+  if (ranks.control == nullptr) return run;
+  run.exchange = [control = ranks.control.get()](const StepTicket& mine) {
+    const Ticket total = control->exchange(
+        {.step = mine.step, .images = mine.images, .bad = mine.bad, .stop = mine.stop});
+    return StepTicket{
+        .step = total.step, .images = total.images, .bad = total.bad, .stop = total.stop};
+  };
+  run.entering = [control = ranks.control.get()](const char* phase, std::int64_t step) {
+    control->entering(phase, step, true);
+  };
+  run.progress = [control = ranks.control.get()] { control->progress(); };
+  return run;
+}
+
+int threads_of_rank(const JoinedRanks& ranks) {
+  const int sharing = ranks.ranks().local_size;
+  return sharing == 1 ? 0 : std::max(1, usable_cores() / sharing);
 }
 
 std::string ranks_line(const JoinedRanks& ranks) {

@@ -68,18 +68,24 @@ RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Data
   run.evaluate_every = config.evaluate_every;
   run.shown = shown_measures(config.protocol, train.origin());
   run.best_by = run.shown.front().name;
+  run.max_bad_share = config.max_bad_share;
+  if (!run.ranks.alone())
+    run.sharing =
+        sharing_line(run.ranks, config.batch_size, config.bn_groups, config.learning_rate);
   run.identity.entries.push_back(training_images(train));
   run.identity.version_1["augmentation"] =
       message(version_1_augmentation(config.augment), ", shorter side ",
               config.augment.resize_shorter, ", mean ", config.augment.normalization.mean[0]);
   run.identity.version_1["classes"] = message(network.config().dim);
-  ImageSource batches(train, config.augment,
-                      {.batch_size = config.batch_size,
-                       .workers = config.workers,
-                       .seed = config.seed,
-                       .max_bad_share = config.max_bad_share,
-                       .augment_on = config.augment_on.value_or(best_augment_on(config.device))},
-                      config.device);
+  ImageSource batches(
+      train, config.augment,
+      {.batch_size = config.batch_size,
+       .workers = config.workers,
+       .seed = config.seed,
+       .max_bad_share = run.ranks.alone() ? config.max_bad_share : 1,  // counted by run
+       .augment_on = config.augment_on.value_or(best_augment_on(config.device)),
+       .part = share_of_rank(config.bn_groups, run.ranks.communicator->ranks())},
+      config.device);
   FinetuneTask task(config, network, validation);
   return run_task(run, batches, task, observer);
 }

@@ -1,13 +1,12 @@
 #include "invp/protocols/finetune/finetune_task.h"
 
-#include <algorithm>
-
+#include "data/sets/subset.h"
 #include "engine/autograd/node.h"
-#include "engine/ops/basic/elementwise.h"
 #include "engine/ops/basic/scale.h"
+#include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/cross_entropy.h"
-#include "invp/protocols/scores/accuracy.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -30,11 +29,13 @@ Sgd make_optimizer(const FinetuneConfig& config, const ResNet& network) {
   return Sgd({std::move(backbone), std::move(fc)});
 }
 
-/// What a batch norm remembers from a batch.
-std::vector<Tensor> copies(const std::vector<NamedTensor>& tensors) {
-  std::vector<Tensor> all;
-  for (const NamedTensor& item : tensors) all.push_back(item.tensor.clone());
-  return all;
+/// What a step changes by its gradient.
+std::vector<Tensor> learning_of(const FinetuneConfig& config, const ResNet& network) {
+  std::vector<Tensor> learning;
+  for (const NamedTensor& item : network.parameters()) {
+    if (!config.fc_only || item.name.starts_with(kHead)) learning.push_back(item.tensor);
+  }
+  return learning;
 }
 
 }  // namespace
@@ -56,6 +57,7 @@ FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const 
     : SgdTask(make_optimizer(config, network), finetune_rates(config), 1, network.device()),
       config_(config),
       network_(network),
+      learning_(learning_of(config, network)),
       validation_(validation) {
   network_.train(true);
 }
@@ -72,53 +74,78 @@ Tensor FinetuneTask::logits(const Tensor& images) {
 
 Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
   const Device on = device();
-  const Tensor& images = batch.images;
   const auto count = std::ssize(batch.labels);
   const Tensor labels = Tensor::from(batch.labels, {count}).to(on);
-  // As torch.chunk parts it: equal parts but for the last.
-  const std::int64_t part = (count + config_.bn_groups - 1) / config_.bn_groups;
-  const std::vector<NamedTensor> statistics = network_.buffers();
-  const std::int64_t batches = network_.batches_tracked();
-  std::vector<Tensor> of_first;
-  Tensor loss;
-  for (std::int64_t begin = 0; begin < count; begin += part) {
-    const std::int64_t end = std::min(begin + part, count);
-    const Tensor share =
-        Tensor::full({}, static_cast<float>(end - begin) / static_cast<float>(count), on);
-    const Tensor mean = cross_entropy(logits(images.slice(begin, end)), labels.slice(begin, end));
-    const Tensor weighted = scale(mean.detach(), share);
+  const std::vector<RowRange> groups =
+      batch.rows(share_of_rank(config_.bn_groups, ranks().ranks()));
+  TreeSum sum;
+  sum_gradients_in_groups(network_, learning_, groups.size(), [&](std::size_t group) {
+    const auto [first, last] = groups[group];
+    if (first == last) return sum.add(Tensor::zeros({1}, DType::kF32, on));
+    const Tensor share = Tensor::full(
+        {}, static_cast<float>(last - first) / static_cast<float>(batch.images_of_all()), on);
+    const Tensor mean =
+        cross_entropy(logits(batch.images.slice(first, last)), labels.slice(first, last));
+    sum.add(scale(mean.detach(), share).view({1}));
     backward(mean, share);
-    loss = loss.defined() ? add(loss, weighted) : weighted;
-    if (begin == 0 && end < count) of_first = copies(statistics);
-  }
-  for (std::size_t i = 0; i < of_first.size(); ++i) statistics[i].tensor.copy_from(of_first[i]);
-  network_.set_batches_tracked(batches + 1);
-  return loss.view({1});
+  });
+  const Tensor loss = sum.total();
+  ranks().all_reduce("losses", loss);
+  sum_gradients_over_ranks(ranks(), learning_);
+  return loss;
 }
 
-Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
-  const NoGrad no_grad;
-  network_.train(false);
-  BatchFeed feed(validation_, config_.evaluation,
+/// Classifies a set in evaluation mode. Those of it that cannot be read.
+std::vector<BadOfRank> FinetuneTask::judge(const Dataset& set, double max_bad_share,
+                                           Accuracy& accuracy, const PhaseProgress& progress) {
+  BatchFeed feed(set, config_.evaluation,
                  {.batch_size = config_.batch_size,
                   .workers = config_.workers,
                   .shuffle = false,
-                  .max_bad_share = config_.max_bad_share,
+                  .max_bad_share = max_bad_share,
                   .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
                  device());
   feed.start_epoch(0);
-  Accuracy accuracy(network_.config().dim);
   while (const std::optional<Batch> batch = feed.next()) {
     accuracy.add(network_.forward(batch->images), batch->labels);
-    progress("evaluation", accuracy.images(), validation_.size());
+    progress("evaluation", accuracy.images(), set.size());
   }
+  std::vector<BadOfRank> bad;
+  for (std::size_t i = 0; i < feed.bad_images().size(); ++i)
+    bad.emplace_back(feed.bad_indices()[i], feed.bad_images()[i]);
+  return bad;
+}
+
+/// Each rank its share of the validation set; counts are added up.
+std::vector<BadImage> FinetuneTask::judge_all(Accuracy& accuracy, const PhaseProgress& progress) {
+  if (ranks().alone()) {
+    std::vector<BadImage> bad;
+    for (const auto& [index, image] : judge(validation_, config_.max_bad_share, accuracy, progress))
+      bad.push_back(image);
+    return bad;
+  }
+  const std::vector<std::int64_t> own =
+      evaluated_by(ranks().ranks(), validation_.size(), config_.batch_size);
+  std::vector<BadOfRank> bad;
+  if (!own.empty()) bad = judge(*subset(validation_, own), 1, accuracy, progress);
+  for (BadOfRank& one : bad) one.first = own[static_cast<std::size_t>(one.first)];
+  accuracy.add_up(ranks());
+  return bad_of_evaluation(ranks(), bad, config_.max_bad_share, validation_.size());
+}
+
+Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
+  share_statistics(ranks(), network_);
+  const NoGrad no_grad;
+  network_.train(false);
+  Accuracy accuracy(network_.config().dim);
+  const std::vector<BadImage> bad = judge_all(accuracy, progress);
   network_.train(true);
   CHECK(accuracy.images() > 0, "no image of ", validation_.kind(), " could be read to evaluate on");
   return {.measures = {{"top1", accuracy.top1()},
                        {"top5", accuracy.top5()},
                        {"mean_per_class", accuracy.mean_per_class()}},
           .images = validation_.size(),
-          .bad = feed.bad_images()};
+          .bad = bad};
 }
 
 TensorFile FinetuneTask::state() const {

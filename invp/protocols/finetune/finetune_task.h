@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "invp/protocols/finetune/finetune.h"
+#include "invp/protocols/scores/accuracy.h"
+#include "invp/run/bad_of_ranks.h"
 #include "invp/run/sgd_task.h"
 
 namespace invp {
@@ -24,11 +26,16 @@ class FinetuneTask final : public SgdTask {
   void load_state(const TensorFile& state, const std::string& origin) override;
 
  private:
+  Communicator& ranks() const { return *config_.run.ranks.communicator; }
+  std::vector<BadOfRank> judge(const Dataset& set, double max_bad_share, Accuracy& accuracy,
+                               const PhaseProgress& progress);
+  std::vector<BadImage> judge_all(Accuracy& accuracy, const PhaseProgress& progress);
   Tensor logits(const Tensor& images);
   Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
 
   const FinetuneConfig& config_;
   ResNet& network_;
+  const std::vector<Tensor> learning_;  ///< what gets gradients
   const Dataset& validation_;
 };
 

@@ -43,6 +43,18 @@ void Accuracy::add(const Tensor& logits, std::span<const std::int64_t> labels) {
   }
 }
 
+void Accuracy::add_up(Communicator& ranks) {
+  std::vector<std::int64_t> counts = {images_, among_five_};
+  for (const Class& one : classes_) counts.insert(counts.end(), {one.images, one.right});
+  const Tensor sums = Tensor::from(counts, {std::ssize(counts)});
+  ranks.all_reduce("accuracy", sums);
+  const auto sum = sums.span<std::int64_t>();
+  images_ = sum[0];
+  among_five_ = sum[1];
+  for (std::size_t i = 0; i < classes_.size(); ++i)
+    classes_[i] = {.images = sum[2 + 2 * i], .right = sum[3 + 2 * i]};
+}
+
 double Accuracy::top1() const {
   std::int64_t right = 0;
   for (const Class& one : classes_) right += one.right;

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/comm/communicator.h"
 #include "engine/core/tensor.h"
 
 namespace invp {
@@ -17,6 +18,9 @@ class Accuracy {
   /// first. A label whose logit is NaN comes last, other NaN logits come before it. Throws Error
   /// for shapes and labels that do not fit.
   void add(const Tensor& logits, std::span<const std::int64_t> labels);
+
+  /// Adds what the other ranks have counted; a collective call.
+  void add_up(Communicator& ranks);
 
   std::int64_t images() const { return images_; }
   /// Per cent of the images; 0 if there are none.

@@ -49,7 +49,8 @@ std::vector<std::int64_t> indices_of(std::int64_t step) {
 }
 void enqueue(Trainer& trainer, std::int64_t step, const Tensor& images) {
   const int epoch = 1 + static_cast<int>(step / 4);
-  trainer.enqueue(images, indices_of(step), epoch, 1.0 / static_cast<double>(step + 1));
+  trainer.enqueue({.images = images, .indices = indices_of(step)}, epoch,
+                  1.0 / static_cast<double>(step + 1));
 }
 void enqueue(Trainer& trainer, std::int64_t step) {
   enqueue(trainer, step, images_of(step));
@@ -91,8 +92,8 @@ TEST_P(CapturedStepsTest, AreTheStepsTakenOneByOneToTheBit) {
   ASSERT_EQ(losses.size(), static_cast<std::size_t>(kSteps));
   for (std::int64_t step = 0; step < kSteps; ++step) {
     const StepLosses want =
-        called.step(images_of(step), indices_of(step), 1 + static_cast<int>(step / 4),
-                    1.0 / static_cast<double>(step + 1));
+        called.step({.images = images_of(step), .indices = indices_of(step)},
+                    1 + static_cast<int>(step / 4), 1.0 / static_cast<double>(step + 1));
     const StepLosses& got = losses[static_cast<std::size_t>(step)];
     EXPECT_EQ(got.losses, want.losses) << "step " << step;
     EXPECT_EQ(want.losses[0] > want.losses[1], step >= 4) << "the weight's ramp, step " << step;

@@ -40,7 +40,7 @@ class TrainerRecomputeTest : public OpTest {
     std::vector<std::int64_t> indices(kBatch);
     std::iota(indices.begin(), indices.end(), number * kBatch % kImages);
     return trainer
-        .step(tensor(random_values(seed, shape.numel()), shape), indices,
+        .step({.images = tensor(random_values(seed, shape.numel()), shape), .indices = indices},
               1 + static_cast<int>(number * kBatch / kImages), 1.0)
         .losses[0];
   }

@@ -55,12 +55,16 @@ std::vector<std::int64_t> indices_of_step(std::int64_t step) {
   return indices;
 }
 
+Batch batch_of_step(std::int64_t step, int size) {
+  return {.images = images_of_step(step, size), .indices = indices_of_step(step)};
+}
+
 /// Steps first + 1 .. last, three of them an epoch; the losses of each.
 std::vector<StepLosses> train(Trainer& trainer, int size, std::int64_t first, std::int64_t last) {
   std::vector<StepLosses> losses;
   for (std::int64_t step = first; step < last; ++step) {
     const int epoch = 1 + static_cast<int>(step * kBatch / kImages);
-    losses.push_back(trainer.step(images_of_step(step, size), indices_of_step(step), epoch, 1.0));
+    losses.push_back(trainer.step(batch_of_step(step, size), epoch, 1.0));
   }
   return losses;
 }
@@ -235,7 +239,7 @@ TEST_P(TrainerTest, RefusesToLearnFromNaNAndLeavesWeightsBankAndGraphAlone) {
   const std::vector<NamedTensor> before = state_of(trainer);
   Tensor broken = images_of_step(1, kSmall.size);
   broken.data<float>()[7] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THROW(trainer.step(broken, indices_of_step(1), 1, 1.0), NotFinite);
+  EXPECT_THROW(trainer.step({.images = broken, .indices = indices_of_step(1)}, 1, 1.0), NotFinite);
   expect_same_state(copies(trainer.network().parameters()), weights);
   const std::vector<NamedTensor> after = state_of(trainer);
   expect_identical(after[after.size() - 2].tensor, before[before.size() - 2].tensor);

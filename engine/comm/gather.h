@@ -1,0 +1,32 @@
+// What ranks have of different lengths, put together on all of them. Collective calls, as those of
+// communicator.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/comm/communicator.h"
+
+namespace invp {
+
+/// One number of each rank.
+std::vector<std::int64_t> gather_numbers(Communicator& ranks, const char* name, std::int64_t mine);
+
+/// The rows of all ranks, one rank's after another's. `counts`: how many each rank has, the same
+/// numbers on all. `mine`: (counts[rank], ...), all of one dtype.
+Tensor gather_rows(Communicator& ranks, const char* name, const Tensor& mine,
+                   std::span<const std::int64_t> counts);
+
+/// Any bytes of each rank.
+std::vector<std::string> gather_text(Communicator& ranks, const char* name,
+                                     const std::string& mine);
+/// Those of rank 0.
+std::string broadcast_text(Communicator& ranks, const char* name, const std::string& mine);
+
+/// Several texts as one, and back.
+std::string packed(const std::vector<std::string>& texts);
+std::vector<std::string> unpacked(const std::string& text);
+
+}  // namespace invp

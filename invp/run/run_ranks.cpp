@@ -1,0 +1,46 @@
+#include "invp/run/run_ranks.h"
+
+#include <cmath>
+#include <vector>
+
+#include "engine/core/error.h"
+
+namespace invp {
+
+BatchPart share_of_rank(int groups, const Ranks& ranks) {
+  CHECK(groups >= ranks.size && groups % ranks.size == 0, "--bn-groups ", groups,
+        " cannot be shared by ", ranks.size, " ranks: give a multiple, as --bn-groups ",
+        (groups + ranks.size - 1) / ranks.size * ranks.size);
+  const int each = groups / ranks.size;
+  return {.groups = groups, .first = ranks.rank * each, .count = each};
+}
+
+std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
+                                       std::int64_t batch_size) {
+  std::vector<std::int64_t> own;
+  for (std::int64_t i = 0; i < images; ++i) {
+    if (i / batch_size % ranks.size == ranks.rank) own.push_back(i);
+  }
+  return own;
+}
+
+StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine) {
+  if (ranks.exchange) return ranks.exchange(mine);
+  const Tensor sums =
+      Tensor::from(std::vector<std::int64_t>{mine.images, mine.bad, mine.stop ? 1 : 0}, {3});
+  ranks.communicator->all_reduce("ticket", sums);
+  const auto total = sums.span<std::int64_t>();
+  return {.step = mine.step, .images = total[0], .bad = total[1], .stop = total[2] > 0};
+}
+
+std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups, double rate) {
+  const int size = ranks.communicator->ranks().size;
+  const std::int64_t share =
+      share_of_rank(groups, {.rank = 0, .size = size}).rows(batch_size).count();
+  return message("batch ", batch_size, " = ", size, " ranks x ",
+                 share * size == batch_size ? "" : "up to ", share, " images, ", groups,
+                 " groups of batch norm, lr ", rate,
+                 ranks.launched_by.empty() ? "" : ", launched by ", ranks.launched_by);
+}
+
+}  // namespace invp

@@ -1,0 +1,54 @@
+// The ranks that share a run (engine/comm/communicator.h): who computes what, and what they agree
+// on before each step.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/load/batch_groups.h"
+#include "engine/comm/communicator.h"
+
+namespace invp {
+
+/// What a rank says before a step, and what is answered: the totals, and whether any rank is to
+/// stop.
+struct StepTicket {
+  std::int64_t step = 0;    ///< counts the calls
+  std::int64_t images = 0;  ///< of this rank's share
+  std::int64_t bad = 0;     ///< of it, new ones that cannot be read
+  bool stop = false;
+};
+
+struct RunRanks {
+  std::shared_ptr<Communicator> communicator = invp::alone();
+  /// A collective call. Empty: by the communicator.
+  std::function<StepTicket(const StepTicket& mine)> exchange = {};
+  /// What this rank is at that takes long, so that the others wait for it; and that it moves on.
+  std::function<void(const char* phase, std::int64_t step)> entering = {};
+  std::function<void()> progress = {};
+  std::string launched_by = {};  ///< "mpirun (Open MPI 4.1.4)"
+
+  bool alone() const { return communicator->alone(); }
+  /// Rank 0 writes every file, and speaks.
+  bool first() const { return communicator->ranks().rank == 0; }
+};
+
+/// The groups that a rank computes. Throws Error, naming the way out, where they cannot be shared
+/// out evenly.
+BatchPart share_of_rank(int groups, const Ranks& ranks);
+
+/// Images that a rank evaluates, of `images`: whole batches go round the ranks, so each batch is
+/// computed as one rank computes it.
+std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
+                                       std::int64_t batch_size);
+
+/// The totals, by ranks.exchange or by the communicator.
+StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine);
+
+/// "batch 1024 = 8 ranks x 128 images, 8 groups of batch norm, lr 0.03, launched by srun".
+std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups, double rate);
+
+}  // namespace invp

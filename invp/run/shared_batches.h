@@ -1,0 +1,46 @@
+// The batches of a run that several ranks share: each rank makes its part of every batch, and all
+// agree before a step on how many images it has, on those that cannot be read, and on a stop.
+#pragma once
+
+#include <functional>
+
+#include "data/sets/bad_images.h"
+#include "invp/run/batch_source.h"
+#include "invp/run/run_ranks.h"
+
+namespace invp {
+
+class SharedBatches final : public BatchSource {
+ public:
+  /// `own` makes this rank's part and accepts all images that cannot be read: how many the run
+  /// accepts, `max_bad_share`, is counted over all ranks. `stop` says whether this rank is to stop.
+  SharedBatches(const RunRanks& ranks, BatchSource& own, double max_bad_share,
+                std::function<bool()> stop);
+
+  std::int64_t images_per_epoch() const override { return own_.images_per_epoch(); }
+  std::int64_t batches_per_epoch() const override { return own_.batches_per_epoch(); }
+  void start_epoch(std::int64_t epoch, std::int64_t first_batch) override {
+    own_.start_epoch(epoch, first_batch);
+  }
+  /// A batch without any image on any rank is passed over. All ranks throw Stopped, or the Error of
+  /// too many images that cannot be read, before the same step.
+  std::optional<Batch> next() override;
+  double wait_seconds() const override { return own_.wait_seconds(); }
+  /// Of all ranks, in the order of the batches.
+  std::vector<BadImage> bad_images() override { return bad_.all(); }
+  std::vector<std::int64_t> bad_indices() override { return bad_.indices(); }
+  void remember_bad(const std::vector<std::int64_t>& indices) override;
+  DataWait reading() const override { return own_.reading(); }
+
+ private:
+  void share_bad(const std::vector<BadImage>& images, const std::vector<std::int64_t>& indices);
+
+  const RunRanks& ranks_;
+  BatchSource& own_;
+  const std::function<bool()> stop_;
+  BadImages bad_;
+  std::size_t told_ = 0;  ///< of this rank's own
+  std::int64_t tickets_ = 0;
+};
+
+}  // namespace invp

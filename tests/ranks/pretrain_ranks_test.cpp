@@ -1,0 +1,137 @@
+// Whole runs of pretraining on several ranks: what is written, reported and resumed is that of one.
+#include <gtest/gtest.h>
+
+#include "data/sets/synthetic_dataset.h"
+#include "invp/method/pretrain.h"
+#include "tests/ranks/ranked.h"
+
+namespace invp::testing {
+namespace {
+
+constexpr SyntheticOptions kSet{.classes = 4, .size = 16};
+
+PretrainConfig config_of(const Ranked& here, const std::string& name, bool shared) {
+  PretrainConfig config;
+  config.network = {.arch = Arch::kResNet18Cifar, .width = 4, .dim = 16};
+  config.objective.background = 32;
+  config.objective.hard_positives = 5;
+  config.objective.warm_epochs = 1;
+  config.augment = augment_preset("cifar");
+  config.augment.image_size = 16;
+  config.evaluation = augment_preset("eval-cifar");
+  config.evaluation.image_size = 16;
+  config.epochs = 2;
+  config.batch_size = 12;
+  config.bn_groups = here.groups;
+  config.bank_start = BankStart::kFeatures;
+  config.center_head = true;
+  config.knn_k = 5;
+  config.max_bad_share = 0.2;
+  config.run.out = here.out(name);
+  if (shared) config.run.ranks.communicator = here.ranks;
+  return config;
+}
+
+// 51 images in batches of 12: the last has 3. Some cannot be read, of training and of validation.
+RANKS_TEST(PretrainRanks, ARunIsThatOfOneRank, 1, 2, 3, 4) {
+  Ranked here;
+  const auto set = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  const auto queries = open_synthetic(kSet, SyntheticSplit::kVal, 30);
+  const Holed train(*set, {7, 20, 33});
+  const Holed validation(*queries, {13, 29});
+  Recorder shared;
+  const RunResult result = pretrain(config_of(here, "shared", true), train, &validation, shared);
+  EXPECT_TRUE(result.finished);
+  if (!here.first()) {
+    EXPECT_TRUE(shared.steps.empty()) << "rank 0 alone speaks";
+    return;
+  }
+  Recorder alone;
+  const RunResult want = pretrain(config_of(here, "alone", false), train, &validation, alone);
+  ASSERT_EQ(shared.steps.size(), 10U);
+  EXPECT_EQ(shared.epochs.back().skipped_images, 3);
+  expect_same_reports(shared, alone);
+  expect_same_tensors(result.checkpoint, want.checkpoint);
+  EXPECT_EQ(read_all(here.out("shared") / "skipped-images.tsv"),
+            read_all(here.out("alone") / "skipped-images.tsv"));
+}
+
+// Stopped on these ranks, gone on with on one, and the other way round.
+RANKS_TEST(PretrainRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
+  Ranked here;
+  const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  const auto queries = open_synthetic(kSet, SyntheticSplit::kVal, 30);
+  std::filesystem::path whole;
+  if (here.first()) {
+    Recorder recorder;
+    whole = pretrain(config_of(here, "whole", false), *train, queries.get(), recorder).checkpoint;
+  }
+  for (const bool shared_first : {true, false}) {
+    for (const std::int64_t stop : {1, 4, 5, 7}) {
+      SCOPED_TRACE(message(shared_first, " ", stop));
+      const std::string name = message(shared_first ? "shared-" : "alone-", stop);
+      std::filesystem::path end;
+      for (const bool shared : {shared_first, !shared_first}) {
+        if (!shared && !here.first()) continue;
+        if (shared) here.settle();
+        PretrainConfig config = config_of(here, name, shared);
+        Recorder recorder;
+        if (shared == shared_first) {
+          recorder.stop_at = stop;
+          EXPECT_FALSE(pretrain(config, *train, queries.get(), recorder).finished);
+          EXPECT_EQ(std::ssize(recorder.steps), here.first() ? stop : 0);
+        } else {
+          config.run.resume = "auto";
+          const RunResult result = pretrain(config, *train, queries.get(), recorder);
+          EXPECT_TRUE(result.finished);
+          end = result.checkpoint;
+        }
+      }
+      here.settle();
+      if (here.first()) expect_same_tensors(end, whole);
+    }
+  }
+}
+
+// Fewer images than ranks; groups and ranks without any.
+RANKS_TEST(PretrainRanks, FewerImagesThanRanks, 4) {
+  Ranked here;
+  const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 3);
+  Recorder shared;
+  const RunResult result = pretrain(config_of(here, "shared", true), *train, train.get(), shared);
+  if (!here.first()) return;
+  Recorder alone;
+  const RunResult want = pretrain(config_of(here, "alone", false), *train, train.get(), alone);
+  ASSERT_EQ(shared.steps.size(), 2U);
+  EXPECT_EQ(shared.steps.front().images, 3);
+  expect_same_reports(shared, alone);
+  expect_same_tensors(result.checkpoint, want.checkpoint);
+}
+
+// Too many are bad all together, not on any one rank: all ranks end, at the step where one rank
+// would, with its words.
+RANKS_TEST(PretrainRanks, TooManyBadImagesEndAllRanksWhereTheyEndOne, 4) {
+  Ranked here;
+  const auto set = open_synthetic(kSet, SyntheticSplit::kTrain, 48);
+  const Holed train(*set, {1, 2, 3, 5, 8, 13, 21, 34});
+  const auto words = [&](bool shared) {
+    Recorder recorder;
+    try {
+      PretrainConfig config = config_of(here, shared ? "shared" : "alone", shared);
+      config.bank_start = BankStart::kRandom;
+      config.center_head = false;
+      config.max_bad_share = 0.1;
+      pretrain(config, train, nullptr, recorder);
+    } catch (const Error& error) {
+      return message(recorder.steps.size(), " steps, ", error.what());
+    }
+    return std::string("nothing");
+  };
+  const std::string shared = words(true);
+  EXPECT_NE(shared.find("cut short"), std::string::npos) << shared;
+  if (!here.first()) return;
+  EXPECT_EQ(shared, words(false));
+}
+
+}  // namespace
+}  // namespace invp::testing

@@ -1,0 +1,84 @@
+// invp pretrain --ranks: what it writes, stops and resumes as one process does.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "engine/comm/mpi_launcher.h"
+#include "tests/tools/run_test.h"
+
+namespace invp::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// 67 images in batches of 16: the last has 3.
+class PretrainOnRanks : public RunTest {
+ protected:
+  PretrainOnRanks()
+      : RunTest(
+            "pretrain --format synthetic --synthetic-train 67 --synthetic-val 40 "
+            "--synthetic-size 16 --synthetic-classes 4 --image-size 16 --epochs 3 --batch-size 16 "
+            "--lr 0.02 --seed 3 --workers 1 --device cpu --arch resnet18-cifar --width 4 --dim 8 "
+            "--augment cifar --background 8 --hard-positives 2 --warm-epochs 1 --knn-k 5 "
+            "--threads 1 --save-steps 1 ") {}
+
+  void SetUp() override {
+    try {
+      mpi_command(1, std::getenv("PATH"));
+    } catch (const std::exception& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+};
+
+TEST_F(PretrainOnRanks, EndsInTheBytesOfOneProcess) {
+  ASSERT_EQ(train("one", "--bn-groups 4").code, 0);
+  for (const int ranks : {2, 4}) {
+    const std::string name = std::to_string(ranks);
+    const Outcome outcome = train(name, "--bn-groups 4 --json --ranks " + name);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(read_all(last(name)) == read_all(last("one"))) << ranks;
+    EXPECT_THAT(outcome.err,
+                HasSubstr("batch 16 = " + name + " ranks x " + std::to_string(16 / ranks) +
+                          " images, 4 groups of batch norm, lr 0.02, launched by mp"));
+    const auto results = nlohmann::json::parse(outcome.last_line());
+    EXPECT_EQ(results["ranks"], ranks);
+    EXPECT_EQ(results["bn_groups"], 4);
+    EXPECT_EQ(std::filesystem::exists(out(name) + "/ranks"), false) << "nobody was lost";
+  }
+}
+
+TEST_F(PretrainOnRanks, StopsAndGoesOnWithAnotherNumber) {
+  const std::string longer = "--bn-groups 4 --epochs 20 ";
+  ASSERT_EQ(train("longer", longer).code, 0);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const std::string name = "signal" + std::to_string(signal);
+    ASSERT_EQ(interrupted(name, longer + "--ranks 2", signal), 128 + signal);
+    const Outcome end = train(name, longer + "--ranks 4 --resume auto");
+    ASSERT_EQ(end.code, 0) << end.err;
+    EXPECT_TRUE(read_all(last(name)) == read_all(last("longer"))) << signal;
+  }
+  ASSERT_EQ(train("whole", "--bn-groups 4").code, 0);
+  const std::string want = read_all(last("whole"));
+  for (const int stop : {3, 5, 11}) {
+    const std::string name = "stop" + std::to_string(stop);
+    ASSERT_EQ(train(name, "--bn-groups 4 --ranks 4 --stop-after " + std::to_string(stop)).code, 0);
+    const Outcome end = train(name, "--bn-groups 4 --ranks 2 --resume auto");
+    ASSERT_EQ(end.code, 0) << end.err;
+    EXPECT_TRUE(read_all(last(name)) == want) << stop;
+  }
+}
+
+TEST_F(PretrainOnRanks, AreRefusedWhereGroupsCannotBeShared) {
+  const Outcome outcome = train("refused", "--bn-groups 3 --ranks 2");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--bn-groups 3 cannot be shared by 2 ranks"));
+  EXPECT_THAT(outcome.err, HasSubstr("--bn-groups 4"));
+  EXPECT_FALSE(std::filesystem::exists(out("refused")));
+}
+
+}  // namespace
+}  // namespace invp::testing
