@@ -167,6 +167,7 @@ Commands all_commands() {
   add_op(commands);
   add_objective(commands);
   add_bench(commands);
+  add_plan(commands);
   add_doctor(commands);
   return commands;
 }

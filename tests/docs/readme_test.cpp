@@ -70,6 +70,7 @@ TEST(Readme, CommandsOfTheProgramAreUnderstood) {
   // As they stand, or with the smallest settings: a step of the default network takes minutes.
   const std::map<std::string, std::string> runs = {
       {"doctor", ""},
+      {"plan --images 1e9 --gpus 1024 --batch-size 8192", ""},
       {"data info --data photos/", ""},
       {"data check --data photos/", ""},
       {"data show --data photos/ --to views.png", ""},

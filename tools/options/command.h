@@ -50,6 +50,7 @@ void add_op(Commands& commands);
 void add_objective(Commands& commands);
 void add_bench(Commands& commands);
 void add_report(Commands& commands);
+void add_plan(Commands& commands);
 void add_doctor(Commands& commands);
 
 /// Names of the settings of a pretraining run: a run's config.toml also serves the commands that

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <string_view>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
@@ -98,6 +99,28 @@ std::int64_t parse_integer(const std::string& text) {
   return value;
 }
 
+std::int64_t parse_count(const std::string& text) {
+  const auto refuse = [&] {
+    throw UsageError(
+        message("must be a whole number such as 1280000, 1.28M or 1e9, got '", text, "'"));
+  };
+  constexpr std::string_view kSuffixes = "kMG";
+  const std::size_t suffix = text.empty() ? std::string::npos : kSuffixes.find(text.back());
+  const bool shortened = suffix != std::string::npos;
+  double value = 0;
+  try {
+    value = parse_number(shortened ? text.substr(0, text.size() - 1) : text);
+  } catch (const UsageError&) {
+    refuse();
+  }
+  for (std::size_t i = 0; shortened && i <= suffix; ++i) value *= 1000;
+  // Beyond 2^53 not every whole number is there.
+  const double whole = std::round(value);
+  if (std::abs(whole) > 9007199254740992.0 || std::abs(value - whole) > 1e-12 * std::abs(whole))
+    refuse();
+  return static_cast<std::int64_t>(whole);
+}
+
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
   for (const char c : text) {
@@ -118,6 +141,16 @@ Options& Options::flag(std::string name, bool& value, std::string help) {
     value = text == "true";
   };
   spec.values = [&value] { return std::vector<std::string>{value ? "true" : "false"}; };
+  return *this;
+}
+
+Options& Options::count(std::string name, std::int64_t& value, Bounds bounds, std::string help) {
+  integer(std::move(name), value, bounds, std::move(help));
+  specs_.back().set = [&value, bounds](const std::string& text) {
+    const std::int64_t parsed = parse_count(text);
+    check(static_cast<double>(parsed), bounds, text);
+    value = parsed;
+  };
   return *this;
 }
 

@@ -92,6 +92,8 @@ class Options {
   Options& flag(std::string name, bool& value, std::string help);
   Options& integer(std::string name, std::int64_t& value, Bounds bounds, std::string help);
   Options& integer(std::string name, int& value, Bounds bounds, std::string help);
+  /// A whole number that may be written short: 1280000, 1.28M or 1.28e6.
+  Options& count(std::string name, std::int64_t& value, Bounds bounds, std::string help);
   Options& number(std::string name, double& value, Bounds bounds, std::string help);
   Options& number(std::string name, float& value, Bounds bounds, std::string help);
   Options& text(std::string name, std::string& value, std::string value_name, std::string help);
@@ -203,6 +205,8 @@ std::string help_text(const Options& options, const std::string& usage);
 /// Strict: the whole text must be a number; finite. Throws UsageError.
 double parse_number(const std::string& text);
 std::int64_t parse_integer(const std::string& text);
+/// The same of "1e9", and of "14k", "1.28M" and "1G": thousands, millions, billions.
+std::int64_t parse_count(const std::string& text);
 /// "0.03", "1e-05": the shortest that reads back the same.
 std::string format_number(double value);
 std::string format_number(float value);

@@ -48,10 +48,9 @@ struct Box {
 };
 
 struct Axis {
-  std::vector<double> ticks;
-  double low() const { return ticks.front(); }
-  double high() const { return ticks.back(); }
-  double step() const { return ticks[1] - ticks[0]; }
+  std::vector<Tick> ticks;
+  double low() const { return ticks.front().at; }
+  double high() const { return ticks.back().at; }
   double fraction(double value) const { return (value - low()) / (high() - low()); }
 };
 
@@ -76,18 +75,50 @@ struct Range {
   bool empty() const { return low > high; }
 };
 
+Axis linear_axis(const Range& range, int wanted) {
+  const std::vector<double> ticks = nice_ticks(range.low, range.high, wanted);
+  Axis axis;
+  for (const double at : ticks) axis.ticks.push_back({at, tick_label(at, ticks[1] - ticks[0])});
+  return axis;
+}
+
+/// The logarithms of the ticks from the last below the range to the first above it.
+Axis log_axis(const LogAxis& wanted, const Range& range) {
+  Axis axis;
+  for (const Tick& tick : wanted.ticks) {
+    const Tick placed{std::log10(tick.at), tick.label};
+    if (placed.at <= range.low) axis.ticks.clear();
+    axis.ticks.push_back(placed);
+    if (placed.at >= range.high && axis.ticks.size() > 1) break;
+  }
+  CHECK(axis.ticks.size() > 1, "a logarithmic axis needs two ticks around its values");
+  return axis;
+}
+
+/// The chart as it is drawn: logarithms in place of the values of its logarithmic axes.
+Chart placed_on(const Chart& chart) {
+  Chart placed = chart;
+  for (Series& series : placed.series) {
+    for (auto& [x, y] : series.points) {
+      if (chart.log_x) x = std::log10(x);
+      if (chart.log_y) y = std::log10(y);
+    }
+  }
+  return placed;
+}
+
 void draw_axes(std::ostream& out, const Box& plot, const Axis& x, const Axis& y, double x_low,
                double x_high) {
-  for (const double tick : y.ticks) {
-    const double at = plot.bottom() - y.fraction(tick) * plot.height;
-    line(out, plot.left, at, plot.right(), at, tick == y.low() ? "axis" : "grid");
-    text(out, plot.left - 8, at + 4, "tick end", tick_label(tick, y.step()));
+  for (const Tick& tick : y.ticks) {
+    const double at = plot.bottom() - y.fraction(tick.at) * plot.height;
+    line(out, plot.left, at, plot.right(), at, tick.at == y.low() ? "axis" : "grid");
+    text(out, plot.left - 8, at + 4, "tick end", tick.label);
   }
-  for (const double tick : x.ticks) {
-    if (tick < x_low || tick > x_high) continue;
-    const double at = plot.left + (tick - x_low) / (x_high - x_low) * plot.width;
+  for (const Tick& tick : x.ticks) {
+    if (tick.at < x_low || tick.at > x_high) continue;
+    const double at = plot.left + (tick.at - x_low) / (x_high - x_low) * plot.width;
     line(out, at, plot.bottom(), at, plot.bottom() + 4, "axis");
-    text(out, at, plot.bottom() + 18, "tick middle", tick_label(tick, x.step()));
+    text(out, at, plot.bottom() + 18, "tick middle", tick.label);
   }
 }
 
@@ -199,8 +230,8 @@ void draw_chart(std::ostream& out, const Box& panel, const Chart& chart,
   }
   // x is an epoch, a block or per cent: no ticks between whole numbers.
   const int x_steps = static_cast<int>(std::clamp(xs.high - xs.low, 1.0, 6.0));
-  const Axis x_axis{nice_ticks(xs.low, xs.high, x_steps)};
-  const Axis y_axis{nice_ticks(ys.low, ys.high, 4)};
+  const Axis x_axis = chart.log_x ? log_axis(*chart.log_x, xs) : linear_axis(xs, x_steps);
+  const Axis y_axis = chart.log_y ? log_axis(*chart.log_y, ys) : linear_axis(ys, 4);
   draw_axes(out, plot, x_axis, y_axis, xs.low, xs.high);
   text(out, plot.right(), panel.bottom() - 7, "unit end axis-title", x_label);
 
@@ -301,7 +332,7 @@ std::string svg_figure(const std::string& title, const std::string& subtitle,
     const Box panel{kMargin + static_cast<double>(i % columns) * (kPanelWidth + kGap),
                     kHeader + static_cast<double>(row) * (kPanelHeight + kGap), kPanelWidth,
                     kPanelHeight};
-    draw_chart(out, panel, charts[i], x_label);
+    draw_chart(out, panel, placed_on(charts[i]), x_label);
   }
   out << "</svg>\n";
   return std::move(out).str();

@@ -1,6 +1,7 @@
 // Line charts as SVG. A figure needs no other file: no style or font is fetched.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,14 +14,26 @@ struct Series {
       points;  ///< x ascends; a point that is not finite breaks the line
 };
 
+/// A tick where the caller wants it: its place and what stands beside it.
+struct Tick {
+  double at = 0;
+  std::string label;
+};
+
+/// A logarithmic axis. `ticks` ascend and are positive; those beyond the values are left out.
+struct LogAxis {
+  std::vector<Tick> ticks;
+};
+
 struct Chart {
   std::string title;
   std::string unit;  ///< printed after the title in gray: "per cent"
   std::vector<Series> series;
-  bool from_zero = false;     ///< the vertical axis starts at 0
-  bool percent = false;       ///< both axes run from 0 to 100
-  bool mark_highest = false;  ///< a dot and the value at the first series' highest point
-  bool legend = true;         ///< names of the series, if there are several
+  bool from_zero = false;               ///< the vertical axis starts at 0
+  bool percent = false;                 ///< both axes run from 0 to 100
+  bool mark_highest = false;            ///< a dot and the value at the first series' highest point
+  bool legend = true;                   ///< names of the series, if there are several
+  std::optional<LogAxis> log_x, log_y;  ///< of svg_figure only; values are then positive
 };
 
 /// Round tick positions covering [low, high] with about `wanted` steps of 1, 2 or 5 times a power

@@ -253,6 +253,27 @@ TEST(SvgChart, DrawsALineForEachSeriesAndBreaksItAtGaps) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
+TEST(SvgChart, LogarithmicAxesPlacePowersEvenlyBetweenTheTicksAroundThem) {
+  const LogAxis powers{
+      {{0.1, "tenth"}, {1, "one"}, {10, "ten"}, {100, "hundred"}, {1000, "thousand"}}};
+  const std::string svg = svg_figure("", "", "",
+                                     {{.title = "",
+                                       .unit = "",
+                                       .series = {{"", {{1, 1}, {10, 10}, {100, 100}}}},
+                                       .log_x = powers,
+                                       .log_y = powers}});
+  double x[3];
+  double y[3];
+  ASSERT_EQ(std::sscanf(svg.c_str() + svg.find("<path"), "<path d=\"M%lf %lf L%lf %lf L%lf %lf\"",
+                        &x[0], &y[0], &x[1], &y[1], &x[2], &y[2]),
+            6);
+  EXPECT_NEAR(x[2] - x[1], x[1] - x[0], 0.15);
+  EXPECT_NEAR(y[2] - y[1], y[1] - y[0], 0.15);
+  EXPECT_LT(y[2], y[0] - 50);
+  for (const char* label : {">one<", ">ten<", ">hundred<"}) EXPECT_THAT(svg, HasSubstr(label));
+  for (const char* label : {"tenth", "thousand"}) EXPECT_THAT(svg, Not(HasSubstr(label)));
+}
+
 TEST(RunReporter, WaitAndPurityGoToTensorBoardAndMetrics) {
   const TempFolder folder;
   std::FILE* terminal = std::tmpfile();
