@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "engine/core/error.h"
@@ -30,8 +31,21 @@ Series series_of(const std::string& name, const Run& run, const auto& value) {
   return series;
 }
 
-/// "Top-1 accuracy" within a sentence.
+/// Over the epochs that have it: a run may be judged now and then.
+Series series_of(const ShownMeasure& measure, const Run& run) {
+  std::vector<EpochReport> judged;
+  std::ranges::copy_if(run.epochs, std::back_inserter(judged), [&](const EpochReport& epoch) {
+    return find_measure(epoch.measures, measure.name) != nullptr;
+  });
+  return series_of(measure.legend.empty() ? measure.heading : measure.legend,
+                   Run{judged, run.in_steps},
+                   [&](const auto& e) { return measure_or_nan(e.measures, measure.name); });
+}
+
+/// "Top-1 accuracy" within a sentence; "AP50" stays.
 std::string in_a_sentence(std::string title) {
+  const auto is_upper = [](char c) { return std::isupper(static_cast<unsigned char>(c)) != 0; };
+  if (title.size() > 1 && is_upper(title[1])) return title;
   title[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(title[0])));
   return title;
 }
@@ -59,7 +73,6 @@ std::string summary(const Run& run, const std::vector<ShownMeasure>& shown) {
 /// One chart per group of measures, in the order of measure_charts(); those that no epoch has are
 /// left out.
 std::vector<Chart> measured_charts(const Run& run, const std::vector<ShownMeasure>& shown) {
-  const std::vector<EpochReport>& epochs = run.epochs;
   std::vector<Chart> charts;
   for (const MeasureChart& words : measure_charts()) {
     Chart chart{.title = std::string(words.title),
@@ -69,12 +82,9 @@ std::vector<Chart> measured_charts(const Run& run, const std::vector<ShownMeasur
     if (words.title == "Loss")
       chart.series.push_back(series_of("total", run, [](const auto& e) { return e.loss; }));
     for (const ShownMeasure& measure : shown) {
-      const auto value = [&](const auto& e) { return measure_or_nan(e.measures, measure.name); };
-      const bool measured = std::ranges::any_of(
-          epochs, [&](const auto& e) { return find_measure(e.measures, measure.name) != nullptr; });
-      if (measure.in_curves && measured && measure.chart == words.title)
-        chart.series.push_back(
-            series_of(measure.legend.empty() ? measure.heading : measure.legend, run, value));
+      if (!measure.in_curves || measure.chart != words.title) continue;
+      if (Series series = series_of(measure, run); !series.points.empty())
+        chart.series.push_back(std::move(series));
     }
     if (!chart.series.empty()) charts.push_back(std::move(chart));
   }

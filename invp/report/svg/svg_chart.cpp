@@ -151,14 +151,26 @@ void draw_series(std::ostream& out, const Series& series, std::size_t number, co
   finish();
 }
 
+/// Names that would reach out of the panel are moved together, and to the left.
 void draw_legend(std::ostream& out, const Box& panel, const Chart& chart) {
+  constexpr double kLetter = 6.4;
+  if (!chart.legend || chart.series.size() < 2) return;
+  const auto count = static_cast<double>(chart.series.size());
+  double letters = 0;
+  for (const Series& series : chart.series)
+    letters += kLetter * static_cast<double>(series.name.size());
   double x = panel.left + kAxisLeft;
-  for (std::size_t i = 0; chart.legend && i < chart.series.size() && chart.series.size() > 1; ++i) {
+  double around = 44;  // line, name and the next one's distance, without the letters
+  if (x + letters + count * around > panel.right()) {
+    x = panel.left + 16;
+    around = std::max(30.0, std::min(around, (panel.right() - x - letters) / count));
+  }
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const double y = panel.top + 44;
     out << "<line x1=\"" << fixed(x) << "\" y1=\"" << fixed(y - 4) << "\" x2=\"" << fixed(x + 16)
         << "\" y2=\"" << fixed(y - 4) << "\" " << stroke_of(i) << "/>\n";
     text(out, x + 22, y, "legend", chart.series[i].name);
-    x += 44 + 6.4 * static_cast<double>(chart.series[i].name.size());
+    x += around + kLetter * static_cast<double>(chart.series[i].name.size());
   }
 }
 
