@@ -97,7 +97,8 @@ void synthesize_boxes(const fs::path& dir, const SynthesizeOptions& options,
     const std::int64_t count = split == SyntheticSplit::kTrain ? options.train : options.val;
     const fs::path folder = dir / year_of(split);
     make_set_folder(folder);
-    auto images = nlohmann::ordered_json::array(), annotations = images;
+    auto images = nlohmann::ordered_json::array();
+    auto annotations = nlohmann::ordered_json::array();
     for (std::int64_t begin = 0; begin < count; begin += kChunk) {
       const std::int64_t end = std::min(begin + kChunk, count);
       const auto objects = write_pictures(folder, options, split, begin, end);
