@@ -15,9 +15,9 @@
 #include "engine/files/safetensors.h"
 #include "engine/files/weights.h"
 #include "layers/detection/detectron2_export.h"
-#include "layers/detectron2_names.h"
 #include "layers/detection/faster_rcnn.h"
 #include "layers/detection/pretrained.h"
+#include "layers/detectron2_names.h"
 #include "layers/exchange.h"
 #include "tests/support/temp_folder.h"
 
