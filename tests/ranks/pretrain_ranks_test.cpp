@@ -4,6 +4,7 @@
 #include "data/sets/synthetic_dataset.h"
 #include "invp/method/pretrain.h"
 #include "tests/ranks/ranked.h"
+#include "tests/support/small_pretrain.h"
 
 namespace invp::testing {
 namespace {
@@ -11,15 +12,7 @@ namespace {
 constexpr SyntheticOptions kSet{.classes = 4, .size = 16};
 
 PretrainConfig config_of(const Ranked& here, const std::string& name, bool shared) {
-  PretrainConfig config;
-  config.network = {.arch = Arch::kResNet18Cifar, .width = 4, .dim = 16};
-  config.objective.background = 32;
-  config.objective.hard_positives = 5;
-  config.objective.warm_epochs = 1;
-  config.augment = augment_preset("cifar");
-  config.augment.image_size = 16;
-  config.evaluation = augment_preset("eval-cifar");
-  config.evaluation.image_size = 16;
+  PretrainConfig config = testing::small_pretrain(here.out(name));
   config.epochs = 2;
   config.batch_size = 12;
   config.bn_groups = here.groups;
@@ -27,7 +20,6 @@ PretrainConfig config_of(const Ranked& here, const std::string& name, bool share
   config.center_head = true;
   config.knn_k = 5;
   config.max_bad_share = 0.2;
-  config.run.out = here.out(name);
   if (shared) config.run.ranks.communicator = here.ranks;
   return config;
 }

@@ -19,6 +19,7 @@
 #include "invp/run/run_folder.h"
 #include "tests/support/devices.h"
 #include "tests/support/recorder.h"
+#include "tests/support/small_pretrain.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
@@ -29,20 +30,11 @@ using ::testing::HasSubstr;
 constexpr SyntheticOptions kSet{.classes = 4, .size = 16};
 
 PretrainConfig small_run(const std::filesystem::path& out, Device device = kCpu) {
-  PretrainConfig config;
+  PretrainConfig config = testing::small_pretrain(out);
   config.device = device;
-  config.network = {.arch = Arch::kResNet18Cifar, .width = 4, .dim = 16};
-  config.objective.background = 32;
-  config.objective.hard_positives = 5;
-  config.objective.warm_epochs = 1;
-  config.augment = augment_preset("cifar");
-  config.augment.image_size = 16;
-  config.evaluation = augment_preset("eval-cifar");
-  config.evaluation.image_size = 16;
   config.epochs = 3;
   config.batch_size = 20;
   config.knn_k = 10;
-  config.run.out = out;
   return config;
 }
 
