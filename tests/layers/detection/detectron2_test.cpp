@@ -19,26 +19,20 @@
 #include "layers/detection/pretrained.h"
 #include "layers/detectron2_names.h"
 #include "layers/exchange.h"
-#include "tests/support/temp_folder.h"
+#include "tests/layers/detection/detectron2_files.h"
 
 namespace invp {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using testing::detectron2_file;
 using ::testing::ElementsAre;
 using testing::error_of;
-using testing::golden;
+using testing::expected_detector;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::TempFolder;
 using Tensors = std::vector<std::pair<std::string, Tensor>>;
-
-constexpr const char* kFolder = "detectron2/";
-
-std::filesystem::path file(const std::string& name) {
-  return golden(kFolder + name);
-}
 
 bool is_count(const std::string& name) {
   return name.ends_with("num_batches_tracked");
@@ -57,14 +51,9 @@ void expect_equal(const Tensors& read, const Tensors& wanted) {
   }
 }
 
-const TensorFile& expected() {
-  static const TensorFile detector = read_safetensors(file("expected.safetensors"));
-  return detector;
-}
-
 /// What of it a backbone has.
 Tensors expected_backbone() {
-  Tensors backbone = expected().tensors;
+  Tensors backbone = expected_detector().tensors;
   std::erase_if(backbone, [](const auto& tensor) {
     return tensor.first.starts_with("r") || tensor.first.starts_with("predictor");
   });
@@ -81,7 +70,7 @@ struct Row {
 };
 
 std::vector<Row> rows(const std::string& kind) {
-  std::ifstream lines(file("names.tsv"));
+  std::ifstream lines(detectron2_file("names.tsv"));
   std::vector<Row> rows;
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
@@ -194,7 +183,7 @@ TEST(Detectron2Names, AreNothingForOthers) {
 TEST(BackboneFiles, GiveAllOfTheNetworkAndSayWhatTheyGave) {
   for (const char* name : {"backbone_moco.pkl", "backbone_python2.pkl", "detector.pkl",
                            "detector.pth", "expected.safetensors"}) {
-    const BackboneWeights weights = load_backbone(file(name));
+    const BackboneWeights weights = load_backbone(detectron2_file(name));
     EXPECT_EQ(weights.network.config.width, 1) << name;
     expect_equal(weights.tensors.tensors, expected_backbone());
     EXPECT_EQ(weights.lists.loaded.size(), 318u) << name;
@@ -202,29 +191,29 @@ TEST(BackboneFiles, GiveAllOfTheNetworkAndSayWhatTheyGave) {
     ResNet network(weights.network.config);
     load_pytorch_backbone(network, weights.tensors, name);
   }
-  const WeightLists moco = load_backbone(file("backbone_moco.pkl")).lists;
+  const WeightLists moco = load_backbone(detectron2_file("backbone_moco.pkl")).lists;
   EXPECT_THAT(moco.ignored, ElementsAre("model.stem.fc.0.weight", "model.stem.fc.0.bias",
                                         "model.stem.fc.2.weight", "model.stem.fc.2.bias"));
   EXPECT_THAT(moco.loaded, Contains("model.res5.2.conv3.norm.num_batches_tracked"));
   EXPECT_THAT(moco.lines(), ElementsAre(HasSubstr("318 tensors loaded: model.stem.conv1.weight, "),
                                         HasSubstr("4 tensors ignored: model.stem.fc.0.weight, "),
                                         HasSubstr("14 tensors initialized: region_norm.weight, ")));
-  EXPECT_THAT(load_backbone(file("detector.pth")).lists.ignored,
+  EXPECT_THAT(load_backbone(detectron2_file("detector.pth")).lists.ignored,
               Contains("model.proposal_generator.rpn_head.conv.weight"));
 }
 
 TEST(DetectorFiles, GiveAllOfTheDetector) {
   for (const char* name : {"detector.pkl", "detector.pth", "expected.safetensors"}) {
-    const DetectorWeights weights = load_detector(file(name));
+    const DetectorWeights weights = load_detector(detectron2_file(name));
     EXPECT_EQ(weights.detector.classes, 3);
     EXPECT_EQ(describe(weights.detector), "Faster R-CNN R50-C4 of width 1 for 3 classes");
     EXPECT_EQ(weights.lists.loaded.size(), 333u);
     EXPECT_TRUE(weights.lists.initialized.empty());
-    expect_equal(weights.tensors.tensors, expected().tensors);
+    expect_equal(weights.tensors.tensors, expected_detector().tensors);
   }
-  EXPECT_THAT(load_detector(file("expected.safetensors")).detector.class_names,
+  EXPECT_THAT(load_detector(detectron2_file("expected.safetensors")).detector.class_names,
               ElementsAre("cat", "dog", "b\xc3\xa4r"));
-  EXPECT_THAT(load_detector(file("detector.pth")).lists.ignored,
+  EXPECT_THAT(load_detector(detectron2_file("detector.pth")).lists.ignored,
               ElementsAre("model.pixel_mean", "model.pixel_std",
                           "model.proposal_generator.anchor_generator.cell_anchors.0",
                           "optimizer.state.0.momentum_buffer"));
@@ -232,13 +221,13 @@ TEST(DetectorFiles, GiveAllOfTheDetector) {
 
 TEST(Detectron2Export, ComesBackAsItWas) {
   const TempFolder folder;
-  const auto source = open_weights(file("expected.safetensors"));
+  const auto source = open_weights(detectron2_file("expected.safetensors"));
   const Detectron2Weights weights = to_detectron2(*source, "");
   EXPECT_EQ(weights.tensors.size(), 333u);
   for (const char* name : {"a.pkl", "a.pth", "a.safetensors"}) {
     write_detectron2(folder / name, weights);
     const DetectorWeights back = load_detector(folder / name);
-    expect_equal(back.tensors.tensors, expected().tensors);
+    expect_equal(back.tensors.tensors, expected_detector().tensors);
     EXPECT_THAT(back.detector.class_names, ElementsAre("cat", "dog", "b\xc3\xa4r")) << name;
     EXPECT_TRUE(back.lists.ignored.empty());
   }
@@ -286,7 +275,8 @@ TEST(Detectron2Export, OfOurDetectorGivesItBack) {
 
 TEST(Detectron2Export, OfABackboneIsInMoCosForm) {
   const TempFolder folder;
-  write_detectron2(folder / "a.pkl", to_detectron2(*open_weights(file("backbone_moco.pkl")), ""));
+  write_detectron2(folder / "a.pkl",
+                   to_detectron2(*open_weights(detectron2_file("backbone_moco.pkl")), ""));
   const auto source = open_weights(folder / "a.pkl");
   std::set<std::string> names;
   for (std::size_t i = 0; i < source->tensors().size(); ++i) names.emplace(source->unwrapped(i));
@@ -298,7 +288,7 @@ TEST(Detectron2Export, OfABackboneIsInMoCosForm) {
 
 TEST(Detectron2Export, CountsBatchesWhereTheFileDoesNot) {
   const TempFolder folder;
-  TensorFile file = expected();
+  TensorFile file = expected_detector();
   std::erase_if(file.tensors, [](const auto& tensor) {
     return is_count(tensor.first) && tensor.first != "bn1.num_batches_tracked";
   });
@@ -317,172 +307,6 @@ TEST(Detectron2Export, RefusesStemsForSmallPictures) {
   write_safetensors(folder / "in", pytorch_state(network));
   EXPECT_THAT(error_of([&] { to_detectron2(*open_weights(folder / "in"), ""); }),
               AllOf(HasSubstr("resnet18-cifar"), HasSubstr("no network with a stem for small")));
-}
-
-// --- what is refused
-
-/// The detector under detectron2's names, to be spoiled.
-class Spoiled : public ::testing::Test {
- protected:
-  Spoiled() {
-    file_.tensors = to_detectron2(*open_weights(file("expected.safetensors")), "").tensors;
-  }
-
-  void erase(const std::string& part) {
-    std::erase_if(file_.tensors,
-                  [&](const auto& tensor) { return tensor.first.find(part) != std::string::npos; });
-  }
-  void rename(const std::string& from, const std::string& to) {
-    for (auto& [name, tensor] : file_.tensors) {
-      if (name.starts_with(from)) name.replace(0, from.size(), to);
-    }
-  }
-  void set(const std::string& name, Tensor value) {
-    erase(name);
-    file_.tensors.emplace_back(name, std::move(value));
-  }
-  std::string detector_error() {
-    write_safetensors(path_, file_);
-    return error_of([&] { load_detector(path_); });
-  }
-  std::string backbone_error(const std::string& prefix = "") {
-    write_safetensors(path_, file_);
-    return error_of([&] { load_backbone(path_, prefix); });
-  }
-
-  TempFolder folder_;
-  std::filesystem::path path_ = folder_ / "a";
-  TensorFile file_;
-};
-
-TEST_F(Spoiled, ByAWrongPrefix) {
-  rename("backbone.", "trunk.");
-  EXPECT_THAT(backbone_error(), HasSubstr("a: the network in it is none that is built here: "
-                                          "resnet50 of width 1 without \"res5.0.conv1.weight\""));
-  EXPECT_THAT(detector_error(), HasSubstr("resnet50 of width 1 without \"res5.0.conv1.weight\""));
-  int number = 0;
-  for (auto& [name, tensor] : file_.tensors) name = "encoder." + std::to_string(number++);
-  EXPECT_THAT(backbone_error(), HasSubstr("or detectron2's ('stem.conv1.weight', "));
-}
-
-TEST_F(Spoiled, ByAPrefixThatIsNotThere) {
-  EXPECT_THAT(backbone_error("teacher."), HasSubstr("no network under --weights-prefix teacher."));
-}
-
-TEST_F(Spoiled, ByATensorOfAnotherShape) {
-  set("backbone.res4.0.conv2.weight", Tensor::zeros({4, 4, 1, 1}));
-  const auto says = AllOf(HasSubstr("\"backbone.res4.0.conv2.weight\" is (4, 4, 1, 1), that of"),
-                          HasSubstr("is (4, 4, 3, 3)"));
-  EXPECT_THAT(backbone_error(), says);
-  EXPECT_THAT(detector_error(), says);
-}
-
-TEST_F(Spoiled, ByAMissingTensor) {
-  erase("roi_heads.res5.2.conv3.norm.bias");
-  EXPECT_THAT(backbone_error(), HasSubstr("without \"roi_heads.res5.2.conv3.norm.bias\""));
-}
-
-TEST_F(Spoiled, ByPartsOfTheDetector) {
-  const std::pair<const char*, Tensor> shapes[] = {
-      {"roi_heads.box_predictor.bbox_pred.weight", Tensor::zeros({4, 32})},
-      {"proposal_generator.rpn_head.objectness_logits.weight", Tensor::zeros({3, 16, 1, 1})}};
-  for (const auto& [name, value] : shapes) {
-    const TensorFile whole = file_;
-    set(name, value);
-    EXPECT_THAT(detector_error(),
-                AllOf(HasSubstr(name), HasSubstr("that of a Faster R-CNN R50-C4")));
-    file_ = whole;
-  }
-  erase("rpn_head.conv.bias");
-  EXPECT_THAT(detector_error(), HasSubstr("lacks \"proposal_generator.rpn_head.conv.bias\""));
-  erase("box_predictor.cls_score.weight");
-  EXPECT_THAT(detector_error(), HasSubstr("lacks \"roi_heads.box_predictor.cls_score.weight\""));
-}
-
-TEST_F(Spoiled, ByNormsThatAreMissing) {
-  const TensorFile whole = file_;
-  erase("roi_heads.res5.norm.");
-  EXPECT_THAT(detector_error(),
-              AllOf(HasSubstr("no norm after its last stage (\"roi_heads.res5.norm.weight\")"),
-                    Not(HasSubstr("frozen"))));
-  EXPECT_EQ(load_backbone(path_).lists.loaded.size(), 318u);  // its backbone is as good as any
-  erase("num_batches_tracked");
-  EXPECT_THAT(detector_error(), AllOf(HasSubstr("no norm after its last stage"),
-                                      HasSubstr("and its norms are frozen")));
-  file_ = whole;
-  erase("num_batches_tracked");
-  EXPECT_THAT(detector_error(), HasSubstr("norms of the detector are frozen"));
-  erase(".norm.");
-  EXPECT_THAT(detector_error(), HasSubstr("has no batch norms (no running_mean)"));
-}
-
-TEST_F(Spoiled, ByAFeaturePyramid) {
-  rename("backbone.", "backbone.bottom_up.");
-  rename("roi_heads.res5.", "backbone.bottom_up.res5.");
-  erase("backbone.bottom_up.res5.norm.");
-  EXPECT_THAT(detector_error(), HasSubstr("a detector with a feature pyramid"));
-  EXPECT_EQ(load_backbone(path_).network.prefix, "backbone.bottom_up.");
-}
-
-TEST_F(Spoiled, ByValuesThatAreNotFinite) {
-  Tensor bias = Tensor::zeros({16});
-  bias.data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
-  set("proposal_generator.rpn_head.conv.bias", bias);
-  EXPECT_THAT(detector_error(), AllOf(HasSubstr("rpn_head.conv.bias\" holds NaN (element 3)")));
-  bias = Tensor::zeros({1});
-  bias.data<float>()[0] = std::numeric_limits<float>::infinity();
-  set("backbone.stem.conv1.norm.bias", bias);
-  EXPECT_THAT(backbone_error(), HasSubstr("stem.conv1.norm.bias\" holds an infinite value"));
-}
-
-TEST_F(Spoiled, ByOtherPictures) {
-  const TensorFile whole = file_;
-  set("pixel_mean", Tensor::from(std::vector<float>{103.53F, 116.28F, 123.675F}, {3, 1, 1}));
-  EXPECT_THAT(backbone_error(),
-              AllOf(HasSubstr("\"pixel_mean\" is 103.53, 116.28, 123.675, not 123.675, 116.28"),
-                    HasSubstr("BGR"), HasSubstr("take weights for RGB")));
-  EXPECT_THAT(detector_error(), HasSubstr("\"pixel_mean\" is 103.53"));
-  file_ = whole;
-  set("pixel_std", Tensor::from(std::vector<float>{1, 1, 1}, {3, 1, 1}));
-  EXPECT_THAT(backbone_error(), HasSubstr("\"pixel_std\" is 1, 1, 1"));
-  file_ = whole;
-  erase("num_batches_tracked");
-  for (auto& [name, tensor] : file_.tensors)
-    if (name.ends_with("running_mean")) tensor = Tensor::zeros(tensor.shape());
-  EXPECT_THAT(backbone_error(), HasSubstr("have no statistics (running_mean is 0 everywhere)"));
-}
-
-TEST_F(Spoiled, ByAnotherCountOfClasses) {
-  file_.metadata["classes"] = R"(["cat", "dog"])";
-  EXPECT_THAT(detector_error(), HasSubstr("names 2 classes, but the detector in it has 3"));
-}
-
-TEST_F(Spoiled, ByBeingABackbone) {
-  erase("proposal_generator.");
-  erase("box_predictor.");
-  erase("roi_heads.res5.norm.");
-  EXPECT_THAT(detector_error(),
-              AllOf(HasSubstr("no detector in it"), HasSubstr("invp detect train --checkpoint")));
-  write_safetensors(path_, pytorch_state(ResNet({.arch = Arch::kResNet18, .width = 1})));
-  EXPECT_THAT(error_of([&] { load_backbone(path_); }),
-              HasSubstr("is a resnet18 of width 1 with a linear head of 128; the detector stands "
-                        "on a resnet50"));
-}
-
-TEST_F(Spoiled, ByBeingCaffe2s) {
-  const Tensors caffe2 = {{"conv1_w", Tensor::zeros({64, 3, 7, 7})},
-                          {"res_conv1_bn_s", Tensor::zeros({64})},
-                          {"res2_0_branch2a_w", Tensor::zeros({64, 64, 1, 1})},
-                          {"res2_0_branch2a_bn_s", Tensor::zeros({64})}};
-  for (const char* under : {"", "blobs"}) {
-    Tensors tensors = caffe2;
-    write_numpy_pickle(folder_ / "c.pkl", stored_tensors(tensors), {.under = under, .notes = {}},
-                       elements_of(tensors));
-    const auto says = AllOf(HasSubstr("c.pkl: a network of Caffe2"), HasSubstr("BGR"),
-                            HasSubstr("stride in the 1x1"), HasSubstr("take weights for RGB"));
-    EXPECT_THAT(error_of([&] { load_backbone(folder_ / "c.pkl"); }), says);
-    EXPECT_THAT(error_of([&] { load_detector(folder_ / "c.pkl"); }), says);
-  }
 }
 
 }  // namespace
