@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/comm/comm_mpi.h"
+#include "engine/comm/gather.h"
 #include "tests/ranks/run_ranks.h"
 
 namespace invp::testing {
@@ -203,6 +204,17 @@ RANKS_TEST(Collectives, RefuseWhatTheyCannotDo, 2) {
   const Tensor three = Tensor::zeros({3});
   refused([&] { ranks->broadcast("x", three, 2); }, "[x] no rank 2 among 2");
   EXPECT_EQ(ranks->ranks().local_size, 2);
+}
+
+RANKS_TEST(Collectives, NameTheMinorityThatHasOtherValues, 2, 5) {
+  const auto ranks = join();
+  const int size = ranks->ranks().size;
+  check_alike(*ranks, "weights", 77);
+  const std::string others = error_of(
+      [&] { check_alike(*ranks, "weights", ranks->ranks().rank % 3 == 0 ? 7 : 1U << 31); });
+  EXPECT_EQ(others.substr(0, others.find(':')),
+            size == 2 ? "rank 1 has other weights than rank 0"
+                      : "ranks 0, 3 have other weights than the rest");
 }
 
 /// Rank 1 does not come to the sum.

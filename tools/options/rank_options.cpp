@@ -11,6 +11,7 @@
 #include "engine/core/stop.h"
 #include "engine/devices/cuda_info.h"
 #include "engine/devices/gpu_report.h"
+#include "engine/files/written.h"
 #include "tools/options/rank_launcher.h"
 
 namespace invp::cli {
@@ -132,6 +133,7 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
   limits.beat = std::min(limits.beat, limits.silence / 4);
   JoinedRanks joined = join_ranks(limits, folder);
   if (joined.control == nullptr) return work(joined);
+  joined.control->progress_by(bytes_written);
   if (joined.ranks().rank == 0) return end_together(joined, work);
   const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
                                        : std::filesystem::path());
