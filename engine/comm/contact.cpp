@@ -17,8 +17,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr Seconds kSend{5};
-/// For which rank 0 holds its line back.
+/// For which rank 0 waits for them.
 constexpr Seconds kCallsOfAll{0.6};
+/// For which the others do not end yet.
+constexpr Seconds kAfterTheLine{0.5};
 
 /// Of the hosts that rank 0 named the first that answers, tried again and again.
 Socket reach(const MeetingPlace& place, Seconds within) {
@@ -143,16 +145,26 @@ void Control::Contact::hear() {
          false);
 }
 
-// All ranks end at once; rank 0, which prints why, with what the others tell of their last calls.
+/// By this thread, whatever the main thread is at: launchers end all once one process is gone, some
+/// within milliseconds.
+void Control::Contact::say(const std::string& lines) {
+  if (limits_.end.count() == 0) return;
+  *told_ = true;
+  [[maybe_unused]] const ssize_t said = write(error_->file(), lines.data(), lines.size());
+}
+
+// All ranks end; rank 0 prints why, and then what the others tell of their last calls.
 void Control::Contact::hear_end(const Message& message) {
   if (message.kind == say::kCalls) {
     calls_ = message.fields.at(0);
+    say(calls_);
     return lose(end_->fields.at(0), true, std::atoi(end_->fields.at(1).c_str()));
   }
   const bool calls = message.fields.at(2) == "1";
   if (calls) send({say::kCalls, recorder_.last_calls().fields()});
   if (!calls || ranks_.rank != 0)
     return lose(message.fields.at(0), true, std::atoi(message.fields.at(1).c_str()));
+  say("invp: " + message.fields.at(0) + "\n");
   end_ = message;
   end_at_ = Clock::now();
 }
@@ -174,12 +186,15 @@ void Control::Contact::beat() {
 }
 
 void Control::Contact::lose(const std::string& why, bool hub_is_there, int code) {
+  // One line is enough: where the hub is gone, that of the next rank. It goes first.
+  const bool speaks = ranks_.rank == (hub_is_there ? 0 : 1);
+  if (speaks && !hub_is_there) say("invp: " + why + "\n");
+  if (!speaks && limits_.end.count() > 0) std::this_thread::sleep_for(kAfterTheLine);
   {
     const std::lock_guard lock(mutex_);
     lost_ = why;
     code_ = code;
-    // One line is enough: where the hub is gone, that of the next rank.
-    speak_ = hub_is_there ? ranks_.rank == 0 : ranks_.rank == 1;
+    speak_ = speaks;
     is_lost_ = true;
     changed_.notify_all();
   }

@@ -46,6 +46,7 @@ class Control::Contact {
   void hear();
   void beat();
   void hear_end(const Message& message);
+  void say(const std::string& lines);
   void lose(const std::string& why, bool hub_is_there, int code = 1);
   void leave_record();
   [[noreturn]] void throw_lost();

@@ -19,7 +19,8 @@
 namespace invp {
 
 /// The run is at its end because of some rank: "rank 5 (n3, pid 812) ended at step 8123, in
-/// all_reduce gradients". All ranks throw it; the one that is to `speak` prints it.
+/// all_reduce gradients". All ranks throw it; the one that is to `speak` prints it,
+/// unless the thread that keeps contact has done so.
 class RunLost : public Error {
  public:
   RunLost(const std::string& why, bool speak, int code = 1, std::string calls = {})

@@ -163,7 +163,8 @@ class Hub::Talk {
     if (!peers_.all_came()) {
       if (now - start_ > limits_.rendezvous)
         lose(peers_.missing() + " did not come within " +
-             format_duration(limits_.rendezvous.count()), false);
+                 format_duration(limits_.rendezvous.count()),
+             false);
       return;
     }
     for (const Peer& peer : peers_) {

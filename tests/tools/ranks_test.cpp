@@ -115,6 +115,18 @@ TEST(Ranks, PrintOnceAndReportOnce) {
   EXPECT_EQ(std::count(two.err.begin(), two.err.end(), '\n'), 1) << two.err;
 }
 
+TEST(Ranks, ShareAMeasuredStep) {
+  NEEDS_RANKS();
+  const Outcome two = run_invp(
+      "bench step --ranks 2 --bn-groups 2 --width 4 --batch-size 9 --image-size 16 --bank 64 "
+      "--background 16 --hard-positives 4 --repeats 1 --warmups 0 --device cpu --json");
+  ASSERT_EQ(two.code, 0) << two.err;
+  const auto results = nlohmann::json::parse(two.last_line());
+  EXPECT_EQ(results["ranks"], 2);
+  EXPECT_EQ(results["bn_groups"], 2);
+  EXPECT_GT(results["images_per_second"], 0);
+}
+
 TEST(Ranks, StopWithTheirParentAndItsSignal) {
   NEEDS_RANKS();
   for (const int signal : {SIGTERM, SIGINT}) {
@@ -161,10 +173,10 @@ TEST(Ranks, EndWhenOneIsLost) {
     EXPECT_EQ(run.wait(), 1);
     EXPECT_TRUE(run.all_gone(5));
     const std::string said = run.said();
-    EXPECT_THAT(said, ::testing::ContainsRegex("invp bench comm: rank 2 \\([^,]+, pid " +
-                                               std::to_string(lost) +
-                                               "\\) (ended|has not been heard of for 2.0 s) at "
-                                               "step [0-9]+, in [a-z_]+ "));
+    EXPECT_THAT(said,
+                ::testing::ContainsRegex("invp: rank 2 \\([^,]+, pid " + std::to_string(lost) +
+                                         "\\) (ended|has not been heard of for 2.0 s) at "
+                                         "step [0-9]+, in [a-z_]+ "));
     EXPECT_THAT(said, ::testing::ContainsRegex("\nranks? 0.*: (in|after) call [0-9]+, "));
     EXPECT_THAT(said, ::testing::HasSubstr("\nrank 2: heard of last at step "));
   }
