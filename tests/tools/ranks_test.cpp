@@ -127,6 +127,20 @@ TEST(Ranks, ShareAMeasuredStep) {
   EXPECT_GT(results["images_per_second"], 0);
 }
 
+// Two cores, whatever the machine has.
+TEST(Ranks, ShareTheCoresThatThereAre) {
+  NEEDS_RANKS();
+  if (std::system("taskset -c 0,1 true 2>/dev/null") != 0) GTEST_SKIP() << "no two cores";
+  const std::string step =
+      "bench step --width 4 --batch-size 8 --image-size 16 --bank 64 --background 16 "
+      "--hard-positives 4 --repeats 1 --warmups 0 --device cpu ";
+  const Outcome one = run_invp(step, "taskset -c 0,1");
+  EXPECT_THAT(one.err, ::testing::HasSubstr("cpu, fp32, 2 threads"));
+  const Outcome two = run_invp(step + "--ranks 2 --bn-groups 2", "taskset -c 0,1");
+  EXPECT_EQ(two.code, 0) << two.err;
+  EXPECT_THAT(two.err, ::testing::HasSubstr("cpu, fp32, 1 thread"));
+}
+
 TEST(Ranks, StopWithTheirParentAndItsSignal) {
   NEEDS_RANKS();
   for (const int signal : {SIGTERM, SIGINT}) {

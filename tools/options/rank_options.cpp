@@ -134,6 +134,9 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
   JoinedRanks joined = join_ranks(limits, folder);
   if (joined.control == nullptr) return work(joined);
   joined.control->progress_by(bytes_written);
+  joined.cores = share_cores(gather_cores(*joined.communicator));
+  if (joined.ranks().rank == 0 && !joined.cores.note.empty())
+    std::cerr << "note     " << joined.cores.note << '\n';
   if (joined.ranks().rank == 0) return end_together(joined, work);
   const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
                                        : std::filesystem::path());
@@ -171,8 +174,7 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
 }
 
 int threads_of_rank(const JoinedRanks& ranks) {
-  const int sharing = ranks.ranks().local_size;
-  return sharing == 1 ? 0 : std::max(1, usable_cores() / sharing);
+  return ranks.cores.threads;
 }
 
 std::string ranks_line(const JoinedRanks& ranks) {

@@ -47,7 +47,7 @@ void check_groups(const JoinedRanks& ranks, int groups);
 RunRanks run_ranks(const JoinedRanks& ranks);
 
 /// CPU threads of each rank where nothing else is asked for: the ranks of a machine share its
-/// cores. 0, for all of them, where there is one.
+/// cores, as far as these are not bound to others. 0, for all of them, where there is one rank.
 int threads_of_rank(const JoinedRanks& ranks);
 
 /// "ranks    2, by mpirun (Open MPI 4.1.4), 2 on this machine"; empty for one.
