@@ -106,6 +106,34 @@ RANKS_TEST(PretrainRanks, WeightsThatDriftApartAreFound, 4) {
       << why;
 }
 
+// One group over all ranks: the loss of one rank, from the start and gone on with on one. The rate
+// is low: training makes rounding grow, on one rank too.
+RANKS_TEST(PretrainRanks, OneGroupOverAllRanksHasTheLossOfOneRank, 2, 4) {
+  Ranked here;
+  here.groups = 1;
+  const auto set = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  const auto queries = open_synthetic(kSet, SyntheticSplit::kVal, 30);
+  const Holed train(*set, {7, 20, 33});
+  const auto run = [&](const std::string& name, bool shared, std::int64_t stop) {
+    PretrainConfig config = config_of(here, name, shared);
+    config.learning_rate = 1e-5;
+    config.run.resume = "auto";
+    Recorder recorder;
+    recorder.stop_at = stop;
+    pretrain(config, train, queries.get(), recorder);
+    return recorder;
+  };
+  const Recorder all = run("all", true, 0);
+  run("part", true, 4);
+  here.settle();
+  if (!here.first()) return;
+  const Recorder rest = run("part", false, 0);
+  const Recorder alone = run("alone", false, 0);
+  ASSERT_EQ(alone.steps.size(), 10U);
+  expect_close_reports(all, alone);
+  expect_close_reports(rest, alone, 4);
+}
+
 // Fewer images than ranks; groups and ranks without any.
 RANKS_TEST(PretrainRanks, FewerImagesThanRanks, 4) {
   Ranked here;

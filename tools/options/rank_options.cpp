@@ -149,7 +149,20 @@ void check_device(const JoinedRanks& ranks, Device device) {
                              ": several ranks compute on CPUs only: --device cpu"));
 }
 
-void check_groups(const JoinedRanks& ranks, int groups) {
+void declare_groups(Options& options, int& groups, NormSpan& norms) {
+  options.integer("bn-groups", groups, {1, 1024},
+                  "parts of a batch that are normalized apart, as on several GPUs");
+  options.choice<NormSpan>("norms", norms, all_norm_spans(), "what a batch norm sees of the groups")
+      .notes({"one group, also where several ranks share it", "all groups as one batch",
+              "all groups, each of the same weight, as Detectron2's NaiveSyncBatchNorm"});
+}
+
+void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size) {
+  const int size = ranks.ranks().size;
+  if (batch_size < size) {
+    throw UsageError(message("--batch-size ", batch_size, " is less than one image for each of ",
+                             size, " ranks: --batch-size ", size, " or more, or fewer ranks"));
+  }
   try {
     share_of_rank(groups, ranks.ranks());
   } catch (const Error& error) {
