@@ -56,7 +56,7 @@ std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine);
 
 /// "batch 1024 = 8 ranks x 128 images, 8 groups of batch norm, lr 0.03, launched by srun". `norms`:
-/// NormSpan by name.
+/// NormSharing by name.
 std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups,
                          const std::string& norms, double rate);
 

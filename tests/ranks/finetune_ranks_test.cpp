@@ -67,8 +67,8 @@ RANKS_TEST(FinetuneRanks, SharedNormsHaveTheLossOfOneRank, 4) {
   const auto validation = open_synthetic(kSet, SyntheticSplit::kVal, 30);
   const Holed train(*set, {7, 20, 33});
   for (const auto& [groups, norms, fc_only] :
-       {std::tuple(1, NormSpan::kLocal, false), std::tuple(1, NormSpan::kLocal, true),
-        std::tuple(2, NormSpan::kNaive, false)}) {
+       {std::tuple(1, NormSharing::kLocal, false), std::tuple(1, NormSharing::kLocal, true),
+        std::tuple(2, NormSharing::kNaive, false)}) {
     const auto run = [&](bool shared, Recorder& recorder) {
       const auto network =
           make_classifier({.arch = Arch::kResNet18Cifar, .width = 4}, 7, nullptr, "test");
