@@ -136,7 +136,8 @@ TEST(Licenses, AreListedForEveryLibraryInTheProgram) {
   const std::vector<std::string> documented = documented_libraries();
   EXPECT_THAT(documented, IsSupersetOf({"oneDNN", "Eigen", "zlib", "CLI11"}));
   for (const std::string& library : documented) {
-    if (!elsewhere.contains(library)) EXPECT_THAT(listed, HasSubstr("\n" + library));
+    if (elsewhere.contains(library)) continue;
+    EXPECT_NE(listed.find("\n  " + library), std::string::npos) << library;
   }
 }
 
