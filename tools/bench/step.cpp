@@ -107,7 +107,7 @@ class BenchStep : public Command {
     if (work_.device.threads == 0) work_.device.threads = threads_of_rank(ranks);
     const Compute compute = start_compute(work_.device);
     check_device(ranks, compute.device);
-    check_groups(ranks, groups_);
+    check_groups(ranks, groups_, work_.batch);
     if (ranks.control)
       ranks.control->agree({{"batch-size", std::to_string(work_.batch)},
                             {"bn-groups", std::to_string(groups_)},
