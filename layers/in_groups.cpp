@@ -6,6 +6,35 @@
 
 namespace invp {
 
+namespace {
+
+/// The gradients of leaves, taken from them group by group.
+class GroupGradients {
+ public:
+  explicit GroupGradients(const std::vector<Tensor>& leaves)
+      : leaves_(leaves), sums_(leaves.size()) {}
+
+  void take() {
+    const MemoryScope scope(MemoryUse::kGradients);
+    for (std::size_t i = 0; i < leaves_.size(); ++i) {
+      Tensor gradient = leaves_[i].grad();
+      leaves_[i].set_grad({});
+      sums_[i].add(gradient.defined()
+                       ? std::move(gradient)
+                       : Tensor::zeros(leaves_[i].shape(), DType::kF32, leaves_[i].device()));
+    }
+  }
+  void give_back() {
+    for (std::size_t i = 0; i < leaves_.size(); ++i) leaves_[i].set_grad(sums_[i].total());
+  }
+
+ private:
+  const std::vector<Tensor>& leaves_;
+  std::vector<TreeSum> sums_;
+};
+
+}  // namespace
+
 void in_groups(ResNet& network, std::size_t groups,
                const std::function<void(std::size_t group)>& body) {
   const std::vector<NamedTensor> statistics = network.buffers();
@@ -22,19 +51,22 @@ void in_groups(ResNet& network, std::size_t groups,
 
 void sum_gradients_in_groups(ResNet& network, const std::vector<Tensor>& leaves, std::size_t groups,
                              const std::function<void(std::size_t group)>& body) {
-  std::vector<TreeSum> sums(leaves.size());
+  GroupGradients gradients(leaves);
   in_groups(network, groups, [&](std::size_t group) {
     body(group);
-    const MemoryScope scope(MemoryUse::kGradients);
-    for (std::size_t i = 0; i < leaves.size(); ++i) {
-      Tensor gradient = leaves[i].grad();
-      leaves[i].set_grad({});
-      sums[i].add(gradient.defined()
-                      ? std::move(gradient)
-                      : Tensor::zeros(leaves[i].shape(), DType::kF32, leaves[i].device()));
-    }
+    gradients.take();
   });
-  for (std::size_t i = 0; i < leaves.size(); ++i) leaves[i].set_grad(sums[i].total());
+  gradients.give_back();
+}
+
+void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t groups,
+                             const std::function<void(std::size_t group)>& body) {
+  GroupGradients gradients(leaves);
+  for (std::size_t group = 0; group < groups; ++group) {
+    body(group);
+    gradients.take();
+  }
+  gradients.give_back();
 }
 
 // One call for all of them: they go through one flat tensor, each at a multiple of 64 bytes.
@@ -58,7 +90,7 @@ void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& le
   ranks.all_reduce("gradients", flat);
 }
 
-void share_statistics(Communicator& ranks, const ResNet& network) {
+void share_statistics(Communicator& ranks, const Module& network) {
   for (const NamedTensor& item : network.buffers())
     ranks.broadcast("running statistics", item.tensor, 0);
 }

@@ -23,12 +23,16 @@ void in_groups(ResNet& network, std::size_t groups,
 void sum_gradients_in_groups(ResNet& network, const std::vector<Tensor>& leaves, std::size_t groups,
                              const std::function<void(std::size_t group)>& body);
 
+/// The same of what has no running statistics to keep.
+void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t groups,
+                             const std::function<void(std::size_t group)>& body);
+
 /// Afterwards the gradient of each of `leaves` is the sum over the ranks, which is the upper part
 /// of that tree where each rank has the same number of groups, a power of two. All of them have
 /// gradients.
 void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves);
 
 /// Gives all ranks the running statistics of rank 0, which has the first group.
-void share_statistics(Communicator& ranks, const ResNet& network);
+void share_statistics(Communicator& ranks, const Module& network);
 
 }  // namespace invp

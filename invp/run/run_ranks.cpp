@@ -1,6 +1,7 @@
 #include "invp/run/run_ranks.h"
 
-#include <cmath>
+#include <algorithm>
+#include <string>
 #include <vector>
 
 #include "engine/core/error.h"
@@ -26,20 +27,26 @@ std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
 
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine) {
   if (ranks.exchange) return ranks.exchange(mine);
-  const Tensor sums =
-      Tensor::from(std::vector<std::int64_t>{mine.images, mine.bad, mine.stop ? 1 : 0}, {3});
+  const Tensor sums = Tensor::from(
+      std::vector<std::int64_t>{mine.images, mine.bad, mine.stop ? 1 : 0, mine.save ? 1 : 0}, {4});
   ranks.communicator->all_reduce("ticket", sums);
   const auto total = sums.span<std::int64_t>();
-  return {.step = mine.step, .images = total[0], .bad = total[1], .stop = total[2] > 0};
+  return {.step = mine.step,
+          .images = total[0],
+          .bad = total[1],
+          .stop = total[2] > 0,
+          .save = total[3] > 0};
 }
 
-std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups, double rate) {
+std::string sharing_line(const RunRanks& ranks, const SharedStep& step) {
   const int size = ranks.communicator->ranks().size;
   const std::int64_t share =
-      share_of_rank(groups, {.rank = 0, .size = size}).rows(batch_size).count();
-  return message("batch ", batch_size, " = ", size, " ranks x ",
-                 share * size == batch_size ? "" : "up to ", share, " images, ", groups,
-                 " groups of batch norm, lr ", rate,
+      share_of_rank(step.groups, {.rank = 0, .size = size}).rows(step.batch_size).count();
+  std::string groups = step.group;
+  if (step.groups != 1) groups.insert(std::min(groups.find(' '), groups.size()), "s");
+  return message("batch ", step.batch_size, " = ", size, " ranks x ",
+                 share * size == step.batch_size ? "" : "up to ", share, ' ', step.pictures, ", ",
+                 step.groups, ' ', groups, ", lr ", step.learning_rate,
                  ranks.launched_by.empty() ? "" : ", launched by ", ranks.launched_by);
 }
 

@@ -156,10 +156,17 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
   RunRanks run{.communicator = ranks.communicator, .launched_by = ranks.launch.by};
   if (ranks.control == nullptr) return run;
   run.exchange = [control = ranks.control.get()](const StepTicket& mine) {
-    const Ticket total = control->exchange(
-        {.step = mine.step, .images = mine.images, .bad = mine.bad, .stop = mine.stop});
-    return StepTicket{
-        .step = total.step, .images = total.images, .bad = total.bad, .stop = total.stop};
+    const Ticket total = control->exchange({.step = mine.step,
+                                            .images = mine.images,
+                                            .bad = mine.bad,
+                                            .stop = mine.stop,
+                                            .save = mine.save});
+    return StepTicket{.step = total.step,
+                      .images = total.images,
+                      .bad = total.bad,
+                      .stop = total.stop,
+                      .save = total.save,
+                      .note = total.note};
   };
   run.entering = [control = ranks.control.get()](const char* phase, std::int64_t step) {
     control->entering(phase, step, true);
