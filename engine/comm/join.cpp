@@ -5,6 +5,7 @@
 namespace invp {
 
 JoinedRanks join_ranks(const Limits& limits, const std::filesystem::path& folder) {
+  limit_mpi(limits.rendezvous);
   JoinedRanks joined{.launch = find_launch()};
   const Ranks& ranks = joined.launch.ranks;
   if (ranks.size == 1) return joined;

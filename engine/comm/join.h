@@ -6,6 +6,7 @@
 
 #include "engine/comm/communicator.h"
 #include "engine/comm/control.h"
+#include "engine/comm/cores.h"
 #include "engine/comm/launch.h"
 
 namespace invp {
@@ -14,6 +15,7 @@ struct JoinedRanks {
   Launch launch;
   std::shared_ptr<Control> control;  ///< null for one rank
   std::shared_ptr<Communicator> communicator = alone();
+  SharedCores cores = {};  ///< of several ranks on CPUs
 
   Ranks ranks() const { return communicator->ranks(); }
 };

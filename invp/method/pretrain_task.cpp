@@ -52,6 +52,7 @@ TrainerConfig trainer_config(const PretrainConfig& config) {
           .compute_type = config.compute_type,
           .seed = config.seed,
           .groups = config.bn_groups,
+          .norms = config.norms,
           .device = config.device};
 }
 

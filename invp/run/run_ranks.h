@@ -46,8 +46,8 @@ struct RunRanks {
   }
 };
 
-/// The groups that a rank computes. Throws Error, naming the way out, where they cannot be shared
-/// out evenly.
+/// The groups that a rank computes, or its piece of a group that several ranks share. Throws Error,
+/// naming the way out, where neither number is a multiple of the other.
 BatchPart share_of_rank(int groups, const Ranks& ranks);
 
 /// Images that a rank evaluates, of `images`: whole batches go round the ranks, so each batch is
@@ -63,8 +63,9 @@ struct SharedStep {
   std::int64_t batch_size = 1;
   int groups = 1;
   double learning_rate = 0;
+  std::string norms = "local";  ///< NormSpan by name
   const char* pictures = "images";
-  const char* group = "group of batch norm";
+  const char* of = " of batch norm";  ///< what groups are
 };
 
 /// "batch 1024 = 8 ranks x 128 images, 8 groups of batch norm, lr 0.03, launched by srun".

@@ -13,12 +13,7 @@ void check_same_on_ranks(Communicator& ranks, const char* what,
     const Tensor here = tensor.detach().to(kCpu);
     hash.add_bytes(here.raw(), here.nbytes());
   }
-  const std::vector<std::int64_t> all =
-      gather_numbers(ranks, what, static_cast<std::int64_t>(hash.value()));
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    CHECK(all[rank] == all[0], "rank ", rank, " has other ", what,
-          " than rank 0: a fault of memory or of this program; resume from the last checkpoint");
-  }
+  check_alike(ranks, what, hash.value());
 }
 
 }  // namespace invp

@@ -125,6 +125,21 @@ RANKS_TEST(LinearRanks, JudgementsAreThoseOfOneRank, 2, 3, 4) {
   expect_same_runs(here, "many", many, sets.many_all, sets.many_queries);
 }
 
+// More ranks than groups: each has a piece of one.
+RANKS_TEST(LinearRanks, PiecesOfAGroupComputeTheSameUpToRounding, 2, 3) {
+  Ranked here;
+  const Sets sets;
+  LinearConfig config = config_of(here);
+  config.taps = {5, 9};
+  config.bn_groups = 1;
+  Recorder shared;
+  run(here, "pieces", true, config, sets.train, sets.validation, shared);
+  if (!here.first()) return;
+  Recorder alone;
+  run(here, "pieces-alone", false, config, sets.train, sets.validation, alone);
+  expect_close_reports(shared, alone);
+}
+
 // Stopped on these ranks, gone on with on one, and the other way round.
 RANKS_TEST(LinearRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
   Ranked here;

@@ -137,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "batch 16 = 2 ranks x 8 images, 4 groups of batch norm, lr 0.02, launched by mp",
                  "--epochs 30"},
         Training{"Detection", detection,
-                 "batch 4 = 2 ranks x 2 pictures, 4 groups of batch norm, lr 0.02, launched by mp",
+                 "batch 4 = 2 ranks x 2 pictures, 4 groups of batch norm, of common statistics "
+                 "(naive), lr 0.02, launched by mp",
                  "--iterations 60 --drops 50"}),
     [](const auto& training) { return std::string(training.param.name); });
 

@@ -50,9 +50,13 @@ class DetectTrainCommand : public Command {
     settings_.resolve(*options_, ranks);
     DetectConfig& config = settings_.config();
     const std::int64_t groups = config.loader.groups;
-    const std::string sharing = tell_sharing(
-        config.run.ranks, {groups * config.loader.pictures_per_group, static_cast<int>(groups),
-                           config.learning_rate, "pictures"});
+    const std::string sharing =
+        tell_sharing(ranks, config.run.ranks,
+                     {.batch_size = groups * config.loader.pictures_per_group,
+                      .groups = static_cast<int>(groups),
+                      .learning_rate = config.learning_rate,
+                      .norms = config.norms == NormSharing::kNaive ? "naive" : "sync",
+                      .pictures = "pictures"});
     const DetectionSet train = settings_.data().open(settings_.split());
     const std::optional<DetectionSet> test = open_test();
     const auto detector = settings_.detector(train);

@@ -50,8 +50,9 @@ class FinetuneCommand : public Command {
     const DataSource source = data_source(settings_.data());
     settings_.resolve(*options_, ranks);
     FinetuneConfig& config = settings_.config();
-    const std::string sharing =
-        tell_sharing(config.run.ranks, {config.batch_size, config.bn_groups, config.learning_rate});
+    const std::string sharing = tell_sharing(
+        ranks, config.run.ranks,
+        {config.batch_size, config.bn_groups, config.learning_rate, name_of(config.norms)});
     const auto all = open_labeled_train(source);
     const auto validation = open_labeled_validation(source, *all);
     tell_left_out(*all, "train");

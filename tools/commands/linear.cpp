@@ -45,11 +45,13 @@ class LinearCommand : public Command {
  private:
   Results train_on(const JoinedRanks& ranks) {
     settings_.resolve(*options_, ranks);
-    const std::string sharing = tell_sharing(
-        settings_.config().run.ranks, {settings_.config().batch_size, settings_.config().bn_groups,
-                                       settings_.config().learning_rate, "images", "group"});
-    const auto network = settings_.network();
     const LinearConfig& config = settings_.config();
+    const std::string sharing = tell_sharing(ranks, config.run.ranks,
+                                             {.batch_size = config.batch_size,
+                                              .groups = config.bn_groups,
+                                              .learning_rate = config.learning_rate,
+                                              .of = ""});
+    const auto network = settings_.network();
     const auto train = settings_.open_train();
     const auto test = settings_.open_test(*train);
     tell_left_out(*train, "train");

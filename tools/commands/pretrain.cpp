@@ -45,8 +45,9 @@ class PretrainCommand : public Command {
   Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
     const PretrainConfig config = settings_.resolve(*options_, ranks);
-    const std::string sharing =
-        tell_sharing(config.run.ranks, {config.batch_size, config.bn_groups, config.learning_rate});
+    const std::string sharing = tell_sharing(
+        ranks, config.run.ranks,
+        {config.batch_size, config.bn_groups, config.learning_rate, name_of(config.norms)});
     const auto train = open_dataset(source, "train");
     auto validation = open_validation(source, *train);
     tell_left_out(*train, "train");

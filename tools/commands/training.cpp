@@ -70,10 +70,11 @@ Results figure_of(const RunResult& result, const StoppableReporter& reporter,
   return value == nullptr ? Results(nullptr) : number_or_null(*value);
 }
 
-std::string tell_sharing(const RunRanks& ranks, const SharedStep& step) {
+std::string tell_sharing(const JoinedRanks& joined, const RunRanks& ranks, const SharedStep& step) {
   if (ranks.alone()) return {};
   std::string line = sharing_line(ranks, step);
   std::cerr << printable(line) << '\n';
+  if (!joined.cores.note.empty()) std::cerr << "note     " << joined.cores.note << '\n';
   return line;
 }
 
@@ -97,8 +98,11 @@ Results train_on_ranks(const RankOptions& ranks, const Options& options, const s
                        const std::function<Results(const JoinedRanks&)>& train) {
   start_ranks(ranks, options);
   Results results;
-  on_ranks(ranks, std::filesystem::path(out) / "ranks",
-           [&](JoinedRanks& joined) { results = train(joined); });
+  on_ranks(ranks, std::filesystem::path(out) / "ranks", [&](JoinedRanks& joined) {
+    // A large data set is opened: the others wait.
+    if (joined.control != nullptr) joined.control->entering("the start", 0, true);
+    results = train(joined);
+  });
   return results;
 }
 

@@ -42,9 +42,9 @@ void add_run_results(Results& results, const RunResult& result, const StoppableR
 Results figure_of(const RunResult& result, const StoppableReporter& reporter,
                   const std::string& measure);
 
-/// Line one of a run that several ranks share, said as soon as it is known; what it said, for the
-/// log. Empty for one rank.
-std::string tell_sharing(const RunRanks& ranks, const SharedStep& step);
+/// Line one of a run that several ranks share, said as soon as it is known, and what is to be said
+/// of their cores. Returns line one for the log. Empty for one rank.
+std::string tell_sharing(const JoinedRanks& joined, const RunRanks& ranks, const SharedStep& step);
 
 /// Adds what --json says of the ranks: "ranks", "bn_groups".
 void add_rank_results(Results& results, const RunConfig& run, std::int64_t groups);

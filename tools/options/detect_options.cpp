@@ -173,7 +173,10 @@ void DetectOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
-  check_groups(ranks, static_cast<int>(bn_groups_));
+  check_groups(ranks, static_cast<int>(bn_groups_), batch_size_);
+  if (ranks.ranks().size > bn_groups_)
+    throw UsageError(message("--bn-groups ", bn_groups_, " is less than one group for each of ",
+                             ranks.ranks().size, " ranks: ranks share whole groups of pictures"));
   config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;

@@ -214,7 +214,7 @@ void LinearOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
-  check_groups(ranks, config_.bn_groups);
+  check_groups(ranks, config_.bn_groups, config_.batch_size);
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;
   config_.workers = worker_count(data_);

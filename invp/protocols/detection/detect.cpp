@@ -44,6 +44,8 @@ RunResult run_detect(FasterRcnn& detector, const DetectConfig& given, const Dete
   const RunRanks& ranks = config.run.ranks;
   const BatchPart part =
       share_of_rank(static_cast<int>(config.loader.groups), ranks.communicator->ranks());
+  CHECK(part.pieces == 1, "[detect] ", part.groups, " groups are less than one for each of ",
+        part.groups * part.pieces, " ranks");
   config.loader.first_group = part.first;
   config.loader.made_groups = part.count;
   config.loader.max_bad_share = ranks.alone() ? config.max_bad_share : 1;  // the run counts
