@@ -135,8 +135,6 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
   if (joined.control == nullptr) return work(joined);
   joined.control->progress_by(bytes_written);
   joined.cores = share_cores(gather_cores(*joined.communicator));
-  if (joined.ranks().rank == 0 && !joined.cores.note.empty())
-    std::cerr << "note     " << joined.cores.note << '\n';
   if (joined.ranks().rank == 0) return end_together(joined, work);
   const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
                                        : std::filesystem::path());
@@ -174,10 +172,17 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
   RunRanks run{.communicator = ranks.communicator, .launched_by = ranks.launch.by};
   if (ranks.control == nullptr) return run;
   run.exchange = [control = ranks.control.get()](const StepTicket& mine) {
-    const Ticket total = control->exchange(
-        {.step = mine.step, .images = mine.images, .bad = mine.bad, .stop = mine.stop});
-    return StepTicket{
-        .step = total.step, .images = total.images, .bad = total.bad, .stop = total.stop};
+    const Ticket total = control->exchange({.step = mine.step,
+                                            .images = mine.images,
+                                            .bad = mine.bad,
+                                            .stop = mine.stop,
+                                            .save = mine.save});
+    return StepTicket{.step = total.step,
+                      .images = total.images,
+                      .bad = total.bad,
+                      .stop = total.stop,
+                      .save = total.save,
+                      .note = total.note};
   };
   run.entering = [control = ranks.control.get()](const char* phase, std::int64_t step) {
     control->entering(phase, step, true);
