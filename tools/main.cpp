@@ -205,6 +205,7 @@ int run_program(std::vector<std::string> arguments) {
     return refuse(name, error);
   } catch (const RunLost& lost) {
     if (lost.speak()) complain(name, lost.what());
+    if (lost.speak()) std::cerr << lost.calls();
     return lost.code();
   } catch (const RanksEnded& ended) {
     return ended.code;

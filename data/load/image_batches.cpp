@@ -20,10 +20,7 @@ const LoaderOptions& checked(const Dataset& dataset, const AugmentConfig& augmen
         options.batch_size);
   CHECK(options.workers >= 0 && options.workers <= 1024, "[loader] 0 to 1024 workers, got ",
         options.workers);
-  const BatchPart& part = options.part;
-  CHECK(part.first >= 0 && part.count >= 1 && part.first + part.count <= part.groups,
-        "[loader] no groups ", part.first, " to ", part.first + part.count - 1, " of ",
-        part.groups);
+  options.part.check();
   CHECK(options.prefetch >= 1, "[loader] at least 1 batch must be made ahead, got ",
         options.prefetch);
   CHECK(options.decode_on == DecodeOn::kWorkers ||

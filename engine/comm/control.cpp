@@ -75,9 +75,12 @@ void Control::agree(const std::vector<std::pair<std::string, std::string>>& fact
     mine.fields.push_back(name);
     mine.fields.push_back(value);
   }
+  const CollectiveCall call{.operation = "compare", .name = "settings"};
+  entered(call);
   contact_->send(mine);
   const Message answer =
-      contact_->await(say::kAgreed, say::kRefused, contact_->limits().rendezvous, "agree");
+      contact_->await(say::kAgreed, say::kRefused, contact_->limits().step, "compare settings");
+  left(call);
   if (answer.kind == say::kRefused) throw Refused(answer.fields.at(0));
 }
 
@@ -94,9 +97,10 @@ Ticket Control::exchange(const Ticket& mine) {
   entered(call);
   const int wish = wished_stop();
   const int stop = wish != 0 ? wish : mine.stop ? SIGTERM : 0;
-  contact_->send({say::kTicket,
-                  {std::to_string(mine.step), std::to_string(mine.images), std::to_string(mine.bad),
-                   flag(mine.plain), std::to_string(stop), flag(mine.save)}});
+  contact_->send(
+      {say::kTicket,
+       {std::to_string(mine.step), std::to_string(mine.images), std::to_string(mine.bad),
+        flag(mine.plain), std::to_string(stop), flag(mine.save), std::to_string(mine.data_wait)}});
   const Message answer =
       contact_->await(say::kTicket, say::kTicket, contact_->limits().step, "exchange tickets");
   left(call);
@@ -118,6 +122,10 @@ void Control::entering(const char* phase, std::int64_t step, bool slow) {
 
 void Control::progress() {
   contact_->moved_on();
+}
+
+void Control::progress_by(std::function<std::uint64_t()> count) {
+  contact_->moves_by(std::move(count));
 }
 
 void Control::abort(const std::string& why, int code) {

@@ -25,6 +25,7 @@ std::shared_ptr<Communicator> join_gpus(JoinedRanks& joined) {
 JoinedRanks join_ranks(const Limits& limits, const std::filesystem::path& folder,
                        const std::function<Device(const Ranks&)>& device_of) {
   const bool on_gpus = device_of != nullptr;
+  limit_mpi(limits.rendezvous);
   JoinedRanks joined{.launch = find_launch(on_gpus)};
   const Ranks& ranks = joined.launch.ranks;
   if (ranks.size == 1) return joined;

@@ -7,6 +7,7 @@
 
 #include "engine/comm/communicator.h"
 #include "engine/comm/control.h"
+#include "engine/comm/cores.h"
 #include "engine/comm/launch.h"
 
 namespace invp {
@@ -16,7 +17,8 @@ struct JoinedRanks {
   std::shared_ptr<Control> control;     ///< null for one rank
   std::shared_ptr<Communicator> hosts;  ///< of ranks on GPUs that MPI started: it ends with this
   std::shared_ptr<Communicator> communicator = alone();
-  Device device;  ///< this rank's, of several
+  Device device;           ///< this rank's, of several
+  SharedCores cores = {};  ///< of several ranks on CPUs
 
   Ranks ranks() const { return communicator->ranks(); }
 };

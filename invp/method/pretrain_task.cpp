@@ -53,6 +53,7 @@ TrainerConfig trainer_config(const PretrainConfig& config) {
           .compute_type = config.compute_type,
           .seed = config.seed,
           .groups = config.bn_groups,
+          .norms = config.norms,
           .device = config.device};
 }
 
@@ -142,13 +143,7 @@ void PretrainTask::check_ranks_agree() {
   for (const NamedTensor& item : trainer_.network().parameters()) add(item.tensor);
   add(trainer_.bank().rows());
   add(trainer_.graph().rows());
-  const std::vector<std::int64_t> all =
-      gather_numbers(ranks, "weights, bank and graph", static_cast<std::int64_t>(hash.value()));
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    CHECK(all[rank] == all[0], "rank ", rank,
-          " has other weights, bank or graph than rank 0: a fault of memory or of this program; "
-          "resume from the last checkpoint");
-  }
+  check_alike(ranks, "weights, bank or graph", hash.value());
 }
 
 Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {

@@ -173,6 +173,7 @@ void Run::prepare() {
 }
 
 void Run::resume() {
+  config_.ranks.enter("reading the checkpoint", 0);
   const auto take = [&](const Checkpoint& checkpoint) {
     position_ =
         restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(), config_.identity);

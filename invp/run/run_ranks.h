@@ -43,8 +43,8 @@ struct RunRanks {
   }
 };
 
-/// The groups that a rank computes. Throws Error, naming the way out, where they cannot be shared
-/// out evenly.
+/// The groups that a rank computes, or its piece of a group that several ranks share. Throws Error,
+/// naming the way out, where neither number is a multiple of the other.
 BatchPart share_of_rank(int groups, const Ranks& ranks);
 
 /// Images that a rank evaluates, of `images`: whole batches go round the ranks, so each batch is
@@ -55,7 +55,9 @@ std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
 /// The totals, by ranks.exchange or by the communicator.
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine);
 
-/// "batch 1024 = 8 ranks x 128 images, 8 groups of batch norm, lr 0.03, launched by srun".
-std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups, double rate);
+/// "batch 1024 = 8 ranks x 128 images, 8 groups of batch norm, lr 0.03, launched by srun". `norms`:
+/// NormSpan by name.
+std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups,
+                         const std::string& norms, double rate);
 
 }  // namespace invp

@@ -3,10 +3,25 @@
 #include <utility>
 #include <vector>
 
+#include "engine/comm/gather.h"
 #include "engine/core/stop.h"
 #include "invp/run/bad_of_ranks.h"
 
 namespace invp {
+
+std::vector<std::int64_t> images_of_ranks(const Batch& batch, int groups, Communicator& ranks) {
+  const int size = ranks.ranks().size;
+  if (size == 1) return {std::ssize(batch.indices)};
+  CHECK(batch.planned > 0 && batch.total > 0, "[batch] a batch for one rank, not for ", size);
+  if (batch.total < batch.planned)
+    return gather_numbers(ranks, "images of each rank", std::ssize(batch.indices));
+  std::vector<std::int64_t> counts;
+  for (int rank = 0; rank < size; ++rank) {
+    const BatchPart part = share_of_rank(groups, {.rank = rank, .size = size});
+    counts.push_back(part.rows(batch.planned).count());
+  }
+  return counts;
+}
 
 SharedBatches::SharedBatches(const RunRanks& ranks, BatchSource& own, double max_bad_share,
                              std::function<bool()> stop)

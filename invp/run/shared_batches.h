@@ -2,13 +2,19 @@
 // agree before a step on how many images it has, on those that cannot be read, and on a stop.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "data/sets/bad_images.h"
 #include "invp/run/batch_source.h"
 #include "invp/run/run_ranks.h"
 
 namespace invp {
+
+/// How many of a batch's images each rank has. Where nothing is missing that needs no call, so that
+/// such steps can be captured; else a collective call.
+std::vector<std::int64_t> images_of_ranks(const Batch& batch, int groups, Communicator& ranks);
 
 class SharedBatches final : public BatchSource {
  public:

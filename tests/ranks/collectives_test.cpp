@@ -1,11 +1,13 @@
 // What the collective calls bring, against naive loops over what all ranks have.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <thread>
 
 #include "engine/comm/comm_mpi.h"
+#include "engine/comm/gather.h"
 #include "tests/ranks/collective_checks.h"
 #include "tests/ranks/run_ranks.h"
 
@@ -62,6 +64,17 @@ RANKS_TEST(Collectives, RefuseWhatTheyCannotDo, 2) {
   EXPECT_EQ(ranks->ranks().local_size, 2);
 }
 
+RANKS_TEST(Collectives, NameTheMinorityThatHasOtherValues, 2, 5) {
+  const auto ranks = join();
+  const int size = ranks->ranks().size;
+  check_alike(*ranks, "weights", 77);
+  const std::string others = error_of(
+      [&] { check_alike(*ranks, "weights", ranks->ranks().rank % 3 == 0 ? 7 : 1U << 31); });
+  EXPECT_EQ(others.substr(0, others.find(':')),
+            size == 2 ? "rank 1 has other weights than rank 0"
+                      : "ranks 0, 3 have other weights than the rest");
+}
+
 /// Rank 1 does not come to the sum.
 TEST(Collectives, EndAtADeadlineThatSaysWhoWaitsForWhat) {
   if (is_rank()) {
@@ -71,7 +84,7 @@ TEST(Collectives, EndAtADeadlineThatSaysWhoWaitsForWhat) {
     const Tensor x = Tensor::zeros({100});
     std::cerr << error_of([&] { ranks->all_reduce("gradients", x); }) << '\n';
     std::cerr << error_of([&] { ranks->all_reduce("updates", x); }) << '\n';
-    return;
+    std::exit(1);
   }
   if (const std::string why = why_no_ranks(); !why.empty()) GTEST_SKIP() << why;
   const RanksOutcome outcome = run_ranks(2, this_test(), Seconds(20));

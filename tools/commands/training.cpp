@@ -86,8 +86,11 @@ Results train_on_ranks(const RankOptions& ranks, const Options& options, const s
                        const std::function<Results(const JoinedRanks&)>& train) {
   start_ranks(ranks, options);
   Results results;
-  on_ranks(ranks, std::filesystem::path(out) / "ranks",
-           [&](JoinedRanks& joined) { results = train(joined); });
+  on_ranks(ranks, std::filesystem::path(out) / "ranks", [&](JoinedRanks& joined) {
+    // A large data set is opened: the others wait.
+    if (joined.control != nullptr) joined.control->entering("the start", 0, true);
+    results = train(joined);
+  });
   return results;
 }
 

@@ -88,8 +88,7 @@ void FinetuneOptions::declare_training(Options& options) {
       .number("weight-decay", config_.weight_decay, {0, 1000},
               "added to the gradient, times the weight; on all parameters")
       .shown_default("1e-05 semi, 1e-06 transfer");
-  options.integer("bn-groups", config_.bn_groups, {1, 1024},
-                  "parts of a batch that are normalized apart, as on several GPUs");
+  declare_groups(options, config_.bn_groups, config_.norms);
   // Evaluation says which epoch was best; it changes no weights.
   options
       .integer("eval-every", config_.evaluate_every, {1, 1e6},
@@ -119,7 +118,7 @@ void FinetuneOptions::resolve(const Options& options, const JoinedRanks& ranks) 
   take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
-  check_groups(ranks, config_.bn_groups);
+  check_groups(ranks, config_.bn_groups, config_.batch_size);
   config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;

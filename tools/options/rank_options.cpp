@@ -14,6 +14,7 @@
 #include "engine/devices/cuda_info.h"
 #include "engine/devices/device_choice.h"
 #include "engine/devices/gpu_report.h"
+#include "engine/files/written.h"
 #include "tools/options/rank_launcher.h"
 
 namespace invp::cli {
@@ -178,6 +179,10 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
   limits.beat = std::min(limits.beat, limits.silence / 4);
   JoinedRanks joined = join_ranks(limits, folder, gpus_for(ranks));
   if (joined.control == nullptr) return work(joined);
+  joined.control->progress_by(bytes_written);
+  joined.cores = share_cores(gather_cores(*joined.communicator));
+  if (joined.ranks().rank == 0 && !joined.cores.note.empty())
+    std::cerr << "note     " << joined.cores.note << '\n';
   if (joined.ranks().rank == 0) return end_together(joined, work);
   const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
                                        : std::filesystem::path());
@@ -195,7 +200,20 @@ void take_share(DeviceOptions& device, const JoinedRanks& ranks) {
   if (ranks.device != kCpu) device.device = message(ranks.device);
 }
 
-void check_groups(const JoinedRanks& ranks, int groups) {
+void declare_groups(Options& options, int& groups, NormSpan& norms) {
+  options.integer("bn-groups", groups, {1, 1024},
+                  "parts of a batch that are normalized apart, as on several GPUs");
+  options.choice<NormSpan>("norms", norms, all_norm_spans(), "what a batch norm sees of the groups")
+      .notes({"one group, also where several ranks share it", "all groups as one batch",
+              "all groups, each of the same weight, as Detectron2's NaiveSyncBatchNorm"});
+}
+
+void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size) {
+  const int size = ranks.ranks().size;
+  if (batch_size < size) {
+    throw UsageError(message("--batch-size ", batch_size, " is less than one image for each of ",
+                             size, " ranks: --batch-size ", size, " or more, or fewer ranks"));
+  }
   try {
     share_of_rank(groups, ranks.ranks());
   } catch (const Error& error) {
@@ -220,8 +238,7 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
 }
 
 int threads_of_rank(const JoinedRanks& ranks) {
-  const int sharing = ranks.ranks().local_size;
-  return sharing == 1 ? 0 : std::max(1, usable_cores() / sharing);
+  return ranks.cores.threads;
 }
 
 std::string ranks_line(const JoinedRanks& ranks) {

@@ -7,6 +7,7 @@
 
 #include "engine/comm/join.h"
 #include "invp/run/run_ranks.h"
+#include "layers/in_groups.h"
 #include "tools/options/device_options.h"
 #include "tools/options/options.h"
 
@@ -43,8 +44,10 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
 /// Throws UsageError for several ranks on a device that they cannot have.
 void check_device(const JoinedRanks& ranks, Device device);
 
-/// Throws UsageError where so many groups of batch norm cannot be shared by them.
-void check_groups(const JoinedRanks& ranks, int groups);
+/// --bn-groups and --norms, which decide the weights.
+void declare_groups(Options& options, int& groups, NormSpan& norms);
+/// Throws UsageError where so many groups of batch norm, or images, cannot be shared by them.
+void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size);
 
 /// What a run takes of them. `ranks` must outlive it.
 RunRanks run_ranks(const JoinedRanks& ranks);
@@ -53,7 +56,7 @@ RunRanks run_ranks(const JoinedRanks& ranks);
 void take_share(DeviceOptions& device, const JoinedRanks& ranks);
 
 /// CPU threads of each rank where nothing else is asked for: the ranks of a machine share its
-/// cores. 0, for all of them, where there is one.
+/// cores, as far as these are not bound to others. 0, for all of them, where there is one rank.
 int threads_of_rank(const JoinedRanks& ranks);
 
 /// "ranks    2, by mpirun (Open MPI 4.1.4), 2 on this machine"; empty for one.

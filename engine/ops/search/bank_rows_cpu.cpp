@@ -88,7 +88,9 @@ void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values,
   std::vector<float> blended(static_cast<std::size_t>(dim));
   dispatch_floating(bank.dtype(), "blend_rows", [&]<class T>(T) {
     for (std::int64_t i = 0; i < indices.dim(0); ++i) {
-      T* row = bank.data<T>() + indices.data<std::int32_t>()[i] * dim;
+      const std::int32_t index = indices.data<std::int32_t>()[i];
+      if (index < 0) continue;
+      T* row = bank.data<T>() + index * dim;
       const float* value = values.data<float>() + i * dim;
       double squares = 0;
       for (std::int64_t k = 0; k < dim; ++k) {
@@ -105,9 +107,12 @@ void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values,
 
 void take_rows(const Tensor& bank, const Tensor& indices, const Tensor& taken) {
   const std::int64_t dim = bank.dim(1);
+  taken.zero();
   dispatch_floating(bank.dtype(), "take_rows", [&]<class T>(T) {
     for (std::int64_t i = 0; i < indices.dim(0); ++i) {
-      const T* row = bank.data<T>() + indices.data<std::int32_t>()[i] * dim;
+      const std::int32_t index = indices.data<std::int32_t>()[i];
+      if (index < 0) continue;
+      const T* row = bank.data<T>() + index * dim;
       std::transform(row, row + dim, taken.data<float>() + i * dim,
                      [](T element) { return static_cast<float>(element); });
     }

@@ -116,6 +116,7 @@ __global__ void blend_all(T* bank, std::int64_t dim, const std::int32_t* indices
   const std::int64_t own = thread_in_grid() / kWarp;
   if (own >= batch || (halted != nullptr && *halted != 0)) return;
   const std::int32_t index = indices[own];
+  if (index < 0) return;
   for (std::int64_t first = 0; first < batch; first += kWarp) {
     const std::int64_t i = first + lane_of();
     unsigned repeats = __ballot_sync(kAllLanes, i < batch && indices[i] == index);
@@ -131,7 +132,8 @@ template <class T>
 __global__ void take(const T* bank, std::int64_t dim, const std::int32_t* indices,
                      std::int64_t count, float* taken) {
   for (std::int64_t e = thread_in_grid(); e < count; e += threads_in_grid()) {
-    taken[e] = static_cast<float>(bank[indices[e / dim] * dim + e % dim]);
+    const std::int32_t index = indices[e / dim];
+    taken[e] = index < 0 ? 0 : static_cast<float>(bank[index * dim + e % dim]);
   }
 }
 

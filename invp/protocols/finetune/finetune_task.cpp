@@ -5,8 +5,8 @@
 #include "engine/ops/basic/scale.h"
 #include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/cross_entropy.h"
+#include "invp/run/shared_batches.h"
 #include "layers/exchange.h"
-#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -58,18 +58,16 @@ FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const 
       config_(config),
       network_(network),
       learning_(learning_of(config, network)),
+      shared_(shared_norms(config.norms, config.bn_groups, config.run.ranks.communicator)),
       validation_(validation) {
   network_.train(true);
 }
 
-Tensor FinetuneTask::logits(const Tensor& images) {
-  if (!config_.fc_only) return network_.forward(images);
-  Tensor features;
-  {
-    const NoGrad no_grad;
-    features = network_.features(images);
-  }
-  return network_.head().forward(features);
+GroupedImages FinetuneTask::grouped(const Batch& batch, const std::vector<RowRange>& groups) const {
+  GroupedImages grouped{.images = batch.images};
+  for (const RowRange& group : groups) grouped.counts.push_back(group.count());
+  if (shared_) grouped.seen = shared_->images(images_of_ranks(batch, config_.bn_groups, ranks()));
+  return grouped;
 }
 
 Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
@@ -79,16 +77,16 @@ Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /
   const std::vector<RowRange> groups =
       batch.rows(share_of_rank(config_.bn_groups, ranks().ranks()));
   TreeSum sum;
-  sum_gradients_in_groups(network_, learning_, groups.size(), [&](std::size_t group) {
+  const auto learn = [&](std::size_t group, const Tensor& features) {
     const auto [first, last] = groups[group];
     if (first == last) return sum.add(Tensor::zeros({1}, DType::kF32, on));
     const Tensor share = Tensor::full(
         {}, static_cast<float>(last - first) / static_cast<float>(batch.images_of_all()), on);
-    const Tensor mean =
-        cross_entropy(logits(batch.images.slice(first, last)), labels.slice(first, last));
+    const Tensor mean = cross_entropy(network_.outputs(features), labels.slice(first, last));
     sum.add(scale(mean.detach(), share).view({1}));
     backward(mean, share);
-  });
+  };
+  learn_in_groups(network_, learning_, !config_.fc_only, shared_, grouped(batch, groups), learn);
   const Tensor loss = sum.total();
   ranks().all_reduce("losses", loss);
   sum_gradients_over_ranks(ranks(), learning_);

@@ -1,6 +1,7 @@
 // A step and an evaluation of fine-tuning (finetune.h).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,13 @@ class FinetuneTask final : public SgdTask {
   std::vector<BadOfRank> judge(const Dataset& set, double max_bad_share, Accuracy& accuracy,
                                const PhaseProgress& progress);
   std::vector<BadImage> judge_all(Accuracy& accuracy, const PhaseProgress& progress);
-  Tensor logits(const Tensor& images);
+  GroupedImages grouped(const Batch& batch, const std::vector<RowRange>& groups) const;
   Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
 
   const FinetuneConfig& config_;
   ResNet& network_;
   const std::vector<Tensor> learning_;  ///< what gets gradients
+  const std::optional<SharedNorms> shared_;
   const Dataset& validation_;
 };
 
