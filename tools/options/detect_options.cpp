@@ -6,6 +6,7 @@
 #include "engine/core/text.h"
 #include "layers/detection/pretrained.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 #include "tools/options/checkpoint_network.h"
 #include "tools/options/data_options.h"
 
@@ -55,6 +56,7 @@ void DetectOptions::declare(Options& options) {
                "what to judge by; auto: test, else val; none: nothing");
   declare_device(options, device_);
   declare_run(options, run_);
+  declare_ranks(options, ranks_);
 }
 
 void DetectOptions::declare_start(Options& options) {
@@ -80,11 +82,11 @@ void DetectOptions::declare_schedule(Options& options) {
                   "groups of pictures that are padded and measured together, as the paper's GPUs; "
                   "the batch is divided among them");
   options
-      .choice<NormSharing>("norms", config_.norms,
-                           {{"naive", NormSharing::kNaive}, {"sync", NormSharing::kSync}},
+      .choice<NormSharing>("norms", config_.norms, all_norm_sharings(),
                            "how batch norms share statistics over the groups")
-      .notes({"plain averages of the groups' moments, as in the paper's runs",
-              "the moments of all values"});
+      .notes({"not at all: each group has its own, and the first one's are kept",
+              "the moments of all values",
+              "plain averages of the groups' moments, as in the paper's runs"});
   options.integer("iterations", config_.iterations, {1, 1e12}, "steps of training").common();
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate").common();
   options.integer("warmup", config_.warmup, {0, 1e12},
@@ -145,7 +147,7 @@ void DetectOptions::declare_detector(Options& options) {
                   "regions per picture that the second stage is trained on");
 }
 
-void DetectOptions::resolve(const Options& options) {
+void DetectOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   if (checkpoint_.empty() && !from_scratch_)
     throw UsageError("--checkpoint FILE is missing: the weights to start from, or --from-scratch");
   if (!checkpoint_.empty() && from_scratch_)
@@ -169,12 +171,19 @@ void DetectOptions::resolve(const Options& options) {
   config_.loader.pictures_per_group = batch_size_ / bn_groups_;
   config_.loader.short_edges.assign(min_sizes_.begin(), min_sizes_.end());
   fit_schedule(options);
+  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
+  check_device(ranks, compute_.device);
+  check_groups(ranks, static_cast<int>(bn_groups_), batch_size_);
+  if (ranks.ranks().size > bn_groups_)
+    throw UsageError(message("--bn-groups ", bn_groups_, " is less than one group for each of ",
+                             ranks.ranks().size, " ranks: ranks share whole groups of pictures"));
+  config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.loader.seed = compute_.seed;
   config_.loader.workers = data_.workers > 0 ? data_.workers : num_threads();
-  config_.loader.max_bad_share = run_.max_bad_share;
+  config_.max_bad_share = run_.max_bad_share;
   network_.seed = compute_.seed;
 }
 
