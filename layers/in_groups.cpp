@@ -206,6 +206,16 @@ void learn_in_groups(ResNet& network, const std::vector<Tensor>& leaves, bool tr
   network.set_batches_tracked(network.batches_tracked() + 1);
 }
 
+void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t groups,
+                             const std::function<void(std::size_t group)>& body) {
+  GradientSums sums(leaves);
+  for (std::size_t group = 0; group < groups; ++group) {
+    body(group);
+    sums.take();
+  }
+  sums.set();
+}
+
 // One call for all of them: they go through one flat tensor, each at a multiple of 64 bytes.
 void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves) {
   if (ranks.alone() || leaves.empty()) return;
@@ -227,7 +237,7 @@ void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& le
   ranks.all_reduce("gradients", flat);
 }
 
-void share_statistics(Communicator& ranks, const ResNet& network) {
+void share_statistics(Communicator& ranks, const Module& network) {
   for (const NamedTensor& item : network.buffers())
     ranks.broadcast("running statistics", item.tensor, 0);
 }

@@ -66,12 +66,17 @@ void learn_in_groups(ResNet& network, const std::vector<Tensor>& leaves, bool tr
                      const std::optional<SharedNorms>& shared, const GroupedImages& batch,
                      const GroupBody& body);
 
+/// Calls body for each group, in order, which passes back through what has no norms. Afterwards the
+/// gradient of each of `leaves` is the sum over the groups; a group that leaves none adds zeros.
+void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t groups,
+                             const std::function<void(std::size_t group)>& body);
+
 /// Afterwards the gradient of each of `leaves` is the sum over the ranks, which is the upper part
 /// of that tree where each rank has the same number of groups, a power of two. All of them have
 /// gradients.
 void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves);
 
 /// Gives all ranks the running statistics of rank 0, which has the first group.
-void share_statistics(Communicator& ranks, const ResNet& network);
+void share_statistics(Communicator& ranks, const Module& network);
 
 }  // namespace invp

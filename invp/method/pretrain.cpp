@@ -57,9 +57,6 @@ RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dat
   run.evaluate_every = config.knn_every;
   run.best_by = "knn_top1";
   run.max_bad_share = config.max_bad_share;
-  if (!run.ranks.alone())
-    run.sharing = sharing_line(run.ranks, config.batch_size, config.bn_groups,
-                               name_of(config.norms), config.learning_rate);
   run.shown = known_measures(
       {"loss_ins", "loss_inv", "knn_top1", "knn_top5", "positive_purity", "hard_positive_purity"});
   run.identity.entries.push_back(training_images(train));

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "data/sets/subset.h"
-#include "engine/comm/gather.h"
-#include "engine/core/hash.h"
 #include "engine/core/stop.h"
 #include "invp/method/purity.h"
 #include "invp/run/bad_of_ranks.h"
+#include "invp/run/same_on_ranks.h"
 #include "layers/exchange.h"
 #include "layers/in_groups.h"
 
@@ -133,17 +132,11 @@ void PretrainTask::add_up(KnnAccuracy& accuracy, Features& queries) {
 
 /// What all ranks must have alike, by its hash.
 void PretrainTask::check_ranks_agree() {
-  Communicator& ranks = trainer_.ranks();
-  if (ranks.alone()) return;
-  Hash hash;
-  const auto add = [&](const Tensor& tensor) {
-    const Tensor here = tensor.detach().to(kCpu);
-    hash.add_bytes(here.raw(), here.nbytes());
-  };
-  for (const NamedTensor& item : trainer_.network().parameters()) add(item.tensor);
-  add(trainer_.bank().rows());
-  add(trainer_.graph().rows());
-  check_alike(ranks, "weights, bank or graph", hash.value());
+  std::vector<Tensor> all;
+  for (const NamedTensor& item : trainer_.network().parameters()) all.push_back(item.tensor);
+  all.push_back(trainer_.bank().rows());
+  all.push_back(trainer_.graph().rows());
+  check_same_on_ranks(trainer_.ranks(), "weights, bank or graph", all);
 }
 
 Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {

@@ -1,6 +1,7 @@
 #include "invp/run/run_ranks.h"
 
 #include <bit>
+#include <string>
 #include <vector>
 
 #include "engine/core/error.h"
@@ -34,11 +35,15 @@ std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
 
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine) {
   if (ranks.exchange) return ranks.exchange(mine);
-  const Tensor sums =
-      Tensor::from(std::vector<std::int64_t>{mine.images, mine.bad, mine.stop ? 1 : 0}, {3});
+  const Tensor sums = Tensor::from(
+      std::vector<std::int64_t>{mine.images, mine.bad, mine.stop ? 1 : 0, mine.save ? 1 : 0}, {4});
   ranks.communicator->all_reduce("ticket", sums);
   const auto total = sums.span<std::int64_t>();
-  return {.step = mine.step, .images = total[0], .bad = total[1], .stop = total[2] > 0};
+  return {.step = mine.step,
+          .images = total[0],
+          .bad = total[1],
+          .stop = total[2] > 0,
+          .save = total[3] > 0};
 }
 
 namespace {
@@ -50,18 +55,19 @@ bool rounds_otherwise(const BatchPart& share) {
 
 }  // namespace
 
-std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups,
-                         const std::string& norms, double rate) {
+std::string sharing_line(const RunRanks& ranks, const SharedStep& step) {
   const int size = ranks.communicator->ranks().size;
-  const BatchPart first = share_of_rank(groups, {.rank = 0, .size = size});
-  const std::int64_t share = first.rows(batch_size).count();
+  const BatchPart first = share_of_rank(step.groups, {.rank = 0, .size = size});
+  const std::int64_t share = first.rows(step.batch_size).count();
   std::string over;
   if (first.pieces > 1)
-    over = groups == 1 ? " over all ranks" : message(" over ", first.pieces, " ranks each");
-  if (norms != "local" && groups > 1) over += ", of common statistics (" + norms + ")";
-  return message("batch ", batch_size, " = ", size, " ranks x ",
-                 share * size == batch_size ? "" : "up to ", share, " images, ", groups,
-                 groups == 1 ? " group" : " groups", " of batch norm", over, ", lr ", rate,
+    over = step.groups == 1 ? " over all ranks" : message(" over ", first.pieces, " ranks each");
+  if (step.norms != "local" && step.groups > 1)
+    over += ", of common statistics (" + step.norms + ")";
+  return message("batch ", step.batch_size, " = ", size, " ranks x ",
+                 share * size == step.batch_size ? "" : "up to ", share, ' ', step.pictures, ", ",
+                 step.groups, step.groups == 1 ? " group" : " groups", step.of, over, ", lr ",
+                 step.learning_rate,
                  rounds_otherwise(first) ? ", rounded otherwise than on one rank" : "",
                  ranks.launched_by.empty() ? "" : ", launched by ", ranks.launched_by);
 }

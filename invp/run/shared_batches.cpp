@@ -24,20 +24,24 @@ std::vector<std::int64_t> images_of_ranks(const Batch& batch, int groups, Commun
 }
 
 SharedBatches::SharedBatches(const RunRanks& ranks, BatchSource& own, double max_bad_share,
-                             std::function<bool()> stop)
+                             TicketTalk talk)
     : ranks_(ranks),
       own_(own),
-      stop_(std::move(stop)),
-      bad_("[loader]", max_bad_share, own.images_per_epoch()) {}
+      talk_(std::move(talk)),
+      bad_("[loader]", max_bad_share, own.images()) {}
 
 std::optional<Batch> SharedBatches::next() {
+  save_first_ = false;
   while (std::optional<Batch> batch = own_.next()) {
     const std::vector<BadImage> bad = own_.bad_images();
     const StepTicket total =
         exchange_tickets(ranks_, {.step = ++tickets_,
                                   .images = std::ssize(batch->indices),
                                   .bad = static_cast<std::int64_t>(bad.size() - told_),
-                                  .stop = stop_()});
+                                  .stop = talk_.stop(),
+                                  .save = talk_.save()});
+    if (!total.note.empty()) talk_.tell(total.note);
+    save_first_ = save_first_ || total.save;
     if (total.stop) throw Stopped{stop_signal()};
     if (total.bad > 0) share_bad(bad, own_.bad_places());
     if (total.images == 0) continue;

@@ -70,9 +70,6 @@ RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Data
   run.shown = shown_measures(config.protocol, train.origin());
   run.best_by = run.shown.front().name;
   run.max_bad_share = config.max_bad_share;
-  if (!run.ranks.alone())
-    run.sharing = sharing_line(run.ranks, config.batch_size, config.bn_groups,
-                               name_of(config.norms), config.learning_rate);
   run.identity.entries.push_back(training_images(train));
   run.identity.version_1["augmentation"] =
       message(version_1_augmentation(config.augment), ", shorter side ",

@@ -1,10 +1,12 @@
 #include "invp/protocols/finetune/finetune_task.h"
 
-#include "data/sets/subset.h"
+#include <algorithm>
+
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/scale.h"
 #include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/cross_entropy.h"
+#include "invp/run/same_on_ranks.h"
 #include "invp/run/shared_batches.h"
 #include "layers/exchange.h"
 
@@ -93,43 +95,26 @@ Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /
   return loss;
 }
 
-/// Classifies a set in evaluation mode. Those of it that cannot be read.
-std::vector<BadOfRank> FinetuneTask::judge(const Dataset& set, double max_bad_share,
-                                           Accuracy& accuracy, const PhaseProgress& progress) {
-  BatchFeed feed(set, config_.evaluation,
+/// Classifies the validation set in evaluation mode, each rank its batches. What cannot be read.
+std::vector<BadImage> FinetuneTask::judge(Accuracy& accuracy, const PhaseProgress& progress) {
+  const Ranks here = ranks().ranks();
+  BatchFeed feed(validation_, config_.evaluation,
                  {.batch_size = config_.batch_size,
                   .workers = config_.workers,
                   .shuffle = false,
-                  .max_bad_share = max_bad_share,
-                  .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
+                  .max_bad_share = ranks().alone() ? config_.max_bad_share : 1,
+                  .augment_on = config_.augment_on.value_or(best_augment_on(device())),
+                  .turns = here.size,
+                  .turn = here.rank},
                  device());
   feed.start_epoch(0);
   while (const std::optional<Batch> batch = feed.next()) {
     accuracy.add(network_.forward(batch->images), batch->labels);
-    progress("evaluation", accuracy.images(), set.size());
+    progress("evaluation", std::min(accuracy.images() * here.size, validation_.size()),
+             validation_.size());
   }
-  std::vector<BadOfRank> bad;
-  const std::vector<BadPlace> places = feed.bad_places();
-  for (std::size_t i = 0; i < places.size(); ++i)
-    bad.emplace_back(places[i].index, feed.bad_images()[i]);
-  return bad;
-}
-
-/// Each rank its share of the validation set; counts are added up.
-std::vector<BadImage> FinetuneTask::judge_all(Accuracy& accuracy, const PhaseProgress& progress) {
-  if (ranks().alone()) {
-    std::vector<BadImage> bad;
-    for (const auto& [index, image] : judge(validation_, config_.max_bad_share, accuracy, progress))
-      bad.push_back(image);
-    return bad;
-  }
-  const std::vector<std::int64_t> own =
-      evaluated_by(ranks().ranks(), validation_.size(), config_.batch_size);
-  std::vector<BadOfRank> bad;
-  if (!own.empty()) bad = judge(*subset(validation_, own), 1, accuracy, progress);
-  for (BadOfRank& one : bad) one.first = own[static_cast<std::size_t>(one.first)];
   accuracy.add_up(ranks());
-  return bad_of_evaluation(ranks(), bad, config_.max_bad_share, validation_.size());
+  return bad_of_evaluation(ranks(), bad_of_feed(feed), config_.max_bad_share, validation_.size());
 }
 
 Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
@@ -137,7 +122,7 @@ Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
   const NoGrad no_grad;
   network_.train(false);
   Accuracy accuracy(network_.config().dim);
-  const std::vector<BadImage> bad = judge_all(accuracy, progress);
+  const std::vector<BadImage> bad = judge(accuracy, progress);
   network_.train(true);
   CHECK(accuracy.images() > 0, "no image of ", validation_.kind(), " could be read to evaluate on");
   return {.measures = {{"top1", accuracy.top1()},
@@ -145,6 +130,11 @@ Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
                        {"mean_per_class", accuracy.mean_per_class()}},
           .images = validation_.size(),
           .bad = bad};
+}
+
+std::vector<Measure> FinetuneTask::after_epoch() {
+  check_same_on_ranks(ranks(), "weights", learning_);
+  return {};
 }
 
 TensorFile FinetuneTask::state() const {
