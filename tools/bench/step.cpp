@@ -88,8 +88,7 @@ class BenchStep : public Command {
     options.integer("bank", bank_, {1, 2e9}, "rows of the bank");
     declare_recompute(options, work_.network.recompute);
     declare_objective(options, objective_);
-    options.integer("bn-groups", groups_, {1, 65536},
-                    "groups of the batch that batch norms see apart; ranks share whole groups");
+    declare_groups(options, groups_, norms_);
     declare_device(options, work_.device);
     declare_ranks(options, ranks_);
     options_ = &options;
@@ -107,10 +106,11 @@ class BenchStep : public Command {
     if (work_.device.threads == 0) work_.device.threads = threads_of_rank(ranks);
     const Compute compute = start_compute(work_.device);
     check_device(ranks, compute.device);
-    check_groups(ranks, groups_);
+    check_groups(ranks, groups_, work_.batch);
     if (ranks.control)
       ranks.control->agree({{"batch-size", std::to_string(work_.batch)},
                             {"bn-groups", std::to_string(groups_)},
+                            {"norms", name_of(norms_)},
                             {"bank", std::to_string(bank_)},
                             {"steps", std::to_string(work_.warmups + work_.repeats)}});
     announce(compute);
@@ -125,6 +125,7 @@ class BenchStep : public Command {
                      .compute_type = compute.type,
                      .seed = compute.seed,
                      .groups = groups_,
+                     .norms = norms_,
                      .device = compute.device},
                     bank_, ranks.communicator);
     fill_graph(trainer);
@@ -170,6 +171,7 @@ class BenchStep : public Command {
   ObjectiveConfig objective_;
   std::int64_t bank_ = 10'000;
   int groups_ = 1;
+  NormSpan norms_ = NormSpan::kLocal;
   RankOptions ranks_;
   Options* options_ = nullptr;
 };
