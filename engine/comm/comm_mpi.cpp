@@ -67,7 +67,8 @@ class Overdue {
     const std::string line =
         message("invp: rank ", rank, " (", host_name(), ", pid ", getpid(), ") waited ",
                 format_duration(most.count()), " for other ranks in ", call,
-                ": one did not come, or cannot be reached\n");
+                ": one did not come, or cannot be reached. Where hosts have several networks, name "
+                "the one to take (Open MPI: OMPI_MCA_btl_tcp_if_include=INTERFACE)\n");
     [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, line.data(), line.size());
     std::_Exit(1);
   }

@@ -1,6 +1,7 @@
 #include "engine/comm/contact.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,19 +23,31 @@ constexpr Seconds kCallsOfAll{0.6};
 /// For which the others do not end yet.
 constexpr Seconds kAfterTheLine{0.5};
 
-/// Of the hosts that rank 0 named the first that answers, tried again and again.
-Socket reach(const MeetingPlace& place, Seconds within) {
+/// Whether the hub is there, and of this run: others close, or have nothing to say.
+bool answers(const Socket& socket, const Message& hello) {
+  if (!socket.open() || !send_message(socket, hello, kSend)) return false;
+  pollfd wait{.fd = socket.file(), .events = POLLIN, .revents = 0};
+  char byte = 0;
+  return poll(&wait, 1, 2000) == 1 && recv(socket.file(), &byte, 1, MSG_PEEK) == 1;
+}
+
+/// The first of rank 0's hosts and ports that answers, tried again and again. Has said hello.
+Socket reach(const MeetingPlace& place, const Message& hello, Seconds within) {
   const auto start = Clock::now();
   while (Clock::now() - start < within) {
     for (const std::string& host : place.hosts) {
-      Socket socket = connect_to(host, place.port, Seconds(2));
-      if (socket.open()) return socket;
+      for (const int port : place.ports) {
+        Socket socket = connect_to(host, port, Seconds(2));
+        if (answers(socket, hello)) return socket;
+      }
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  throw RunLost(message("rank 0 cannot be reached at ", joined(place.hosts), ", port ", place.port,
-                        ": does a firewall forbid it?"),
-                true);
+  throw RunLost(
+      message("rank 0 cannot be reached at ", joined(place.hosts), ", port ", place.ports.front(),
+              place.ports.size() == 1 ? "" : message(" to ", place.ports.back()),
+              ": does a firewall forbid it?"),
+      true);
 }
 
 /// Ends the process in `time`, with what its main thread has not said.
@@ -60,10 +73,12 @@ Control::Contact::Contact(const Ranks& ranks, MeetingPlace place, const Limits& 
       error_(std::make_shared<Socket>(dup(STDERR_FILENO))) {
   if (ranks.rank == 0)
     hub_ = std::make_unique<Hub>(std::move(place.listening), ranks.size, place.token, limits);
-  socket_ = reach(place, limits.rendezvous);
+  socket_ =
+      reach(place,
+            {say::kHello,
+             {place.token, std::to_string(ranks.rank), host_name(), std::to_string(getpid())}},
+            limits.rendezvous);
   heard_ = Clock::now();
-  send({say::kHello,
-        {place.token, std::to_string(ranks.rank), host_name(), std::to_string(getpid())}});
   thread_ = std::thread([this] { run(); });
   try {
     const Message welcome = await(say::kWelcome, say::kWelcome, 2 * limits.rendezvous, "");

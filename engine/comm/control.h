@@ -39,13 +39,18 @@ class RunLost : public Error {
 /// Where the ranks of a run meet.
 struct MeetingPlace {
   std::vector<std::string> hosts;  ///< of rank 0; the first that answers is taken
-  int port = 0;
-  std::string token;  ///< what only this run knows
-  Socket listening;   ///< of rank 0
+  std::vector<int> ports = {};     ///< the same: of others may be somebody else's
+  std::string token;               ///< what only this run knows
+  Socket listening;                ///< of rank 0
 };
 
+/// What nobody guesses.
+std::string random_token();
 /// Of rank 0's choice: a free port, told to the others by a broadcast.
 MeetingPlace meet_by(Communicator& ranks);
+/// Where a launcher's variables say, of a start by anybody but MPI. Rank 0 listens there. Throws
+/// Error where it cannot.
+MeetingPlace meet_at(const Launch& launch);
 
 /// What a rank says before a step, and what is answered: the totals.
 struct Ticket {
@@ -79,6 +84,8 @@ class Control final : public Watch {
   /// a step, or are at something that takes long. Throws Refused on all of them, naming
   /// rank, item and both values.
   void agree(const std::vector<std::pair<std::string, std::string>>& facts);
+  /// What rank 0 says, a few words without zero bytes: a collective call. Throws RunLost.
+  std::string share(const std::string& of_first);
   /// All ranks call it for the same steps. Throws RunLost. A stop that is agreed on stops this
   /// process too (engine/core/stop.h), by the signal that came.
   Ticket exchange(const Ticket& mine);

@@ -90,6 +90,8 @@ class Hub::Talk {
     peer->socket = std::move(stranger.socket);
     peer->inbox = std::move(stranger.inbox);
     stranger.socket = Socket();
+    // So that it knows that it has found its run, and not another at the same port.
+    send_message(peer->socket, {say::kBeat, {}}, kSend);
     if (!peers_.all_came()) return;
     Message welcome{say::kWelcome, {}};
     for (const Peer& each : peers_) {
@@ -118,6 +120,10 @@ class Hub::Talk {
         peer.facts = message.fields;
         if (peers_.all_gave(&Peer::facts)) compare_facts();
         return;
+      case say::kShare:
+        peer.said = message.fields;
+        if (peers_.all_gave(&Peer::said)) pass_on();
+        return;
       case say::kTicket:
         peer.ticket = message.fields;
         peer.ticket_at = Clock::now();
@@ -144,6 +150,11 @@ class Hub::Talk {
   void compare_facts() {
     const std::string difference = peers_.difference();
     tell_all(difference.empty() ? Message{say::kAgreed, {}} : Message{say::kRefused, {difference}});
+  }
+
+  void pass_on() {
+    tell_all({say::kShare, *peers_.begin()->said});
+    for (Peer& peer : peers_) peer.said.reset();
   }
 
   void answer_tickets() {

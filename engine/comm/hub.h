@@ -19,6 +19,7 @@ inline constexpr char kWelcome = 'w';  ///< hub: the host and the pid of each ra
 inline constexpr char kFacts = 'f';    ///< rank: names and values in turn
 inline constexpr char kAgreed = 'a';   ///< hub
 inline constexpr char kRefused = 'r';  ///< hub: why
+inline constexpr char kShare = 's';    ///< rank and hub: what rank 0 says
 inline constexpr char kTicket = 't';   ///< rank and hub: step, images, bad, plain, stop, save, and
                                        ///< the seconds waited for data; answered: a note
 inline constexpr char kBeat = 'b';     ///< rank: step, calls, in call, slow, progress, what; hub

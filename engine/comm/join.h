@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "engine/comm/communicator.h"
@@ -13,8 +14,10 @@ namespace invp {
 
 struct JoinedRanks {
   Launch launch;
-  std::shared_ptr<Control> control;  ///< null for one rank
+  std::shared_ptr<Control> control;     ///< null for one rank
+  std::shared_ptr<Communicator> hosts;  ///< of ranks on GPUs that MPI started: it ends with this
   std::shared_ptr<Communicator> communicator = alone();
+  Device device;           ///< this rank's, of several
   SharedCores cores = {};  ///< of several ranks on CPUs
 
   Ranks ranks() const { return communicator->ranks(); }
@@ -22,6 +25,8 @@ struct JoinedRanks {
 
 /// Finds the ranks that a launcher started with this one, if it did. Throws Refused or RunLost.
 /// `folder` is for the records of ranks that lose each other (Control).
-JoinedRanks join_ranks(const Limits& limits, const std::filesystem::path& folder = {});
+/// `device_of`: the GPU of a rank, where ranks are to compute on GPUs; without, they do on CPUs.
+JoinedRanks join_ranks(const Limits& limits, const std::filesystem::path& folder = {},
+                       const std::function<Device(const Ranks&)>& device_of = {});
 
 }  // namespace invp

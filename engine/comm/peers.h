@@ -40,6 +40,7 @@ struct Peer {
   std::chrono::steady_clock::time_point heard;
   Beat beat;
   std::optional<std::vector<std::string>> facts;
+  std::optional<std::vector<std::string>> said;  ///< to all, by rank 0
   std::optional<std::vector<std::string>> ticket;
   std::chrono::steady_clock::time_point ticket_at;  ///< when it came
   std::optional<std::vector<std::string>> failure;  ///< why, and the exit code

@@ -91,11 +91,29 @@ void Trainer::enqueue(const Batch& batch, int epoch, double lr_factor) {
   // The forward pass counts on the host: not when it is replayed, twice when it was called and
   // could not be captured.
   const std::int64_t batches = network_.batches_tracked();
-  step.work.run([this, &step] { compute(step); });
+  run(step, batch);
   network_.set_batches_tracked(batches + 1);
   if (config_.device == kCpu) step.images = {};
   captured_addresses_ = addresses();
   queue_.end();
+}
+
+/// Ranks record and replay the same steps, or none of them: those whose batch is whole, of which
+/// all know the shape.
+void Trainer::run(Step& step, const Batch& batch) {
+  const auto work = [this, &step] { compute(step); };
+  if (ranks_->alone())
+    step.work.run(work);
+  else if (batch.total == batch.planned)
+    step.work.run(work, [this](bool captured) { return all_captured(captured); });
+  else
+    work();
+}
+
+bool Trainer::all_captured(bool mine) {
+  const Tensor flag = Tensor::from(std::vector<std::int64_t>{mine ? 1 : 0}, {1});
+  ranks_->all_reduce("captured", flag, Reduction::kMin);
+  return *flag.data<std::int64_t>() == 1;
 }
 
 void Trainer::compute(const Step& step) {

@@ -120,6 +120,8 @@ class Trainer {
     Tensor neighbors;
   };
   Step& step_for(const Batch& batch);
+  void run(Step& step, const Batch& batch);
+  bool all_captured(bool mine);
   void compute(const Step& step);
   void compute_in_groups(const Step& step);
   Tensor learn_from_group(const Step& step, std::size_t group, const Tensor& features,

@@ -8,13 +8,13 @@
 #include "engine/core/stop.h"
 #include "engine/core/stopwatch.h"
 #include "engine/files/atomic_file.h"
-#include "engine/plans/plan_file.h"
 #include "invp/run/checkpoint.h"
 #include "invp/run/conditions.h"
 #include "invp/run/data_wait.h"
 #include "invp/run/run_checkpoints.h"
 #include "invp/run/run_folder.h"
 #include "invp/run/share_checkpoint.h"
+#include "invp/run/share_plans.h"
 #include "invp/run/shared_batches.h"
 
 namespace invp {
@@ -148,7 +148,7 @@ void Run::start() {
   resume();
   if (writes_) take_folder();
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
-  if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
+  if (task_.device() != kCpu) share_plans(*config_.ranks.communicator, config_.out / "plans.json");
   const Progress& at = position_.progress;
   first_step_ = at.step;
   observer_.run_started({.epochs = config_.epochs,

@@ -31,7 +31,7 @@ constexpr Limits kShort{.rendezvous = Seconds(20),
 constexpr Limits kPatient{.beat = Seconds(0.05), .end = Seconds(0)};
 
 MeetingPlace place_for(int rank, MeetingPlace& all) {
-  MeetingPlace place{.hosts = all.hosts, .port = all.port, .token = all.token};
+  MeetingPlace place{.hosts = all.hosts, .ports = all.ports, .token = all.token};
   if (rank == 0) place.listening = std::move(all.listening);
   return place;
 }
@@ -40,7 +40,7 @@ using Body = std::function<void(int rank, Control&)>;
 
 MeetingPlace new_place() {
   MeetingPlace place{.hosts = {"127.0.0.1"}, .token = "token", .listening = listen_at({0})};
-  place.port = port_of(place.listening);
+  place.ports = {port_of(place.listening)};
   return place;
 }
 
@@ -306,7 +306,7 @@ TEST(Control, NamesARankThatHasEndedEarly) {
 
 TEST(Control, PassesOverStrangers) {
   MeetingPlace all = new_place();
-  const int port = all.port;
+  const int port = all.ports.front();
   std::thread first([&, place = place_for(0, all)]() mutable {
     Control control({.rank = 0, .size = 2}, std::move(place), kPatient);
     EXPECT_EQ(control.exchange({.step = 0, .images = 1}).images, 3);
@@ -333,12 +333,12 @@ TEST(Control, EndsAllRanksWhenTheCableOfOneIsCut) {
   limits.silence = Seconds(0.5);
   for (const int moment : {3, 11, 26, 47, 85}) {
     MeetingPlace all = new_place();
-    Relay cable(all.port);
+    Relay cable(all.ports.front());
     std::array<std::string, 3> ends;
     std::vector<std::thread> threads;
     for (int rank = 0; rank < 3; ++rank) {
       MeetingPlace place = place_for(rank, all);
-      if (rank == 2) place.port = cable.port();
+      if (rank == 2) place.ports = {cable.port()};
       threads.emplace_back([&, rank, place = std::move(place)]() mutable {
         ends[static_cast<std::size_t>(rank)] = error_of([&] {
           Control control({.rank = rank, .size = 3}, std::move(place), limits);

@@ -155,7 +155,7 @@ TEST(Failures, ARankThatDoesNotComeToTheStart) {
     expect_said(outcome.output[static_cast<std::size_t>(other)],
                 {message("invp: rank ", other, " ("),
                  " for other ranks in MPI_Init: one did not "
-                 "come, or cannot be reached\n"});
+                 "come, or cannot be reached. "});
     EXPECT_FALSE(ranks.any_left(Seconds(10)));
   }
 }

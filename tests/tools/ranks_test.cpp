@@ -205,6 +205,14 @@ TEST(Ranks, OfTwoRunsAtOnceDoNotMeet) {
   EXPECT_EQ(nlohmann::json::parse(two.last_line())["ranks"], 2);
 }
 
+// A batch script or an interactive shell of Slurm, without srun.
+TEST(Ranks, VariablesOfAJobAloneMeanOneRank) {
+  const Outcome one = run_invp("bench comm --elements 100 --repeats 1 --json",
+                               "env SLURM_JOB_ID=12 SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_NNODES=2");
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(nlohmann::json::parse(one.last_line())["ranks"], 1);
+}
+
 TEST(Ranks, AreRefusedWhereTheyCannotBe) {
   struct Case {
     const char* before;

@@ -42,7 +42,7 @@ void FinetuneOptions::declare(Options& options) {
   declare_augment_on(options, data_);
   declare_device(options, device_);
   declare_run(options, run_);
-  declare_ranks(options, ranks_);
+  declare_ranks(options, ranks_, &device_);
 }
 
 void FinetuneOptions::declare_start(Options& options) {
@@ -115,7 +115,7 @@ void FinetuneOptions::resolve(const Options& options, const JoinedRanks& ranks) 
     milestones_.assign(defaults.milestones.begin(), defaults.milestones.end());
   if (!options.given("weight-decay")) config_.weight_decay = defaults.weight_decay;
   config_.milestones.assign(milestones_.begin(), milestones_.end());
-  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
+  take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
   check_groups(ranks, config_.bn_groups, config_.batch_size);

@@ -59,7 +59,7 @@ void PretrainOptions::declare(Options& options) {
 
   declare_device(options, device_);
   declare_run(options, run_);
-  declare_ranks(options, ranks_);
+  declare_ranks(options, ranks_, &device_);
 }
 
 PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRanks& ranks) {
@@ -73,7 +73,7 @@ PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRank
   if (!options.given("knn-tau")) config_.knn_tau = config_.objective.tau;
   config_.augment = augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
-  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
+  take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
   check_groups(ranks, config_.bn_groups, config_.batch_size);
