@@ -112,6 +112,22 @@ TEST_F(PretrainOnRanks, WhoseNormsSeeAllGroupsEndInTheBytesOfOneProcess) {
   EXPECT_FALSE(read_all(last("sync1")) == read_all(last("naive1")));
 }
 
+// Behind MPI's launcher, too, a terminal gets a bar: that of rank 0.
+TEST_F(PretrainOnRanks, ShowOneBar) {
+  for (const bool terminal : {true, false}) {
+    setenv("TERM", "xterm", 1);
+    if (terminal) setenv("INVP_TERMINAL", "80", 1);
+    const std::string name = terminal ? "bar" : "plain";
+    const Outcome outcome = train(name, "--bn-groups 4 --ranks 2 --rank-logs");
+    unsetenv("INVP_TERMINAL");
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("\repoch 1/3") != std::string::npos, terminal) << outcome.err;
+    const std::string log = read_all(out(name) + "/ranks/rank-0001.log");
+    EXPECT_THAT(log, HasSubstr("network  resnet18-cifar"));
+    EXPECT_EQ(log.find('\r'), std::string::npos) << log;
+  }
+}
+
 TEST_F(PretrainOnRanks, AreRefusedWhereImagesAreFewerThanRanks) {
   const Outcome outcome = train("refused", "--bn-groups 1 --batch-size 2 --ranks 3");
   EXPECT_EQ(outcome.code, 2);

@@ -15,6 +15,7 @@
 #include "engine/devices/device_choice.h"
 #include "engine/devices/gpu_report.h"
 #include "engine/files/written.h"
+#include "invp/report/text/progress.h"
 #include "tools/options/rank_launcher.h"
 
 namespace invp::cli {
@@ -86,6 +87,7 @@ class Elsewhere {
     const int to = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (to >= 0) dup2(to, STDERR_FILENO);
     if (to >= 0) close(to);
+    unsetenv(kTerminalBehind);  // one bar, that of rank 0
     std::cout.rdbuf(file.empty() ? static_cast<std::streambuf*>(&nothing()) : std::cerr.rdbuf());
   }
   ~Elsewhere() {
