@@ -17,6 +17,7 @@
 #include "engine/core/dtype.h"
 #include "engine/files/tensor_file.h"
 #include "invp/method/objective.h"
+#include "invp/run/spread_rows.h"
 #include "invp/run/step_queue.h"
 #include "layers/resnet.h"
 #include "optim/sgd.h"
@@ -34,6 +35,9 @@ struct TrainerConfig {
   /// Batch norms see a batch in so many groups and keep the running statistics of the first, as on
   /// so many GPUs. The gradients of the groups are added in a fixed tree (layers/in_groups.h).
   int groups = 1;
+  /// The bank's rows are spread over the ranks of a machine, not on every rank. Whether they are,
+  /// but not over how many, decides the last bits of the gradient (bank_shards.h).
+  bool spread_bank = false;
   Device device;  ///< everything the step moves lives and is computed there
 };
 
@@ -93,7 +97,10 @@ class Trainer {
   NeighborGraph& graph() { return graph_; }
 
   /// "model.NAME", "bank" (n, d) f32, "neighbors" (n, k) i32, -1 where unset: all but the momentum.
+  /// Of a bank that is spread, the rows that are here.
   TensorFile state() const;
+  /// The bank, where it is spread; else null.
+  const SpreadRows* spread_rows() const { return spread_ ? &*spread_ : nullptr; }
   /// Throws Error naming `origin` when it does not fit; nothing has changed then.
   void load_state(const TensorFile& state, const std::string& origin);
 
@@ -124,6 +131,7 @@ class Trainer {
   Tensor learn_from_group(const Step& step, std::size_t group, const Updates& updates);
   std::vector<std::int64_t> counts_of(const Batch& batch);
   std::optional<ObjectiveStep> find(const Tensor& embeddings, const Tensor& indices);
+  void answer_others();
   Tensor outputs_in_groups(const Batch& batch);
   std::uint64_t addresses() const;
 
@@ -135,6 +143,7 @@ class Trainer {
   Sgd optimizer_;
   MemoryBank bank_;
   NeighborGraph graph_;
+  std::optional<SpreadRows> spread_;
 
   StepSettings settings_;
   StepQueue queue_;
