@@ -36,6 +36,25 @@ def step(name, title, goal, memory_goal=None, **options):
     )
 
 
+def ranks(width):
+    """Two ranks of one thread each beside one process of two threads, and beside the peer's ranks.
+    Norms of the ranks see half a batch each, on both sides."""
+    work = ["--arch", "resnet18-cifar", "--width", str(width), "--batch-size", "128"]
+    work += ["--image-size", "32", "--bank", "10000", "--hard-positives", "20"]
+    ours = ["bench", "step", "--objective", "released", "--device", "cpu", *work]
+    one = "ours, one process"
+    return Case(
+        f"ranks-{width}",
+        f"training step on two ranks of one thread, ResNet-18-CIFAR width {width}, batch 128",
+        [*ours, "--ranks", "2", "--bn-groups", "2", "--threads", "1", "--repeats", "15"],
+        {
+            one: ["invp", *ours, "--threads", "2", "--repeats", "15"],
+            "DDP": ["peer_step.py", "--ranks", "2", "--threads", "1", "--repeats", "15", *work],
+        },
+        {one: 0.87, "DDP": 1.2},
+    )
+
+
 def network(arch, batch, size):
     return ["--arch", arch, "--batch-size", str(batch), "--image-size", str(size)]
 
@@ -114,6 +133,8 @@ def cases(args):
             image_size=224,
             bank=50000,
         ),
+        ranks(16),
+        ranks(64),
         Case(
             "infer-resnet50",
             "Inference, ResNet-50, 224 px, batch 32",

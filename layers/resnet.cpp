@@ -5,6 +5,7 @@
 #include "engine/autograd/recompute.h"
 #include "engine/ops/basic/cast.h"
 #include "engine/ops/basic/reshape.h"
+#include "engine/ops/groups/max_pool2d_groups.h"
 #include "engine/ops/pool/avg_pool2d.h"
 #include "engine/ops/pool/max_pool2d.h"
 
@@ -74,39 +75,75 @@ ResNet::ResNet(const NetworkConfig& config)
 
 ResNet::~ResNet() = default;
 
-Tensor ResNet::stem(const Tensor& images) {
-  CHECK(images.rank() == 4 && images.dim(3) == 3, "[resnet] needs images (N, H, W, 3), got ",
-        images.shape());
+template <class Maps>
+Maps ResNet::stem(const Maps& images) {
   if (training()) ++batches_tracked_;
+  const Maps x = stem_.forward_relu(images);
+  return cifar_ ? x : max_pool2d(x, MaxPool2dParams{.kernel = 3, .stride = 2, .padding = 1});
+}
+
+/// Images, or rows of them, as the network takes them.
+Tensor ResNet::taken(const Tensor& images) const {
   const Tensor here = [&] {
     const MemoryScope scope(MemoryUse::kData);
     return images.to(device());
   }();
-  const Tensor x = stem_.forward_relu(cast(here, compute_type_));
-  return cifar_ ? x : max_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1});
+  return cast(here, compute_type_);
+}
+
+// In evaluation the unrecorded run would fold the norms, and the recorded one not.
+bool ResNet::recomputes() const {
+  return config_.recompute == Recompute::kBlocks && training();
 }
 
 Tensor ResNet::run(ResidualBlock& block, Tensor x) const {
-  // In evaluation the unrecorded run would fold the norms, and the recorded one not.
-  if (config_.recompute != Recompute::kBlocks || !training()) return block.forward(std::move(x));
+  if (!recomputes()) return block.forward(std::move(x));
   return recomputed([&block](Tensor in) { return block.forward(std::move(in)); }, x);
 }
 
+MapGroups ResNet::run(ResidualBlock& block, MapGroups x) const {
+  if (!recomputes()) return block.forward(std::move(x));
+  const auto sizes = std::make_shared<std::vector<MapSize>>();
+  const auto body = [&block, sizes, places = x.with({})](Tensor in) {
+    const MapGroups y = block.forward(places.with(std::move(in)));
+    *sizes = y.sizes;
+    return y.rows;
+  };
+  Tensor rows = recomputed(body, x.rows);
+  return {.rows = std::move(rows), .sizes = *sizes, .norms = x.norms};
+}
+
 Tensor ResNet::features(const Tensor& images) {
-  Tensor x = stem(images);
+  CHECK(images.rank() == 4 && images.dim(3) == 3, "[resnet] needs images (N, H, W, 3), got ",
+        images.shape());
+  Tensor x = stem(taken(images));
   for (const auto& block : blocks_) x = run(*block, std::move(x));
   return cast(flatten(adaptive_avg_pool2d(x, 1, 1)), DType::kF32);
 }
 
+Tensor ResNet::features(const MapGroups& images) {
+  MapGroups x = stem(images.with(taken(images.rows)));
+  for (const auto& block : blocks_) x = run(*block, std::move(x));
+  MapSize all = x.sizes.front();
+  all.pictures = 0;
+  for (const MapSize& size : x.sizes) {
+    CHECK(size.height == all.height && size.width == all.width,
+          "[resnet] images of groups are of one size");
+    all.pictures += size.pictures;
+  }
+  const Tensor maps = reshape(x.rows, {all.pictures, all.height, all.width, x.channels()});
+  return cast(flatten(adaptive_avg_pool2d(maps, 1, 1)), DType::kF32);
+}
+
 Tensor ResNet::forward(const Tensor& images) {
-  return head_.forward(cast(features(images), compute_type_));
+  return outputs(features(images));
 }
 
 void ResNet::taps(const Tensor& images, int last,
                   const std::function<void(int tap, const Tensor& output)>& visit) {
   CHECK(last >= 1 && last <= tap_count(), "[resnet] ", name_of(config_.arch), " has taps 1 to ",
         tap_count(), ", not ", last);
-  Tensor x = stem(images);
+  Tensor x = stem(taken(images));
   visit(1, x);
   for (int tap = 2; tap <= last; ++tap) {
     x = blocks_[static_cast<std::size_t>(tap - 2)]->forward(std::move(x));

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/ops/basic/cast.h"
 #include "layers/conv.h"
 #include "layers/linear.h"
 #include "layers/module.h"
@@ -60,6 +61,10 @@ class ResNet : public Module {
   Tensor forward(const Tensor& images);
   /// images -> pooled backbone features (N, feature_dim()) f32.
   Tensor features(const Tensor& images);
+  /// Of images of one size in groups, whose norms share statistics. There may be no image.
+  Tensor features(const MapGroups& images);
+  /// features -> embeddings.
+  Tensor outputs(const Tensor& features) { return head_.forward(cast(features, compute_type_)); }
   /// Calls visit(tap, output) for tap 1, the stem, and taps 2.., the residual blocks, as they are
   /// computed; stops after `last`. Outputs (N,H,W,C) in the compute type.
   void taps(const Tensor& images, int last,
@@ -82,8 +87,12 @@ class ResNet : public Module {
   void set_batches_tracked(std::int64_t count) { batches_tracked_ = count; }
 
  private:
-  Tensor stem(const Tensor& images);
+  Tensor taken(const Tensor& images) const;
+  template <class Maps>
+  Maps stem(const Maps& images);
   Tensor run(ResidualBlock& block, Tensor x) const;
+  MapGroups run(ResidualBlock& block, MapGroups x) const;
+  bool recomputes() const;
 
   NetworkConfig config_;
   bool cifar_;

@@ -20,10 +20,7 @@
 #include "tools/options/settings.h"
 #include "tools/options/spinning.h"
 #include "tools/options/stop_signal.h"
-
-#ifndef INVP_VERSION
-#error "INVP_VERSION comes from tools/CMakeLists.txt"
-#endif
+#include "tools/options/version.h"
 
 namespace invp::cli {
 
@@ -31,9 +28,9 @@ namespace {
 
 std::string overview(const Commands& commands, const std::string& family) {
   std::string text = family.empty()
-                         ? "invp " INVP_VERSION
-                           ": unsupervised image representations by invariance propagation.\n\n"
-                           "Usage: invp COMMAND [options]\n\nCommands\n"
+                         ? "invp " + version() +
+                               ": unsupervised image representations by invariance propagation.\n\n"
+                               "Usage: invp COMMAND [options]\n\nCommands\n"
                          : "Usage: invp " + family + " ACTION [options]\n\nActions\n";
   for (const auto& command : commands) {
     const CommandText about = command->text();
@@ -151,8 +148,7 @@ int refuse(const std::string& name, const Refused& error) {
   return 2;
 }
 
-Commands all_commands() {
-  Commands commands;
+void add_all(Commands& commands) {
   add_pretrain(commands);
   add_knn(commands);
   add_extract(commands);
@@ -169,7 +165,8 @@ Commands all_commands() {
   add_bench(commands);
   add_plan(commands);
   add_doctor(commands);
-  return commands;
+  add_completion(commands);
+  add_man(commands);
 }
 
 /// Does what the arguments ask for; returns the exit code. `name` becomes the command's, for
@@ -179,7 +176,7 @@ int answer(const Commands& commands, std::vector<std::string> arguments, std::st
   if (arguments.empty() || asks_for_help(arguments[0])) {
     std::cout << overview(commands, "");
   } else if (arguments[0] == "--version") {
-    std::cout << "invp " INVP_VERSION "\n";
+    std::cout << version_line() << '\n';
   } else if (arguments.size() == 2 && asks_for_help(arguments[1]) &&
              !names_of(commands, arguments[0]).empty()) {
     std::cout << overview(commands, arguments[0]);
@@ -196,8 +193,10 @@ int answer(const Commands& commands, std::vector<std::string> arguments, std::st
 int run_program(std::vector<std::string> arguments) {
   std::string name;
   const StopSignal signals;
+  Commands commands;
+  add_all(commands);
   try {
-    return answer(all_commands(), without_help_command(std::move(arguments)), name);
+    return answer(commands, without_help_command(std::move(arguments)), name);
   } catch (const UsageError& error) {
     complain(name, error.what());
     return 2;
@@ -205,6 +204,7 @@ int run_program(std::vector<std::string> arguments) {
     return refuse(name, error);
   } catch (const RunLost& lost) {
     if (lost.speak()) complain(name, lost.what());
+    if (lost.speak()) std::cerr << lost.calls();
     return lost.code();
   } catch (const RanksEnded& ended) {
     return ended.code;

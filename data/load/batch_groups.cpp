@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "data/load/loader.h"
+#include "engine/core/error.h"
 
 namespace invp {
 
@@ -13,23 +14,39 @@ std::int64_t rows_of_group(std::int64_t size, std::int64_t groups) {
   return (size + groups - 1) / groups;
 }
 
+/// Parts [first, last) of `parts` of `size` rows.
+RowRange chunks(std::int64_t size, std::int64_t parts, std::int64_t first, std::int64_t last) {
+  const std::int64_t each = rows_of_group(size, parts);
+  return {std::min(first * each, size), std::min(last * each, size)};
+}
+
 }  // namespace
 
+void BatchPart::check() const {
+  CHECK(first >= 0 && count >= 1 && first + count <= groups, "[loader] no groups ", first, " to ",
+        first + count - 1, " of ", groups);
+  CHECK(piece >= 0 && piece < pieces && (pieces == 1 || count == 1), "[loader] no piece ", piece,
+        " of ", pieces, " of ", count, " groups");
+}
+
 RowRange BatchPart::rows(std::int64_t size) const {
-  const std::int64_t of_group = rows_of_group(size, groups);
-  return {std::min(first * of_group, size), std::min((first + count) * of_group, size)};
+  const RowRange all = chunks(size, groups, first, first + count);
+  const RowRange here = chunks(all.count(), pieces, piece, piece + 1);
+  return {all.first + here.first, all.first + here.last};
 }
 
 // A shorter batch may leave more rows for the last groups: 9 images in 4 groups are 3, 3, 3 and 0,
-// but 8 are 2 each.
+// but 8 are 2 each. So it is with pieces.
 std::int64_t BatchPart::most_rows(std::int64_t size) const {
-  return std::min(count * rows_of_group(size, groups), size);
+  return std::min(count * rows_of_group(rows_of_group(size, groups), pieces), size);
 }
 
 std::vector<BatchPart> BatchPart::each() const {
   std::vector<BatchPart> parts;
-  for (int group = first; group < first + count; ++group)
-    parts.push_back({.groups = groups, .first = group, .count = 1});
+  for (int group = first; group < first + count; ++group) {
+    parts.push_back(
+        {.groups = groups, .first = group, .count = 1, .piece = piece, .pieces = pieces});
+  }
   return parts;
 }
 

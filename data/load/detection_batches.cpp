@@ -66,7 +66,7 @@ DetectionBatches::DetectionBatches(const DetectionSet& set, const DetectionLoade
     : set_(set),
       options_(checked(options)),
       pictures_(checked_pictures(set, options.keep_empty)),
-      order_(ordered_pictures(set, pictures_), options.groups, options.pictures_per_group,
+      order_(ordered_pictures(set, pictures_), options.part(), options.pictures_per_group,
              options.seed),
       scratch_(static_cast<std::size_t>(std::max(1, options.workers))),
       bad_("[loader]", options.max_bad_share, std::ssize(pictures_.rows)),
@@ -77,9 +77,9 @@ DetectionBatches::DetectionBatches(const DetectionSet& set, const DetectionLoade
                 }}) {
   slots_ = std::vector<Slot>(workers_.slots());
   for (Slot& slot : slots_) {
-    slot.places.resize(static_cast<std::size_t>(pictures_per_batch()));
+    slot.places.resize(static_cast<std::size_t>(pictures_made()));
     slot.places_left =
-        std::vector<std::atomic<std::int64_t>>(static_cast<std::size_t>(options.groups));
+        std::vector<std::atomic<std::int64_t>>(static_cast<std::size_t>(options.part().count));
   }
   for (const std::int64_t row : pictures_.rows) {
     const bool wide = is_wide(set.pictures[static_cast<std::size_t>(row)]);
@@ -103,7 +103,7 @@ std::int64_t DetectionBatches::begin_batch(std::int64_t iteration, std::size_t i
     slot.places[i].stream = stream[i];
     slot.places[i].bad.clear();
   }
-  slot.groups.assign(static_cast<std::size_t>(options_.groups), {});
+  slot.groups.assign(slot.places_left.size(), {});
   for (std::atomic<std::int64_t>& left : slot.places_left) left = options_.pictures_per_group;
   return std::ssize(stream);
 }

@@ -34,6 +34,14 @@ struct DetectionLoaderOptions {
   std::uint64_t seed = 0;
   double max_bad_share = 0.01;  ///< of the pictures trained on; see BadImages
   DecodeOptions decode;         ///< pictures are always read upright
+  /// Of every batch only so many groups are made, from the first of these on. 0: all.
+  std::int64_t first_group = 0, made_groups = 0;
+
+  BatchPart part() const {
+    return {.groups = static_cast<int>(groups),
+            .first = static_cast<int>(first_group),
+            .count = static_cast<int>(made_groups > 0 ? made_groups : groups)};
+  }
 };
 
 /// A picture that cannot be read, or has another size than its annotations say, is bad; its place
@@ -48,7 +56,9 @@ class DetectionBatches {
 
   /// Which pictures are trained on, and what is left out.
   const TrainingPictures& pictures() const { return pictures_; }
+  /// All groups together, and those that are made.
   std::int64_t pictures_per_batch() const { return options_.groups * options_.pictures_per_group; }
+  std::int64_t pictures_made() const { return options_.part().count * options_.pictures_per_group; }
 
   /// Gives up what was made ahead; next() goes on with this iteration, counted from 0, and never
   /// ends.

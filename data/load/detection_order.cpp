@@ -10,14 +10,20 @@
 
 namespace invp {
 
-DetectionOrder::DetectionOrder(std::vector<Picture> pictures, std::int64_t groups,
+DetectionOrder::DetectionOrder(std::vector<Picture> pictures, const BatchPart& part,
                                std::int64_t pictures_per_group, std::uint64_t seed)
-    : pictures_(std::move(pictures)), groups_(groups), per_group_(pictures_per_group), seed_(seed) {
+    : pictures_(std::move(pictures)),
+      groups_(part.groups),
+      first_group_(part.first),
+      per_group_(pictures_per_group),
+      seed_(seed) {
   CHECK(!pictures_.empty(), "[loader] no pictures to put in order");
-  CHECK(groups >= 1 && pictures_per_group >= 1,
-        "[loader] a batch has at least 1 group of 1 picture, got ", groups, " of ",
+  CHECK(groups_ >= 1 && pictures_per_group >= 1,
+        "[loader] a batch has at least 1 group of 1 picture, got ", groups_, " of ",
         pictures_per_group);
-  lanes_.resize(static_cast<std::size_t>(groups));
+  CHECK(part.first >= 0 && part.count >= 1 && part.first + part.count <= part.groups,
+        "[loader] no groups ", part.first, " to ", part.first + part.count - 1, " of ", groups_);
+  lanes_.resize(static_cast<std::size_t>(part.count));
 }
 
 void DetectionOrder::seek(std::int64_t iteration) {
@@ -36,15 +42,15 @@ void DetectionOrder::seek(std::int64_t iteration) {
 
 std::vector<StreamPlace> DetectionOrder::next() {
   std::vector<StreamPlace> places;
-  places.reserve(static_cast<std::size_t>(groups_ * per_group_));
-  for (std::int64_t group = 0; group < groups_; ++group) take_group(group, places);
+  places.reserve(lanes_.size() * static_cast<std::size_t>(per_group_));
+  std::int64_t group = first_group_;
+  for (Lane& lane : lanes_) take_group(group++, lane, places);
   ++iteration_;
   forget_old();
   return places;
 }
 
-void DetectionOrder::take_group(std::int64_t group, std::vector<StreamPlace>& places) {
-  Lane& lane = lanes_[static_cast<std::size_t>(group)];
+void DetectionOrder::take_group(std::int64_t group, Lane& lane, std::vector<StreamPlace>& places) {
   for (;;) {
     const std::int64_t position = group + groups_ * lane.steps++;
     const Picture& picture = pictures_[picture_at(position)];
@@ -70,7 +76,7 @@ std::size_t DetectionOrder::picture_at(std::int64_t position) {
   return order[static_cast<std::size_t>(position % count)];
 }
 
-/// Drops the permutations that every group has left behind.
+/// Drops the permutations that every group of the part has left behind.
 void DetectionOrder::forget_old() {
   const auto slowest = std::ranges::min_element(lanes_, {}, &Lane::steps);
   const std::int64_t needed = groups_ * slowest->steps / std::ssize(pictures_);

@@ -15,6 +15,8 @@
 #include <map>
 #include <vector>
 
+#include "data/load/batch_groups.h"
+
 namespace invp {
 
 /// A place in a group.
@@ -31,14 +33,14 @@ class DetectionOrder {
     bool wide;  ///< its width exceeds its height
   };
 
-  /// At least one picture, group, and picture a group.
-  DetectionOrder(std::vector<Picture> pictures, std::int64_t groups,
+  /// At least one picture, group, and picture a group. Of the groups, those of `part` come out.
+  DetectionOrder(std::vector<Picture> pictures, const BatchPart& part,
                  std::int64_t pictures_per_group, std::uint64_t seed);
 
   /// next() goes on with this iteration, counted from 0. Iterations before it are replayed, which
   /// is a matter of milliseconds: indices alone are moved.
   void seek(std::int64_t iteration);
-  /// The places of an iteration, group by group.
+  /// The places of an iteration, group by group of the part.
   std::vector<StreamPlace> next();
 
  private:
@@ -47,15 +49,15 @@ class DetectionOrder {
     std::array<std::vector<StreamPlace>, 2> buckets;
   };
 
-  void take_group(std::int64_t group, std::vector<StreamPlace>& places);
+  void take_group(std::int64_t group, Lane& lane, std::vector<StreamPlace>& places);
   std::size_t picture_at(std::int64_t position);
   void forget_old();
 
   std::vector<Picture> pictures_;
-  std::int64_t groups_, per_group_;
+  std::int64_t groups_, first_group_, per_group_;
   std::uint64_t seed_;
   std::int64_t iteration_ = 0;
-  std::vector<Lane> lanes_;                                        ///< one per group
+  std::vector<Lane> lanes_;                                        ///< one per group of the part
   std::map<std::int64_t, std::vector<std::size_t>> permutations_;  ///< those in use
 };
 

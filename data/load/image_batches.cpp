@@ -20,10 +20,9 @@ const LoaderOptions& checked(const Dataset& dataset, const AugmentConfig& augmen
         options.batch_size);
   CHECK(options.workers >= 0 && options.workers <= 1024, "[loader] 0 to 1024 workers, got ",
         options.workers);
-  const BatchPart& part = options.part;
-  CHECK(part.first >= 0 && part.count >= 1 && part.first + part.count <= part.groups,
-        "[loader] no groups ", part.first, " to ", part.first + part.count - 1, " of ",
-        part.groups);
+  options.part.check();
+  CHECK(options.turn >= 0 && options.turn < options.turns, "[loader] no turn ", options.turn,
+        " of ", options.turns);
   CHECK(options.prefetch >= 1, "[loader] at least 1 batch must be made ahead, got ",
         options.prefetch);
   CHECK(options.decode_on == DecodeOn::kWorkers ||
@@ -70,7 +69,12 @@ void ImageBatches::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
     Random random(options_.seed, Purpose::kOrder, static_cast<std::uint64_t>(epoch));
     random.shuffle(std::span(order_));
   }
-  workers_.start(first_batch, batches);
+  workers_.start(turns_before(first_batch), turns_before(batches));
+}
+
+/// How many of the batches before this one are made here.
+std::int64_t ImageBatches::turns_before(std::int64_t batch) const {
+  return (batch + options_.turns - 1 - options_.turn) / options_.turns;
 }
 
 void ImageBatches::remember_bad(const std::vector<BadPlace>& places) {
@@ -81,7 +85,8 @@ void ImageBatches::remember_bad(const std::vector<BadPlace>& places) {
   bad_.remember(places, [this](std::int64_t index) { return dataset_.name(index); });
 }
 
-std::int64_t ImageBatches::begin_batch(std::int64_t batch, std::size_t slot) {
+std::int64_t ImageBatches::begin_batch(std::int64_t position, std::size_t slot) {
+  const std::int64_t batch = position * options_.turns + options_.turn;
   const std::int64_t first = batch * options_.batch_size;
   const std::int64_t count = std::min(options_.batch_size, dataset_.size() - first);
   const auto rows =

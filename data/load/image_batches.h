@@ -47,7 +47,8 @@ class ImageBatches {
   const LoaderStats& stats() const { return stats_; }
 
  private:
-  std::int64_t begin_batch(std::int64_t batch, std::size_t slot);
+  std::int64_t turns_before(std::int64_t batch) const;
+  std::int64_t begin_batch(std::int64_t position, std::size_t slot);
   void make_rows(std::size_t slot, std::int64_t part, std::size_t worker);
 
   const Dataset& dataset_;

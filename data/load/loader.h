@@ -49,6 +49,10 @@ struct LoaderOptions {
   /// Of every batch, the rows of these groups alone are made. Where that is not the whole batch, a
   /// batch without rows is handed out too: others may have rows of it.
   BatchPart part;
+  /// Whole batches go round so many takers: those whose number leaves `turn` when divided by
+  /// `turns` are made, the others are passed over. For evaluations that are shared out.
+  int turns = 1;
+  int turn = 0;
 };
 
 /// A batch as a training step takes it.

@@ -2,16 +2,23 @@
 
 #include <mpi.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
+#include <cstdlib>
 #include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "engine/comm/host.h"
+#include "engine/comm/launch.h"
 #include "engine/comm/tree_sum.h"
 #include "engine/core/error.h"
 #include "engine/core/stop.h"
+#include "engine/core/text.h"
 
 namespace invp {
 
@@ -32,8 +39,51 @@ void checked(int code, const char* call) {
   fail(call, " failed: ", text.data());
 }
 
+/// Around calls that wait for other ranks and cannot be given up: ends the process where they take
+/// longer than limit_mpi() allows.
+class Overdue {
+ public:
+  explicit Overdue(const char* call) : thread_([this, call] { watch(call); }) {}
+  ~Overdue() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  Overdue(const Overdue&) = delete;
+  Overdue& operator=(const Overdue&) = delete;
+  static void limit(Seconds longest) { longest_ = longest; }
+
+ private:
+  /// Rank 0 speaks, and the launcher then ends the others. Where it is rank 0 that does not come,
+  /// the others speak.
+  void watch(const char* call) {
+    const int rank = announced_rank(variable_of_process);
+    const Seconds most = longest_ + (rank == 0 ? Seconds(0) : kAfterRank0);
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, most, [&] { return done_; })) return;
+    const std::string line =
+        message("invp: rank ", rank, " (", host_name(), ", pid ", getpid(), ") waited ",
+                format_duration(most.count()), " for other ranks in ", call,
+                ": one did not come, or cannot be reached. Where hosts have several networks, name "
+                "the one to take (Open MPI: OMPI_MCA_btl_tcp_if_include=INTERFACE)\n");
+    [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, line.data(), line.size());
+    std::_Exit(1);
+  }
+
+  static constexpr Seconds kAfterRank0{4};
+  static inline Seconds longest_{120};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
 /// Who this process is in it. All its ranks call this.
 Ranks ranks_of(MPI_Comm comm) {
+  const Overdue overdue("MPI_Comm_split_type");
   Ranks ranks;
   MPI_Comm_rank(comm, &ranks.rank);
   MPI_Comm_size(comm, &ranks.size);
@@ -65,6 +115,7 @@ class World {
  private:
   World() {
     int provided = 0;
+    const Overdue overdue("MPI_Init");
     checked(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     CHECK(provided >= MPI_THREAD_FUNNELED, "this MPI cannot be used in a program with threads");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -175,6 +226,7 @@ class MpiCommunicator final : public Communicator {
     const Tensor all = Tensor::empty({ranks_.size, 1}, DType::kI32);
     all_gather("colors of split", mine, all);
     MPI_Comm part = MPI_COMM_NULL;
+    const Overdue overdue("MPI_Comm_split");
     checked(MPI_Comm_split(comm_, color, ranks_.rank, &part), "MPI_Comm_split");
     return std::make_shared<MpiCommunicator>(part, ranks_of(part), watch_, slice_);
   }
@@ -322,6 +374,10 @@ std::string mpi_library() {
   return family + " " + line.substr(number);
 }
 
+void limit_mpi(Seconds longest) {
+  Overdue::limit(longest);
+}
+
 Ranks start_mpi() {
   return World::get().ranks();
 }
@@ -329,6 +385,7 @@ Ranks start_mpi() {
 std::shared_ptr<Communicator> join_mpi(std::shared_ptr<Watch> watch, std::int64_t slice) {
   const Ranks ranks = World::get().ranks();
   MPI_Comm all = MPI_COMM_NULL;
+  const Overdue overdue("MPI_Comm_dup");
   checked(MPI_Comm_dup(MPI_COMM_WORLD, &all), "MPI_Comm_dup");
   return std::make_shared<MpiCommunicator>(all, ranks, std::move(watch), slice);
 }

@@ -23,6 +23,10 @@ inline constexpr const char* kHowToGetMpi =
 /// use communicators. Throws Error in a build without MPI.
 Ranks start_mpi();
 
+/// For how long calls that MPI gives no deadline may wait for other ranks (120 s): its start, a
+/// split. Then one rank says so and the process ends.
+void limit_mpi(Seconds longest);
+
 /// All ranks, after start_mpi(). Sums go in slices whose blocks are exchanged, added in a tree and
 /// gathered, so that kFixed has the same bits whatever the library; kFast is the same thing.
 /// `slice` is in bytes, and for tests. The last communicator to go lets MPI end with the process,

@@ -30,6 +30,7 @@ class Control::Contact {
   /// What this rank is at. The next heartbeat tells.
   void at(const char* phase, std::int64_t step, bool slow);
   void moved_on() { ++progress_; }
+  void moves_by(std::function<std::uint64_t()> count);
   std::int64_t step() const;
 
   /// The next message of this kind, or the other one. Throws RunLost. Past the deadline of a step
@@ -44,6 +45,8 @@ class Control::Contact {
   void run();
   void hear();
   void beat();
+  void hear_end(const Message& message);
+  void say(const std::string& lines);
   void lose(const std::string& why, bool hub_is_there, int code = 1);
   void leave_record();
   [[noreturn]] void throw_lost();
@@ -56,6 +59,7 @@ class Control::Contact {
   Inbox inbox_;
   Recorder recorder_;
   std::atomic<std::uint64_t> progress_ = 0;
+  std::function<std::uint64_t()> also_moves_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -65,6 +69,10 @@ class Control::Contact {
   bool slow_ = false;
   std::string hub_name_ = "rank 0";
   std::optional<std::string> lost_;
+  std::string calls_;  ///< of all ranks, once the run is lost
+  /// Of rank 0: the end that it has heard of, while it waits for the others' calls.
+  std::optional<Message> end_;
+  std::chrono::steady_clock::time_point end_at_;
   bool speak_ = false;
   int code_ = 1;
   std::atomic<bool> is_lost_ = false;

@@ -12,18 +12,18 @@ namespace invp {
 
 namespace {
 
+const char* flag(bool on) {
+  return on ? "1" : "0";
+}
+
+}  // namespace
+
 std::string random_token() {
   std::random_device random;
   std::ostringstream text;
   for (int word = 0; word < 4; ++word) text << std::hex << random();
   return text.str();
 }
-
-const char* flag(bool on) {
-  return on ? "1" : "0";
-}
-
-}  // namespace
 
 MeetingPlace meet_by(Communicator& ranks) {
   constexpr std::int64_t kLongest = 4096;
@@ -39,8 +39,20 @@ MeetingPlace meet_by(Communicator& ranks) {
   }
   ranks.broadcast("where to meet", text, 0);
   std::istringstream words{std::string(bytes)};
-  words >> place.port >> place.token;
+  words >> place.ports.emplace_back() >> place.token;
   for (std::string address; words >> address;) place.hosts.push_back(address);
+  return place;
+}
+
+MeetingPlace meet_at(const Launch& launch) {
+  const bool first = launch.ranks.rank == 0;
+  MeetingPlace place{.hosts = {launch.host}, .ports = launch.ports, .token = launch.name};
+  if (first && launch.socket >= 0) place.listening = Socket(launch.socket);
+  if (first && launch.socket < 0) place.listening = listen_at(launch.ports);
+  if (first) {
+    place.hosts = {"127.0.0.1"};
+    place.ports = {port_of(place.listening)};
+  }
   return place;
 }
 
@@ -63,10 +75,20 @@ void Control::agree(const std::vector<std::pair<std::string, std::string>>& fact
     mine.fields.push_back(name);
     mine.fields.push_back(value);
   }
+  const CollectiveCall call{.operation = "compare", .name = "settings"};
+  entered(call);
   contact_->send(mine);
   const Message answer =
-      contact_->await(say::kAgreed, say::kRefused, contact_->limits().rendezvous, "agree");
+      contact_->await(say::kAgreed, say::kRefused, contact_->limits().step, "compare settings");
+  left(call);
   if (answer.kind == say::kRefused) throw Refused(answer.fields.at(0));
+}
+
+std::string Control::share(const std::string& of_first) {
+  const bool first = contact_->ranks().rank == 0;
+  contact_->send({say::kShare, {first ? of_first : ""}});
+  return contact_->await(say::kShare, say::kShare, contact_->limits().rendezvous, "share")
+      .fields.at(0);
 }
 
 Ticket Control::exchange(const Ticket& mine) {
@@ -75,9 +97,10 @@ Ticket Control::exchange(const Ticket& mine) {
   entered(call);
   const int wish = wished_stop();
   const int stop = wish != 0 ? wish : mine.stop ? SIGTERM : 0;
-  contact_->send({say::kTicket,
-                  {std::to_string(mine.step), std::to_string(mine.images), std::to_string(mine.bad),
-                   flag(mine.plain), std::to_string(stop), flag(mine.save)}});
+  contact_->send(
+      {say::kTicket,
+       {std::to_string(mine.step), std::to_string(mine.images), std::to_string(mine.bad),
+        flag(mine.plain), std::to_string(stop), flag(mine.save), std::to_string(mine.data_wait)}});
   const Message answer =
       contact_->await(say::kTicket, say::kTicket, contact_->limits().step, "exchange tickets");
   left(call);
@@ -99,6 +122,10 @@ void Control::entering(const char* phase, std::int64_t step, bool slow) {
 
 void Control::progress() {
   contact_->moved_on();
+}
+
+void Control::progress_by(std::function<std::uint64_t()> count) {
+  contact_->moves_by(std::move(count));
 }
 
 void Control::abort(const std::string& why, int code) {

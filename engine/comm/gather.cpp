@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/comm/last_calls.h"
 #include "engine/core/error.h"
 
 namespace invp {
@@ -91,6 +92,21 @@ std::string broadcast_text(Communicator& ranks, const char* name, const std::str
 }
 
 // Each text after its length and a colon.
+void check_alike(Communicator& ranks, const char* what, std::uint64_t hash) {
+  const std::vector<std::int64_t> all =
+      gather_numbers(ranks, what, static_cast<std::int64_t>(hash));
+  const auto having = [&](std::int64_t value) { return 2 * std::ranges::count(all, value); };
+  std::int64_t right = all[0];
+  for (const std::int64_t value : all)
+    if (having(value) > std::ssize(all)) right = value;
+  std::vector<int> others;
+  for (std::size_t rank = 0; rank < all.size(); ++rank)
+    if (all[rank] != right) others.push_back(static_cast<int>(rank));
+  CHECK(others.empty(), ranks_in_words(others), others.size() == 1 ? " has" : " have", " other ",
+        what, " than ", having(right) > std::ssize(all) ? "the rest" : "rank 0",
+        ": a fault of memory or of this program; resume from the last checkpoint");
+}
+
 std::string packed(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& text : texts) all += message(text.size(), ':', text);

@@ -25,6 +25,10 @@ std::vector<std::string> gather_text(Communicator& ranks, const char* name,
 /// Those of rank 0.
 std::string broadcast_text(Communicator& ranks, const char* name, const std::string& mine);
 
+/// Throws Error on all ranks unless all give the same hash of `what`: "ranks 1, 3 have other
+/// weights than the rest". Where there is no majority, rank 0's is taken to be right.
+void check_alike(Communicator& ranks, const char* what, std::uint64_t hash);
+
 /// Several texts as one, and back.
 std::string packed(const std::vector<std::string>& texts);
 std::vector<std::string> unpacked(const std::string& text);

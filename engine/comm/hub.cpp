@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "engine/comm/pace.h"
 #include "engine/comm/peers.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
@@ -41,6 +42,7 @@ class Hub::Talk {
       look();
       if (lost_ && peers_.all_gone()) return;
       if (!lost_) check_times();
+      if (lost_) put_calls_together();
       beat();
     }
   }
@@ -88,6 +90,8 @@ class Hub::Talk {
     peer->socket = std::move(stranger.socket);
     peer->inbox = std::move(stranger.inbox);
     stranger.socket = Socket();
+    // So that it knows that it has found its run, and not another at the same port.
+    send_message(peer->socket, {say::kBeat, {}}, kSend);
     if (!peers_.all_came()) return;
     Message welcome{say::kWelcome, {}};
     for (const Peer& each : peers_) {
@@ -116,6 +120,10 @@ class Hub::Talk {
         peer.facts = message.fields;
         if (peers_.all_gave(&Peer::facts)) compare_facts();
         return;
+      case say::kShare:
+        peer.said = message.fields;
+        if (peers_.all_gave(&Peer::said)) pass_on();
+        return;
       case say::kTicket:
         peer.ticket = message.fields;
         peer.ticket_at = Clock::now();
@@ -125,6 +133,7 @@ class Hub::Talk {
       case say::kLate:
         peer.complaint = message.fields.at(0);
         peer.waited = message.fields.at(1);
+        peer.waited_seconds = Seconds(std::atof(message.fields.at(2).c_str()));
         peer.complained = Clock::now();
         return;
       case say::kFailed:
@@ -132,6 +141,7 @@ class Hub::Talk {
         peer.failure = message.fields;
         code_ = std::max(code_, std::atoi(message.fields.at(1).c_str()));
         return;
+      case say::kCalls: peer.last_calls = LastCalls::of(message.fields); return;
       case say::kBye: peer.left = true; return;
       default: return;
     }
@@ -142,7 +152,13 @@ class Hub::Talk {
     tell_all(difference.empty() ? Message{say::kAgreed, {}} : Message{say::kRefused, {difference}});
   }
 
+  void pass_on() {
+    tell_all({say::kShare, *peers_.begin()->said});
+    for (Peer& peer : peers_) peer.said.reset();
+  }
+
   void answer_tickets() {
+    pace_.step_at(Clock::now());
     const std::string slow = peers_.who_is_slow();
     Peers::Totals totals = peers_.totals();
     if (!totals.difference.empty()) return lose(totals.difference);
@@ -154,11 +170,12 @@ class Hub::Talk {
     const auto now = Clock::now();
     // A wrong option is found by all ranks at nearly the same time.
     if (failed_ && (peers_.all_gave(&Peer::failure) || now - *failed_ > kOthersFail))
-      return lose(peers_.why_failed());
+      return lose(peers_.why_failed(), false);
     if (!peers_.all_came()) {
       if (now - start_ > limits_.rendezvous)
         lose(peers_.missing() + " did not come within " +
-             format_duration(limits_.rendezvous.count()));
+                 format_duration(limits_.rendezvous.count()),
+             false);
       return;
     }
     for (const Peer& peer : peers_) {
@@ -168,8 +185,8 @@ class Hub::Talk {
     }
     for (Peer& peer : peers_) {
       if (peer.complaint.empty() || now - peer.complained < judging_time(limits_)) continue;
-      if (!peers_.late_for(peer, limits_.slow).empty())
-        return lose(peers_.late_for(peer, limits_.slow));
+      const std::string why = peers_.late_for(peer, limits_.slow);
+      if (!why.empty() && peer.waited_seconds >= pace_.patience()) return lose(why);
       peer.complaint.clear();
       send_message(peer.socket, {say::kPatience, {}}, kSend);
     }
@@ -181,10 +198,25 @@ class Hub::Talk {
     tell_all({say::kBeat, {}});
   }
 
-  void lose(const std::string& why) {
+  /// `calls`: what the ranks were doing tells more.
+  void lose(const std::string& why, bool calls = true) {
     if (lost_) return;
-    lost_ = true;
-    tell_all({say::kLost, {why, std::to_string(code_)}});
+    lost_ = Clock::now();
+    calls_told_ = !calls;
+    tell_all({say::kLost, {why, std::to_string(code_), calls ? "1" : "0"}});
+  }
+
+  /// Rank 0 prints what the ranks that are there tell. A launcher may kill it soon.
+  void put_calls_together() {
+    if (calls_told_) return;
+    const auto now = Clock::now();
+    const auto expected = [&](const Peer& peer) {
+      return peer.socket.open() && !peer.left && !peer.last_calls &&
+             now - peer.heard < kOthersTell + 3 * limits_.beat;
+    };
+    if (now - *lost_ < kOthersTell && std::any_of(peers_.begin(), peers_.end(), expected)) return;
+    calls_told_ = true;
+    send_message(peers_.begin()->socket, {say::kCalls, {peers_.last_calls()}}, kSend);
   }
 
   void tell_all(const Message& message) {
@@ -194,6 +226,7 @@ class Hub::Talk {
 
   static constexpr Seconds kSend{0.2};
   static constexpr Seconds kOthersFail{0.3};
+  static constexpr Seconds kOthersTell{0.3};
 
   Socket listening_;
   std::string token_;
@@ -204,7 +237,9 @@ class Hub::Talk {
   Clock::time_point beaten_ = start_;
   std::optional<Clock::time_point> failed_;
   int code_ = 1;
-  bool lost_ = false;
+  std::optional<Clock::time_point> lost_;
+  bool calls_told_ = false;
+  Pace pace_;
 };
 
 Hub::Hub(Socket listening, int ranks, std::string token, const Limits& limits)

@@ -19,14 +19,19 @@ inline constexpr char kWelcome = 'w';  ///< hub: the host and the pid of each ra
 inline constexpr char kFacts = 'f';    ///< rank: names and values in turn
 inline constexpr char kAgreed = 'a';   ///< hub
 inline constexpr char kRefused = 'r';  ///< hub: why
-inline constexpr char kTicket = 't';   ///< rank and hub: step, images, bad, plain, stop, save
+inline constexpr char kShare = 's';    ///< rank and hub: what rank 0 says
+inline constexpr char kTicket = 't';   ///< rank and hub: step, images, bad, plain, stop, save, and
+                                       ///< the seconds waited for data; answered: a note
 inline constexpr char kBeat = 'b';     ///< rank: step, calls, in call, slow, progress, what; hub
 inline constexpr char kLate =
-    'l';  ///< rank: the call that others do not come to, how long it waited
+    'l';  ///< rank: the call that others do not come to, how long it waited in words and in seconds
 inline constexpr char kPatience = 'p';  ///< hub: wait on, somebody is at something that takes long
 inline constexpr char kFailed = 'x';    ///< rank: why, exit code
-inline constexpr char kLost = 'e';      ///< hub: why the run is at its end, exit code
-inline constexpr char kBye = 'q';       ///< rank
+inline constexpr char kLost = 'e';      ///< hub: why the run is at its end, exit code, whether
+                                        ///< ranks are to tell their last calls
+inline constexpr char kCalls =
+    'c';  ///< rank: its last calls (last_calls.h); hub, to rank 0: those of all, as lines
+inline constexpr char kBye = 'q';  ///< rank
 }  // namespace say
 
 class Hub {

@@ -86,6 +86,24 @@ int tasks_of_node(const std::string& text, int node) {
   return 1;
 }
 
+/// Set by variables_of_rank().
+constexpr const char* kRank = "INVP_RANK";
+constexpr const char* kSize = "INVP_RANKS";
+constexpr const char* kPort = "INVP_HUB_PORT";
+constexpr const char* kToken = "INVP_HUB_TOKEN";
+constexpr const char* kSocket = "INVP_HUB_SOCKET";
+
+Launch by_us(const Environment& environment) {
+  Launch launch{.starter = Starter::kOwn, .by = "--ranks"};
+  launch.ranks.size = launch.ranks.local_size = number(environment, kSize, 1);
+  launch.ranks.rank = launch.ranks.local_rank = number(environment, kRank, 0);
+  launch.host = "127.0.0.1";
+  launch.name = environment(kToken);
+  launch.ports = {number(environment, kPort, 0)};
+  launch.socket = launch.ranks.rank == 0 ? number(environment, kSocket, -1) : -1;
+  return launch;
+}
+
 Launch by_srun(const Environment& environment, const std::string& mpi) {
   Launch launch{.starter = Starter::kSrun};
   launch.ranks.size = srun_tasks(environment);
@@ -95,6 +113,7 @@ Launch by_srun(const Environment& environment, const std::string& mpi) {
                                           number(environment, "SLURM_NODEID", 0));
   launch.host = first_host(environment("SLURM_STEP_NODELIST"));
   launch.name = environment("SLURM_JOB_ID") + "." + environment("SLURM_STEP_ID");
+  launch.ports = ports_of(launch.name);
   launch.by = "srun";
   if (environment("PMIX_RANK").empty()) return launch;
   if (mpi.starts_with("MPICH 5") || mpi.starts_with("Open MPI 5"))
@@ -115,6 +134,7 @@ Launch by_torchrun(const Environment& environment) {
   const std::string run = environment("TORCHELASTIC_RUN_ID");
   launch.name = (run.empty() ? environment("MASTER_PORT") : run) + "." +
                 environment("TORCHELASTIC_RESTART_COUNT");
+  launch.ports = ports_of(launch.name);
   launch.by = run.empty() ? "RANK and WORLD_SIZE" : "torchrun";
   return launch;
 }
@@ -127,6 +147,7 @@ std::string variable_of_process(const char* name) {
 }
 
 Launch read_launch(const Environment& environment, const std::string& mpi) {
+  if (!environment(kRank).empty() && !environment(kToken).empty()) return by_us(environment);
   for (const MpiLauncher& launcher : kMpiLaunchers) {
     if (number(environment, launcher.size, 0) == 0) continue;
     Launch launch = by_mpi(launcher, environment, mpi);
@@ -145,17 +166,27 @@ void check_size(const Launch& launch, int size, const std::string& mpi) {
          ": start them with the mpirun or mpiexec of ", mpi);
 }
 
+std::vector<std::string> variables_of_rank(int rank, int size, int port, const std::string& token,
+                                           int socket) {
+  return {message(kRank, '=', rank), message(kSize, '=', size), message(kPort, '=', port),
+          message(kToken, '=', token), message(kSocket, '=', socket)};
+}
+
 int announced_rank(const Environment& environment) {
+  if (!environment(kToken).empty()) return number(environment, kRank, 0);
   for (const MpiLauncher& launcher : kMpiLaunchers)
     if (!environment(launcher.rank).empty()) return number(environment, launcher.rank, 0);
   if (srun_tasks(environment) > 1) return number(environment, "SLURM_PROCID", 0);
   return number(environment, "WORLD_SIZE", 1) > 1 ? number(environment, "RANK", 0) : 0;
 }
 
-Launch find_launch() {
+Launch find_launch(bool on_gpus) {
   const std::string mpi = mpi_library();
   Launch launch = read_launch(variable_of_process, mpi);
   if (launch.ranks.size == 1) return {};
+  if (on_gpus && launch.starter != Starter::kMpi) return launch;
+  if (launch.starter == Starter::kOwn)
+    refuse(launch.ranks.size, " ranks started for GPUs, which this one does not have");
   if (launch.starter == Starter::kSrun)
     refuse(launch.ranks.size, " tasks started by srun, which do not find each other: use ",
            mpi.starts_with("MPICH") ? "srun --mpi=pmi2" : "srun --mpi=pmix");

@@ -23,6 +23,7 @@ std::string variable_of_process(const char* name);
 
 enum class Starter : std::uint8_t {
   kNobody,    ///< one rank
+  kOwn,       ///< --ranks, for ranks on GPUs
   kMpi,       ///< who is who is asked of MPI
   kTorchrun,  ///< and whoever else sets RANK and WORLD_SIZE
   kSrun,      ///< without PMIx
@@ -30,10 +31,13 @@ enum class Starter : std::uint8_t {
 
 struct Launch {
   Starter starter = Starter::kNobody;
-  Ranks ranks;       ///< of kMpi its rank and size as announced, until MPI has been asked
-  std::string by;    ///< "mpirun (Open MPI 4.1.4)", "" for one rank
-  std::string host;  ///< of kTorchrun and kSrun: where rank 0 is
-  std::string name;  ///< of kTorchrun and kSrun: what the processes of this start share
+  Ranks ranks;     ///< of kMpi its rank and size as announced, until MPI has been asked
+  std::string by;  ///< "mpirun (Open MPI 4.1.4)", "" for one rank
+  // Of all but kMpi:
+  std::string host;        ///< where rank 0 is
+  std::string name;        ///< what the processes of this start share, and no others
+  std::vector<int> ports;  ///< at one of which rank 0 listens
+  int socket = -1;         ///< of kOwn: rank 0's, which listens
 };
 
 /// From variables alone. `mpi` is mpi_library(). Throws Refused with the command to use where
@@ -44,9 +48,13 @@ Launch read_launch(const Environment& environment, const std::string& mpi);
 /// Throws Refused unless MPI found as many ranks as the launcher started.
 void check_size(const Launch& launch, int size, const std::string& mpi);
 
-/// Of this process. Where a launcher started several ranks, MPI is started with them. Throws
-/// Refused as above, and for several ranks that nothing can join.
-Launch find_launch();
+/// Of this process. Where a launcher of MPI started several ranks, MPI is started with them. Ranks
+/// on GPUs need none. Throws Refused as above, and for several ranks that nothing can join.
+Launch find_launch(bool on_gpus = false);
+/// What a process started by --ranks on GPUs is told: "NAME=VALUE" for read_launch(). `socket` is
+/// of rank 0, which inherits it.
+std::vector<std::string> variables_of_rank(int rank, int size, int port, const std::string& token,
+                                           int socket);
 /// The rank that the launcher's variables name, whatever can be joined: rank 0 speaks for all.
 int announced_rank(const Environment& environment);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -81,10 +82,10 @@ std::string Peers::name(const Peer& peer) const {
 }
 
 std::string Peers::missing() const {
-  std::vector<std::string> ranks;
+  std::vector<int> ranks;
   for (const Peer& peer : peers_)
-    if (!peer.came) ranks.push_back(std::to_string(peer.rank));
-  return (ranks.size() == 1 ? "rank " : "ranks ") + joined(ranks);
+    if (!peer.came) ranks.push_back(peer.rank);
+  return ranks_in_words(ranks);
 }
 
 std::string Peers::difference() {
@@ -106,14 +107,14 @@ std::string Peers::difference() {
 }
 
 Peers::Totals Peers::totals() {
-  // step, images, bad, plain, stop, save
+  // step, images, bad, plain, stop, save; a ticket has the seconds waited for data, too
   Totals totals{"", std::vector<std::string>(6)};
   std::int64_t images = 0, bad = 0, stop = 0;
   bool plain = true, save = false;
   const std::string step = (*peers_[0].ticket)[0];
   for (Peer& peer : peers_) {
     const std::vector<std::string> ticket = *std::exchange(peer.ticket, std::nullopt);
-    if (ticket.size() != 6 || ticket[0] != step) {
+    if (ticket.size() != 7 || ticket[0] != step) {
       totals.difference = message(name(peer), " is at step ", ticket[0], ", rank 0 at step ", step);
       return totals;
     }
@@ -142,19 +143,26 @@ std::string Peers::who_is_slow() {
             [](const Peer* a, const Peer* b) { return a->ticket_at > b->ticket_at; });
   const Peer& last = *order[0];
   slowness_.waited.resize(peers_.size());
+  slowness_.data.resize(peers_.size());
   // The first round begins the time.
-  if (slowness_.rounds++ == 0)
+  if (slowness_.rounds++ == 0) {
     slowness_.since = last.ticket_at;
-  else
-    slowness_.waited[static_cast<std::size_t>(last.rank)] += last.ticket_at - order[1]->ticket_at;
+  } else {
+    const Seconds gap = last.ticket_at - order[1]->ticket_at;
+    const Seconds data{last.ticket->size() < 7 ? 0 : std::atof(last.ticket->at(6).c_str())};
+    slowness_.waited[static_cast<std::size_t>(last.rank)] += gap;
+    slowness_.data[static_cast<std::size_t>(last.rank)] += std::min(gap, data);
+  }
   if (slowness_.rounds <= kRounds) return {};
   const auto most = std::max_element(slowness_.waited.begin(), slowness_.waited.end());
   const double share = *most / Seconds(last.ticket_at - slowness_.since);
   const Peer& slow = peers_[static_cast<std::size_t>(most - slowness_.waited.begin())];
+  const bool data = 2 * slowness_.data[static_cast<std::size_t>(slow.rank)] > *most;
   slowness_ = {};
   if (share < kWorthANote) return {};
   return message("rank ", slow.rank, " (", slow.host, ") keeps the others waiting ",
-                 formatted("%.0f %%", 100 * share), " of the time");
+                 formatted("%.0f %%", 100 * share), " of the time",
+                 data ? " (data)" : " (computing)");
 }
 
 std::string Peers::why_failed() const {
@@ -164,6 +172,15 @@ std::string Peers::why_failed() const {
     return p.failure.has_value() && p.failure->at(0) == first->failure->at(0);
   });
   return (all ? "" : name(*first) + ": ") + first->failure->at(0);
+}
+
+std::string Peers::last_calls() const {
+  std::vector<CallsOfRank> all;
+  for (const Peer& peer : peers_) {
+    all.push_back({.rank = peer.rank, .told = peer.last_calls.value_or(LastCalls{})});
+    if (!peer.last_calls) all.back().heard = peer.where();
+  }
+  return side_by_side(all);
 }
 
 std::string Peers::late_for(const Peer& waiting, Seconds slow) const {

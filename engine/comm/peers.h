@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/comm/last_calls.h"
 #include "engine/comm/wire.h"
 
 namespace invp {
@@ -39,12 +40,15 @@ struct Peer {
   std::chrono::steady_clock::time_point heard;
   Beat beat;
   std::optional<std::vector<std::string>> facts;
+  std::optional<std::vector<std::string>> said;  ///< to all, by rank 0
   std::optional<std::vector<std::string>> ticket;
   std::chrono::steady_clock::time_point ticket_at;  ///< when it came
   std::optional<std::vector<std::string>> failure;  ///< why, and the exit code
   std::string complaint;                            ///< the call that it waits in
   std::string waited;                               ///< how long, in words
+  Seconds waited_seconds{0};
   std::chrono::steady_clock::time_point complained;
+  std::optional<LastCalls> last_calls;  ///< told once the run is lost
 
   /// " at step 8123, in all_reduce gradients"
   std::string where() const;
@@ -83,12 +87,15 @@ class Peers {
   /// Of the tickets, which are forgotten.
   Totals totals();
   /// Call for each round of tickets, before totals(). After every hundredth: "rank 5 (n3) keeps the
-  /// others waiting 31 % of the time", if there is such a rank; else empty.
+  /// others waiting 31 % of the time (data)", if there is such a rank; else empty.
   std::string who_is_slow();
 
   /// Of the ranks that have failed: what the lowest said, and that it was this rank unless all
   /// say the same.
   std::string why_failed() const;
+
+  /// What all were doing, a line for each group of ranks (last_calls.h).
+  std::string last_calls() const;
 
   /// Why the complaint of this rank ends the run; empty if it is to wait on.
   std::string late_for(const Peer& waiting, Seconds slow) const;
@@ -99,6 +106,7 @@ class Peers {
     std::chrono::steady_clock::time_point since;
     int rounds = 0;
     std::vector<Seconds> waited;  ///< for each rank
+    std::vector<Seconds> data;    ///< of it, while that rank waited for its images
   };
 
   std::vector<Peer> peers_;

@@ -42,6 +42,18 @@ std::string Recorder::last() const {
   return count_ == 0 ? "" : newest().call;
 }
 
+LastCalls Recorder::last_calls() const {
+  const std::lock_guard lock(mutex_);
+  LastCalls told{.in_call = count_ > 0 && newest().took.count() < 0, .calls = {}};
+  const std::uint64_t kept = std::min<std::uint64_t>({count_, kEntries, LastCalls::kTold});
+  for (std::uint64_t i = count_ - kept; i < count_; ++i) {
+    const Entry& entry = entries_[i % kEntries];
+    told.calls.emplace_back(i + 1, message(entry.call, ", ", entry.bytes, " bytes of ", entry.dtype,
+                                           ", step ", entry.step));
+  }
+  return told;
+}
+
 std::string Recorder::text(std::size_t most) const {
   const std::lock_guard lock(mutex_);
   std::string lines;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "engine/comm/last_calls.h"
 #include "engine/comm/watch.h"
 
 namespace invp {
@@ -27,6 +28,8 @@ class Recorder {
   /// One line for each of the last `most` calls: number, step, call, bytes, dtype, state, and the
   /// seconds it took, or has taken so far.
   std::string text(std::size_t most = kEntries) const;
+  /// To be compared with those of other ranks.
+  LastCalls last_calls() const;
 
  private:
   struct Entry {

@@ -1,8 +1,9 @@
 #include "engine/comm/tree_sum.h"
 
 #include <algorithm>
-#include <functional>
 #include <vector>
+
+#include "engine/comm/tree_sum_values.h"
 
 namespace invp {
 
@@ -10,15 +11,6 @@ namespace {
 
 /// Values of each row that are worked on at a time: what all rows take of it stays in the cache.
 constexpr std::int64_t kPart = 2048;
-
-template <class T>
-struct Larger {
-  T operator()(T a, T b) const { return a > b || a != a ? a : b; }
-};
-template <class T>
-struct Smaller {
-  T operator()(T a, T b) const { return a < b || a != a ? a : b; }
-};
 
 /// Rows `stride` values apart.
 template <class T, class Combine>
@@ -37,7 +29,7 @@ template <class T>
 void tree_by(Reduction reduction, T* rows, std::int64_t count, std::int64_t stride,
              std::int64_t width) {
   switch (reduction) {
-    case Reduction::kSum: return tree(rows, count, stride, width, std::plus<T>());
+    case Reduction::kSum: return tree(rows, count, stride, width, Sum<T>());
     case Reduction::kMax: return tree(rows, count, stride, width, Larger<T>());
     case Reduction::kMin: return tree(rows, count, stride, width, Smaller<T>());
   }
@@ -77,9 +69,11 @@ void check_reducible(const char* name, DType dtype) {
 }
 
 void tree_reduce(const char* name, const Tensor& blocks, Reduction reduction) {
-  CHECK(blocks.device() == kCpu, "[", name, "] values on ", blocks.device(), " reduced on a CPU");
   check_reducible(name, blocks.dtype());
-  if (blocks.numel() == 0) return;
+  if (blocks.numel() > 0) DISPATCH(blocks.device(), tree_rows, blocks, reduction);
+}
+
+void cpu::tree_rows(const Tensor& blocks, Reduction reduction) {
   switch (blocks.dtype()) {
     case DType::kF32: return reduce<float>(blocks, reduction);
     case DType::kF64: return reduce<double>(blocks, reduction);

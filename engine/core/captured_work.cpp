@@ -18,7 +18,8 @@ CapturedWork::~CapturedWork() = default;
 CapturedWork::CapturedWork(CapturedWork&&) noexcept = default;
 CapturedWork& CapturedWork::operator=(CapturedWork&&) noexcept = default;
 
-bool CapturedWork::run(const std::function<void()>& work) {
+bool CapturedWork::run(const std::function<void()>& work,
+                       [[maybe_unused]] const std::function<bool(bool)>& agree) {
   const Device device = device_of(*pool_);
 #ifdef INVP_CUDA
   if (graph_ != nullptr) {
@@ -38,6 +39,10 @@ bool CapturedWork::run(const std::function<void()>& work) {
     } catch (const Error& error) {
       why_not_ = error.what();
     }
+  }
+  if (agree && !agree(graph_ != nullptr)) {
+    graph_.reset();
+    if (why_not_.empty()) why_not_ = "another process cannot capture it";
   }
   if (graph_ == nullptr) {
     work();

@@ -30,8 +30,10 @@ class CapturedWork {
   /// algorithms. The next run calls it once more, to capture it. Later runs replay it without a
   /// call. On a CPU every run calls it.
   /// The work must be the same every time. It must not wait for the device, read from it, or
-  /// upload.
-  bool run(const std::function<void()>& work);
+  /// upload. `agree`, if there is one, is called once, after the capture, with whether it worked;
+  /// where it answers false nothing is replayed. Processes whose works meet need it: all of them
+  /// replay, or none.
+  bool run(const std::function<void()>& work, const std::function<bool(bool)>& agree = {});
   static constexpr int kCalls = 2;
 
   /// Why every run calls the work although there is a GPU; empty if runs are replayed, or will be.

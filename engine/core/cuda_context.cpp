@@ -1,9 +1,13 @@
 #include "engine/core/cuda_context.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <thread>
+#include <utility>
 
+#include "engine/core/device_wait.h"
 #include "engine/core/dispatch.h"
 #include "engine/core/error.h"
 #include "engine/core/numerics.h"
@@ -14,6 +18,32 @@ namespace {
 
 thread_local const char* operation = "cuda";
 thread_local Device current{DeviceType::kCuda, -1};
+thread_local std::function<void(std::chrono::duration<double>)> look;
+
+/// Asks again and again, and looks around in between.
+template <class Query>
+void wait_until(const Query& query, const char* call) {
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+  constexpr Seconds kLook{0.005};
+  constexpr Seconds kPatience{0.0005};
+  const auto start = Clock::now();
+  Seconds looked{0};
+  while (true) {
+    const cudaError_t status = query();
+    if (status != cudaErrorNotReady) return check(status, call);
+    cudaGetLastError();
+    const Seconds since = Clock::now() - start;
+    if (since - looked > kLook) {
+      look(since);
+      looked = since;
+    }
+    if (since > kPatience)
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    else
+      std::this_thread::yield();
+  }
+}
 
 }  // namespace
 
@@ -44,7 +74,13 @@ Context::Context(int index) : index_(index) {
 }
 
 void Context::synchronize() const {
-  CUDA_CHECK(cudaStreamSynchronize(stream_));
+  if (!look) return CUDA_CHECK(cudaStreamSynchronize(stream_));
+  wait_until([this] { return cudaStreamQuery(stream_); }, "cudaStreamQuery");
+}
+
+void wait_for(cudaEvent_t event) {
+  if (!look) return CUDA_CHECK(cudaEventSynchronize(event));
+  wait_until([event] { return cudaEventQuery(event); }, "cudaEventQuery");
 }
 
 Context& context(Device device) {
@@ -67,6 +103,10 @@ void after_launch(const Context& context) {
 }  // namespace invp::cuda
 
 namespace invp {
+
+void watch_device_waits(std::function<void(std::chrono::duration<double> since)> look) {
+  cuda::look = std::move(look);
+}
 
 void synchronize(Device device) {
   if (device.type == DeviceType::kCuda) cuda::context(device).synchronize();

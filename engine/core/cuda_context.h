@@ -52,6 +52,9 @@ class Context {
 /// The context of a GPU, made when first asked for; also makes that GPU current for this thread.
 Context& context(Device device);
 
+/// The host waits for an event as for a stream: watched (engine/core/device_wait.h).
+void wait_for(cudaEvent_t event);
+
 /// Waits for the kernel just launched if INVP_CUDA_BLOCKING is set in the environment.
 void after_launch(const Context& context);
 

@@ -63,7 +63,7 @@ void CopyRing::begin(const Tensor& host) {
 
 /// Copies into page-locked memory, once the copy before has left it.
 void CopyRing::stage(Slot& slot, const Tensor& host) {
-  CUDA_CHECK(cudaEventSynchronize(slot.copied));
+  wait_for(slot.copied);
   if (slot.pinned_bytes < host.nbytes()) {
     CUDA_CHECK(cudaFreeHost(slot.pinned));
     slot.pinned = nullptr;

@@ -74,7 +74,7 @@ DeviceMark::DeviceMark(Device device) : device_(device) {
 void DeviceMark::wait() const {
   if (event_ == nullptr) return;
   cuda::enter(device_, "wait");
-  CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_.get())));
+  cuda::wait_for(static_cast<cudaEvent_t>(event_.get()));
 }
 
 }  // namespace invp

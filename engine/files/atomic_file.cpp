@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/files/written.h"
 
 namespace invp {
 namespace {
@@ -61,20 +63,30 @@ int flush_folder(const std::filesystem::path& folder) {
        way_out(error));
 }
 
+std::atomic<std::uint64_t>& counted_bytes() {
+  static std::atomic<std::uint64_t> count = 0;
+  return count;
+}
+
 /// Writes all of it with `write(bytes, done so far)`, a call that may write less. errno, or 0.
 template <class Write>
 int write_all(std::span<const std::byte> bytes, const Write& write) {
-  constexpr std::size_t kMost = std::size_t{1} << 30;
+  constexpr std::size_t kMost = std::size_t{1} << 26;  // so that bytes_written() moves
   for (std::size_t done = 0; done < bytes.size();) {
     const std::span rest = bytes.subspan(done, std::min(bytes.size() - done, kMost));
     const ssize_t now = uninterrupted([&] { return write(rest, done); });
     if (now < 0) return errno;
     done += static_cast<std::size_t>(now);
+    counted_bytes() += static_cast<std::uint64_t>(now);
   }
   return 0;
 }
 
 }  // namespace
+
+std::uint64_t bytes_written() {
+  return counted_bytes();
+}
 
 AtomicFile::AtomicFile(std::filesystem::path path)
     : path_(std::move(path)), partial_(path_.native() + kPartial) {

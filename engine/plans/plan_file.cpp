@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -25,16 +26,19 @@ constexpr int kFormat = 1;
 // {"plan": ""}}}}
 
 /// The content of the file; empty if it is missing, damaged or of another format.
-Json read(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
+Json parse(const std::string& text) {
   // Copies of what is nested without end would exhaust the stack.
   constexpr int kDeepest = 8;
   const auto shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kDeepest; };
-  Json document = Json::parse(file, shallow, /*allow_exceptions=*/false);
+  Json document = Json::parse(text, shallow, /*allow_exceptions=*/false);
   const bool good = document.is_object() && document.value("format", Json()) == kFormat &&
                     document.value("places", Json()).is_object();
   if (good) return document;
   return {{"format", kFormat}, {"places", Json::object()}};
+}
+
+Json read(const std::filesystem::path& path) {
+  return parse(plan_text(path));
 }
 
 std::optional<PlanChoice> choice_of(const Json& entry) {
@@ -75,11 +79,26 @@ std::filesystem::path& run_file() {
   return path;
 }
 
+GivenPlans& given() {
+  static GivenPlans plans;
+  return plans;
+}
+
 }  // namespace
 
 PlanFile::PlanFile(std::filesystem::path path, std::string place)
     : path_(std::filesystem::absolute(path)), place_(std::move(place)) {
-  const Json document = read(path_);
+  take(plan_text(path_));
+}
+
+PlanFile PlanFile::given(const std::string& text, std::string place) {
+  PlanFile file(std::move(place));
+  file.take(text);
+  return file;
+}
+
+void PlanFile::take(const std::string& text) {
+  const Json document = parse(text);
   const Json entries = document["places"].value(place_, Json::object());
   if (!entries.is_object()) return;
   for (const auto& [problem, entry] : entries.items()) {
@@ -95,7 +114,7 @@ std::optional<PlanChoice> PlanFile::find(const std::string& problem) const {
 
 void PlanFile::record(const std::string& problem, const PlanChoice& choice) {
   choices_[problem] = choice;
-  write();
+  if (!path_.empty()) write();
 }
 
 void PlanFile::write() const {
@@ -130,6 +149,19 @@ void set_run_plan_file(std::filesystem::path path) {
 
 const std::filesystem::path& run_plan_file() {
   return run_file();
+}
+
+void set_given_plans(GivenPlans plans) {
+  given() = std::move(plans);
+}
+
+const GivenPlans& given_plans() {
+  return given();
+}
+
+std::string plan_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace invp

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace invp {
 
@@ -24,6 +25,8 @@ class PlanFile {
  public:
   /// Reads what the file holds for the place. A missing or damaged file holds nothing.
   PlanFile(std::filesystem::path path, std::string place);
+  /// Of what a file held that another process has read: nothing is written.
+  static PlanFile given(const std::string& text, std::string place);
 
   std::optional<PlanChoice> find(const std::string& problem) const;
   /// Keeps the choice, here and in the file. Creates the file and its folder. Throws Error if it
@@ -31,6 +34,8 @@ class PlanFile {
   void record(const std::string& problem, const PlanChoice& choice);
 
  private:
+  explicit PlanFile(std::string place) : place_(std::move(place)) {}
+  void take(const std::string& text);
   void write() const;
 
   std::filesystem::path path_;
@@ -47,5 +52,18 @@ std::filesystem::path user_plan_file();
 /// bits when it is resumed. Set before any work on a GPU.
 void set_run_plan_file(std::filesystem::path path);
 const std::filesystem::path& run_plan_file();
+
+/// Choices for processes that must all make the same: what the run's file and the user's held for
+/// one of them. They are taken in place of this process's own files, and nothing is measured: times
+/// differ from process to process. Only a file set by set_run_plan_file() is still written.
+struct GivenPlans {
+  bool given = false;
+  std::string of_run;
+  std::string of_user;
+};
+void set_given_plans(GivenPlans plans);
+const GivenPlans& given_plans();
+/// The whole file; empty if there is none.
+std::string plan_text(const std::filesystem::path& path);
 
 }  // namespace invp

@@ -74,7 +74,8 @@ RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dat
   check_weights_fit(config, train.size());
   CHECK(validation == nullptr || validation->classes() == train.classes(),
         "the validation split has other classes than the training split");
-  check_batches(train.size(), config.batch_size, config.bn_groups,
+  check_batches(train.size(), config.batch_size,
+                config.norms == NormSpan::kLocal ? config.bn_groups : 1,
                 last_map(config.network.arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp pretrain";
@@ -82,9 +83,6 @@ RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dat
   run.evaluate_every = config.knn_every;
   run.best_by = "knn_top1";
   run.max_bad_share = config.max_bad_share;
-  if (!run.ranks.alone())
-    run.sharing =
-        sharing_line(run.ranks, config.batch_size, config.bn_groups, config.learning_rate);
   run.shown = known_measures(
       {"loss_ins", "loss_inv", "knn_top1", "knn_top5", "positive_purity", "hard_positive_purity"});
   run.identity.entries.push_back(training_images(train));

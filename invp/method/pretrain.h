@@ -14,6 +14,7 @@
 #include "engine/core/dtype.h"
 #include "invp/method/objective.h"
 #include "invp/run/run.h"
+#include "layers/in_groups.h"
 #include "layers/resnet.h"
 
 namespace invp {
@@ -47,7 +48,8 @@ struct PretrainConfig {
 
   int epochs = 800;
   int batch_size = 128;
-  int bn_groups = 1;  ///< TrainerConfig::groups
+  int bn_groups = 1;                  ///< TrainerConfig::groups
+  NormSpan norms = NormSpan::kLocal;  ///< TrainerConfig::norms
   double learning_rate = 0.03;
   ScheduleKind schedule = ScheduleKind::kCosine;
   std::vector<int> milestones;

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "data/sets/subset.h"
-#include "engine/comm/gather.h"
-#include "engine/core/hash.h"
 #include "engine/core/stop.h"
 #include "invp/method/purity.h"
 #include "invp/run/bad_of_ranks.h"
+#include "invp/run/same_on_ranks.h"
 #include "layers/exchange.h"
 #include "layers/in_groups.h"
 
@@ -53,6 +52,7 @@ TrainerConfig trainer_config(const PretrainConfig& config, std::int64_t images) 
           .compute_type = config.compute_type,
           .seed = config.seed,
           .groups = config.bn_groups,
+          .norms = config.norms,
           .spread_bank = spreads_bank(config, images),
           .device = config.device};
 }
@@ -133,23 +133,11 @@ void PretrainTask::add_up(KnnAccuracy& accuracy, Features& queries) {
 
 /// What all ranks must have alike, by its hash.
 void PretrainTask::check_ranks_agree() {
-  Communicator& ranks = trainer_.ranks();
-  if (ranks.alone()) return;
-  Hash hash;
-  const auto add = [&](const Tensor& tensor) {
-    const Tensor here = tensor.detach().to(kCpu);
-    hash.add_bytes(here.raw(), here.nbytes());
-  };
-  for (const NamedTensor& item : trainer_.network().parameters()) add(item.tensor);
-  if (trainer_.bank().shards() == nullptr) add(trainer_.bank().rows());
-  add(trainer_.graph().rows());
-  const std::vector<std::int64_t> all =
-      gather_numbers(ranks, "weights, bank and graph", static_cast<std::int64_t>(hash.value()));
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    CHECK(all[rank] == all[0], "rank ", rank,
-          " has other weights, bank or graph than rank 0: a fault of memory or of this program; "
-          "resume from the last checkpoint");
-  }
+  std::vector<Tensor> all;
+  for (const NamedTensor& item : trainer_.network().parameters()) all.push_back(item.tensor);
+  if (trainer_.bank().shards() == nullptr) all.push_back(trainer_.bank().rows());
+  all.push_back(trainer_.graph().rows());
+  check_same_on_ranks(trainer_.ranks(), "weights, bank or graph", all);
 }
 
 Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {

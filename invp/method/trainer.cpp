@@ -15,8 +15,8 @@
 #include "engine/ops/groups/tree_sum.h"
 #include "invp/run/run_metadata.h"
 #include "invp/run/run_ranks.h"
+#include "invp/run/shared_batches.h"
 #include "layers/exchange.h"
-#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -77,6 +77,7 @@ Trainer::Trainer(const TrainerConfig& config, std::int64_t images,
     : config_(config),
       ranks_(std::move(ranks)),
       part_(share_of_rank(config.groups, ranks_->ranks())),
+      shared_(shared_norms(config.norms, config.groups, ranks_)),
       network_(seeded(config.network, config.seed)),
       optimizer_(make_optimizer(network_, config)),
       bank_(make_bank(config, images, *ranks_)),
@@ -110,15 +111,33 @@ void Trainer::enqueue(const Batch& batch, int epoch, double lr_factor) {
   // The forward pass counts on the host: not when it is replayed, twice when it was called and
   // could not be captured.
   const std::int64_t batches = network_.batches_tracked();
-  step.work.run([this, &step] { compute(step); });
+  run(step, batch);
   network_.set_batches_tracked(batches + 1);
   if (config_.device == kCpu) step.images = {};
   captured_addresses_ = addresses();
   queue_.end();
 }
 
+/// Ranks record and replay the same steps, or none of them: those whose batch is whole, of which
+/// all know the shape.
+void Trainer::run(Step& step, const Batch& batch) {
+  const auto work = [this, &step] { compute(step); };
+  if (ranks_->alone())
+    step.work.run(work);
+  else if (batch.total == batch.planned)
+    step.work.run(work, [this](bool captured) { return all_captured(captured); });
+  else
+    work();
+}
+
+bool Trainer::all_captured(bool mine) {
+  const Tensor flag = Tensor::from(std::vector<std::int64_t>{mine ? 1 : 0}, {1});
+  ranks_->all_reduce("captured", flag, Reduction::kMin);
+  return *flag.data<std::int64_t>() == 1;
+}
+
 void Trainer::compute(const Step& step) {
-  if (config_.groups > 1) return compute_in_groups(step);
+  if (!in_one_group()) return compute_in_groups(step);
   optimizer_.zero_grad();
   const Tensor embeddings = l2_normalize(network_.forward(step.images));
   std::optional<ObjectiveStep> found = find(embeddings, step.indices);
@@ -157,9 +176,11 @@ void Trainer::compute_in_groups(const Step& step) {
       .embeddings = Tensor::zeros({rows, bank_.dim()}, DType::kF32, config_.device),
       .neighbors = Tensor::zeros({rows, graph_.neighbors()}, DType::kI32, config_.device)};
   TreeSum sums;
-  sum_gradients_in_groups(network_, learning_, step.groups.size(), [&](std::size_t group) {
-    sums.add(learn_from_group(step, group, updates));
-  });
+  learn_in_groups(network_, learning_, true, shared_,
+                  grouped(step.images, step.groups, step.counts),
+                  [&](std::size_t group, const Tensor& features) {
+                    sums.add(learn_from_group(step, group, features, updates));
+                  });
   const Tensor losses = sums.total();
   ranks_->all_reduce("losses", losses);
   sum_gradients_over_ranks(*ranks_, learning_);
@@ -173,15 +194,24 @@ void Trainer::compute_in_groups(const Step& step) {
                 queue_.halted());
 }
 
-/// Forward and backward pass of a group. Its share of the losses, and the sum over its embeddings.
-Tensor Trainer::learn_from_group(const Step& step, std::size_t group, const Updates& updates) {
+GroupedImages Trainer::grouped(const Tensor& images, const std::vector<RowRange>& groups,
+                               const std::vector<std::int64_t>& counts) const {
+  GroupedImages grouped{.images = images, .seen = shared_ ? shared_->images(counts) : 0};
+  for (const RowRange& group : groups) grouped.counts.push_back(group.count());
+  return grouped;
+}
+
+/// From a group's features forward and back. Its share of the losses, and the sum over its
+/// embeddings.
+Tensor Trainer::learn_from_group(const Step& step, std::size_t group, const Tensor& features,
+                                 const Updates& updates) {
   const Tensor losses = Tensor::zeros({kLosses + 1}, DType::kF32, config_.device);
   const auto [first, last] = step.groups[group];
   if (first == last) {
     if (bank_.shards() != nullptr) answer_others();
     return losses;
   }
-  const Tensor embeddings = l2_normalize(network_.forward(step.images.slice(first, last)));
+  const Tensor embeddings = l2_normalize(network_.outputs(features));
   losses.slice(kLosses, kLosses + 1).copy_from(sum(embeddings.detach()).view({1}));
   std::optional<ObjectiveStep> found = find(embeddings, step.indices.slice(first, last));
   if (!found) return losses;  // of which the sum is not finite
@@ -222,7 +252,7 @@ Trainer::Step& Trainer::step_for(const Batch& batch) {
   const std::vector<RowRange> groups = batch.rows(part_);
   const auto rows = std::ssize(batch.indices);
   const Shape shape = rows == 0 ? Shape{0} : batch.images.shape();
-  const std::vector<std::int64_t> counts = counts_of(batch);
+  const std::vector<std::int64_t> counts = images_of_ranks(batch, config_.groups, *ranks_);
   std::vector<std::int64_t> key(shape.dims().begin(), shape.dims().end());
   for (const RowRange& group : groups) key.push_back(group.last);
   key.insert(key.end(), counts.begin(), counts.end());
@@ -243,23 +273,6 @@ Trainer::Step& Trainer::step_for(const Batch& batch) {
     step.shares.push_back(Tensor::full({}, static_cast<float>(share), device));
   }
   return steps_.emplace(key, std::move(step)).first->second;
-}
-
-/// How many of the batch's images each rank has. Where nothing is missing that needs no call, so
-/// that such steps can be captured.
-std::vector<std::int64_t> Trainer::counts_of(const Batch& batch) {
-  const Ranks ranks = ranks_->ranks();
-  if (ranks.size == 1) return {std::ssize(batch.indices)};
-  CHECK(batch.planned > 0 && batch.total > 0, "[trainer] a batch for one rank, not for ",
-        ranks.size);
-  if (batch.total < batch.planned)
-    return gather_numbers(*ranks_, "images of each rank", std::ssize(batch.indices));
-  std::vector<std::int64_t> counts;
-  for (Ranks other = ranks; std::ssize(counts) < ranks.size;) {
-    other.rank = static_cast<int>(counts.size());
-    counts.push_back(share_of_rank(config_.groups, other).rows(batch.planned).count());
-  }
-  return counts;
 }
 
 std::uint64_t Trainer::addresses() const {
@@ -323,33 +336,26 @@ void Trainer::load_state(const TensorFile& state, const std::string& origin) {
   bank_.rows().copy_from(bank.to(config_.device));
 }
 
-/// The network's outputs for a batch (n, d), group by group.
-Tensor Trainer::outputs_in_groups(const Batch& batch) {
-  if (config_.groups == 1) return network_.forward(batch.images);
-  const std::vector<RowRange> groups = batch.rows(part_);
-  const Tensor outputs =
-      Tensor::empty({std::ssize(batch.indices), bank_.dim()}, DType::kF32, config_.device);
-  in_groups(network_, groups.size(), [&](std::size_t group) {
-    const auto [first, last] = groups[group];
-    if (first == last) return;
-    outputs.slice(first, last).copy_from(network_.forward(batch.images.slice(first, last)));
-  });
-  return outputs;
+/// The network's outputs for the batches of all ranks (n, d).
+Tensor Trainer::outputs_of(const Batch& batch, const std::vector<std::int64_t>& counts) {
+  if (in_one_group()) return network_.forward(batch.images);
+  const Tensor mine =
+      outputs_in_groups(network_, shared_, grouped(batch.images, batch.rows(part_), counts));
+  return gather_rows(*ranks_, "outputs", mine, counts);
 }
 
 void Trainer::fill_bank(const Batch& batch) {
   const NoGrad no_grad;
-  const std::vector<std::int64_t> counts = counts_of(batch);
+  const std::vector<std::int64_t> counts = images_of_ranks(batch, config_.groups, *ranks_);
   const Tensor indices = image_rows(batch.indices, bank_).to(config_.device);
   bank_.update(gather_rows(*ranks_, "indices", indices, counts),
-               gather_rows(*ranks_, "embeddings", l2_normalize(outputs_in_groups(batch)), counts),
-               0.0F);
+               l2_normalize(outputs_of(batch, counts)), 0.0F);
 }
 
 void Trainer::center_head(const Batch& batch) {
   const NoGrad no_grad;
   const Tensor outputs =
-      gather_rows(*ranks_, "outputs", outputs_in_groups(batch), counts_of(batch)).to(kCpu);
+      outputs_of(batch, images_of_ranks(batch, config_.groups, *ranks_)).to(kCpu);
   const Tensor& bias = network_.head().last().bias();
   const Tensor centred = bias.to(kCpu).clone();
   for (std::int64_t d = 0; d < outputs.dim(1); ++d) {

@@ -19,6 +19,7 @@
 #include "invp/method/objective.h"
 #include "invp/run/spread_rows.h"
 #include "invp/run/step_queue.h"
+#include "layers/in_groups.h"
 #include "layers/resnet.h"
 #include "optim/sgd.h"
 
@@ -32,9 +33,9 @@ struct TrainerConfig {
   double weight_decay = 1e-4;
   DType compute_type = DType::kF32;
   std::uint64_t seed = 0;
-  /// Batch norms see a batch in so many groups and keep the running statistics of the first, as on
-  /// so many GPUs. The gradients of the groups are added in a fixed tree (layers/in_groups.h).
+  /// A batch is cut into so many groups, as on so many GPUs (layers/in_groups.h).
   int groups = 1;
+  NormSpan norms = NormSpan::kLocal;  ///< what batch norms see of them
   /// The bank's rows are spread over the ranks of a machine, not on every rank. Whether they are,
   /// but not over how many, decides the last bits of the gradient (bank_shards.h).
   bool spread_bank = false;
@@ -67,7 +68,7 @@ class StepSettings {
 
 class Trainer {
  public:
-  /// For a training set of `images` images. Each of the ranks computes its share of the groups
+  /// For a training set of `images` images. Each of the ranks computes its share of the batch
   /// (share_of_rank): all calls are collective, and batches hold the rows of that share. What is
   /// trained is the same on all ranks, but for the running statistics: those of rank 0 count.
   Trainer(const TrainerConfig& config, std::int64_t images,
@@ -126,18 +127,24 @@ class Trainer {
     Tensor neighbors;
   };
   Step& step_for(const Batch& batch);
+  void run(Step& step, const Batch& batch);
+  bool all_captured(bool mine);
   void compute(const Step& step);
   void compute_in_groups(const Step& step);
-  Tensor learn_from_group(const Step& step, std::size_t group, const Updates& updates);
-  std::vector<std::int64_t> counts_of(const Batch& batch);
+  Tensor learn_from_group(const Step& step, std::size_t group, const Tensor& features,
+                          const Updates& updates);
+  GroupedImages grouped(const Tensor& images, const std::vector<RowRange>& groups,
+                        const std::vector<std::int64_t>& counts) const;
   std::optional<ObjectiveStep> find(const Tensor& embeddings, const Tensor& indices);
   void answer_others();
-  Tensor outputs_in_groups(const Batch& batch);
+  Tensor outputs_of(const Batch& batch, const std::vector<std::int64_t>& counts);
+  bool in_one_group() const { return config_.groups == 1 && !shared_; }
   std::uint64_t addresses() const;
 
   TrainerConfig config_;
   std::shared_ptr<Communicator> ranks_;
-  BatchPart part_;  ///< the groups that are computed here
+  BatchPart part_;                     ///< what is computed here
+  std::optional<SharedNorms> shared_;  ///< unless every norm sees a group that is all here
   ResNet network_;
   std::vector<Tensor> learning_;  ///< what gets gradients
   Sgd optimizer_;

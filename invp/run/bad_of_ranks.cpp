@@ -8,6 +8,14 @@
 
 namespace invp {
 
+std::vector<BadOfRank> bad_of_feed(BatchFeed& feed) {
+  std::vector<BadOfRank> bad;
+  const std::vector<BadPlace> places = feed.bad_places();
+  for (std::size_t i = 0; i < places.size(); ++i)
+    bad.emplace_back(places[i].index, feed.bad_images()[i]);
+  return bad;
+}
+
 // Each is three texts: its number, its name, the reason.
 std::vector<BadOfRank> gather_bad(Communicator& ranks, std::span<const BadOfRank> mine) {
   std::vector<std::string> texts;

@@ -5,13 +5,16 @@
 #include <utility>
 #include <vector>
 
-#include "data/sets/dataset.h"
+#include "data/load/batch_feed.h"
 #include "engine/comm/communicator.h"
 
 namespace invp {
 
 /// An image's position in the set, and what is wrong with it.
 using BadOfRank = std::pair<std::int64_t, BadImage>;
+
+/// Those that a feed has met.
+std::vector<BadOfRank> bad_of_feed(BatchFeed& feed);
 
 /// Those of all ranks, one rank's after another's. A collective call.
 std::vector<BadOfRank> gather_bad(Communicator& ranks, std::span<const BadOfRank> mine);

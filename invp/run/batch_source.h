@@ -21,6 +21,10 @@ class BatchSource {
   /// Nothing at the end of the epoch. Batch::position counts within it; images may be undefined
   /// where the task needs none.
   virtual std::optional<Batch> next() = 0;
+  /// The images that unreadable ones are counted among.
+  virtual std::int64_t images() const { return images_per_epoch(); }
+  /// Several ranks have agreed to write a checkpoint before the batch that next() gave is used.
+  virtual bool save_first() const { return false; }
   /// Seconds spent in next() until a batch was there, since the start.
   virtual double wait_seconds() const { return 0; }
   /// Images that could not be read and are left out, and their positions in the set.

@@ -8,13 +8,13 @@
 #include "engine/core/stop.h"
 #include "engine/core/stopwatch.h"
 #include "engine/files/atomic_file.h"
-#include "engine/plans/plan_file.h"
 #include "invp/run/checkpoint.h"
 #include "invp/run/conditions.h"
 #include "invp/run/data_wait.h"
 #include "invp/run/run_checkpoints.h"
 #include "invp/run/run_folder.h"
 #include "invp/run/share_checkpoint.h"
+#include "invp/run/share_plans.h"
 #include "invp/run/shared_batches.h"
 
 namespace invp {
@@ -40,6 +40,11 @@ class Run {
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
   RunResult run();
+  /// Is a checkpoint due by this process's clock? Several ranks agree on it with their next batch.
+  bool wants_save() const {
+    return writes_ && !saved_ && position_.progress.step > first_step_ &&
+           checkpoints_.due_by_clock();
+  }
 
  private:
   void start();
@@ -49,6 +54,7 @@ class Run {
   void train(RunResult& result);
   void stop();
   bool train_epoch();
+  void save_inside_epoch();
   std::optional<Batch> next_batch();
   void train_step(const Batch& batch);
   bool reports_are_due() const;
@@ -61,7 +67,6 @@ class Run {
   void note_bad_images();
   void write_skipped_images();
   void save(const std::vector<std::string>& names);
-  bool save_is_due() const;
   template <class Write>
   void write_or_serve(const Write& write) const;
   void advise(const EpochReport& report);
@@ -147,7 +152,7 @@ void Run::start() {
   resume();
   write_or_serve([&] { take_folder(); });
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
-  if (task_.device() != kCpu) set_run_plan_file(config_.out / "plans.json");
+  if (task_.device() != kCpu) share_plans(*config_.ranks.communicator, config_.out / "plans.json");
   const Progress& at = position_.progress;
   first_step_ = at.step;
   observer_.run_started({.epochs = config_.epochs,
@@ -157,7 +162,6 @@ void Run::start() {
                          .images_per_epoch = batches_.images_per_epoch(),
                          .steps = config_.steps_in_reports ? config_.steps : 0,
                          .shown = config_.shown});
-  if (!config_.sharing.empty()) observer_.note(config_.sharing);
   batches_.remember_bad(position_.bad_images);
   if (!writes_) return;
   for (const auto& [name, content] : config_.files) write_file(config_.out / name, content);
@@ -178,6 +182,7 @@ void Run::prepare() {
 }
 
 void Run::resume() {
+  config_.ranks.enter("reading the checkpoint", 0);
   const auto take = [&](const Checkpoint& checkpoint) {
     position_ =
         restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(), config_.identity);
@@ -211,14 +216,21 @@ bool Run::train_epoch() {
     const std::optional<Batch> batch = next_batch();
     if (!batch) return true;
     position_.wait_seconds += batches_.wait_seconds() - waited;
+    if (batches_.save_first()) save_inside_epoch();
     train_step(*batch);
     count_time();
-    if (save_is_due()) {
-      report_steps();
-      write_skipped_images();
-      save({"last"});
-    }
+    if (checkpoints_.due_by_steps(position_) || (config_.ranks.alone() && wants_save()))
+      save_inside_epoch();
   }
+}
+
+// Its time is not the epoch's.
+void Run::save_inside_epoch() {
+  count_time();
+  report_steps();
+  write_skipped_images();
+  save({"last"});
+  clock_.restart();
 }
 
 // Images that fail (too many are bad, the disk is gone) cost no step that was taken.
@@ -394,15 +406,6 @@ void Run::write_or_serve(const Write& write) const {
     task_.spread_rows()->serve();
 }
 
-/// By rank 0's clock.
-bool Run::save_is_due() const {
-  const bool due = writes_ && checkpoints_.due(position_);
-  if (!rows_elsewhere()) return due;
-  const Tensor flag = Tensor::from(std::vector<std::int64_t>{due ? 1 : 0}, {1}, task_.device());
-  config_.ranks.communicator->broadcast("is a checkpoint due", flag, 0);
-  return flag.to(kCpu).span<std::int64_t>().front() != 0;
-}
-
 void Run::advise(const EpochReport& report) {
   DataWait wait = batches_.reading();
   wait.share = report.data_wait;
@@ -418,10 +421,16 @@ RunResult run_task(const RunConfig& config, BatchSource& batches, Task& task,
                    RunObserver& observer) {
   CHECK(config.epochs > 0, "[", config.command, "] epochs: ", config.epochs);
   if (config.ranks.alone()) return Run(config, batches, task, observer).run();
-  SharedBatches shared(config.ranks, batches, config.max_bad_share,
-                       [&] { return observer.stop_requested() || stop_signal() != 0; });
   SilentObserver silent(observer);
-  return Run(config, shared, task, config.ranks.first() ? observer : silent).run();
+  RunObserver& told = config.ranks.first() ? observer : silent;
+  const Run* running = nullptr;
+  SharedBatches shared(config.ranks, batches, config.max_bad_share,
+                       {.stop = [&] { return observer.stop_requested() || stop_signal() != 0; },
+                        .save = [&] { return running != nullptr && running->wants_save(); },
+                        .tell = [&](const std::string& note) { told.note(note); }});
+  Run run(config, shared, task, told);
+  running = &run;
+  return run.run();
 }
 
 }  // namespace invp

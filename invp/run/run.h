@@ -40,7 +40,6 @@ struct RunConfig {
   /// Those that share the run: then batches and task are of this rank's share, its calls are
   /// collective, and rank 0 alone writes and tells its observer.
   RunRanks ranks = {};
-  std::string sharing = {};     ///< sharing_line(), of several ranks
   double max_bad_share = 0.01;  ///< images that the ranks accept that cannot be read
   std::int64_t stop_after = 0;  ///< stop after so many steps in all; 0: never
 };

@@ -10,9 +10,12 @@ bool all_steps_done(const RunConfig& config, const Position& position) {
   return config.steps > 0 && position.progress.step >= config.steps;
 }
 
-bool RunCheckpoints::due(const Position& position) const {
-  return config_.save_steps > 0 ? position.progress.epoch_step % config_.save_steps == 0
-                                : since_save_.seconds() > 60 * config_.save_minutes;
+bool RunCheckpoints::due_by_steps(const Position& position) const {
+  return config_.save_steps > 0 && position.progress.epoch_step % config_.save_steps == 0;
+}
+
+bool RunCheckpoints::due_by_clock() const {
+  return config_.save_steps == 0 && since_save_.seconds() > 60 * config_.save_minutes;
 }
 
 void RunCheckpoints::save(const std::vector<std::string>& names, const Position& position) {

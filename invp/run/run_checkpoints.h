@@ -22,8 +22,10 @@ class RunCheckpoints {
   /// Under the first name; the others become names of the same file, in their order. Throws Error
   /// when it cannot be written.
   void save(const std::vector<std::string>& names, const Position& position);
-  /// Is it time for one inside an epoch?
-  bool due(const Position& position) const;
+  /// Is it time for one inside an epoch? By the steps taken, or where these do not decide, by the
+  /// clock, which is another one on each rank.
+  bool due_by_steps(const Position& position) const;
+  bool due_by_clock() const;
 
   /// The names of the checkpoint that a finished epoch leaves. `last` says that the epoch is done,
   /// so it is the last to be written: killed before it, the run does the end of the epoch again.

@@ -14,12 +14,15 @@
 namespace invp {
 
 /// What a rank says before a step, and what is answered: the totals, and whether any rank is to
-/// stop.
+/// stop or wants a checkpoint.
 struct StepTicket {
   std::int64_t step = 0;    ///< counts the calls
   std::int64_t images = 0;  ///< of this rank's share
   std::int64_t bad = 0;     ///< of it, new ones that cannot be read
   bool stop = false;
+  bool save = false;  ///< before the step
+  /// Answered, now and then: "rank 5 (n3) keeps the others waiting 31 % of the time".
+  std::string note = {};
 };
 
 struct RunRanks {
@@ -43,8 +46,8 @@ struct RunRanks {
   }
 };
 
-/// The groups that a rank computes. Throws Error, naming the way out, where they cannot be shared
-/// out evenly.
+/// The groups that a rank computes, or its piece of a group that several ranks share. Throws Error,
+/// naming the way out, where neither number is a multiple of the other.
 BatchPart share_of_rank(int groups, const Ranks& ranks);
 
 /// Images that a rank evaluates, of `images`: whole batches go round the ranks, so each batch is
@@ -55,7 +58,17 @@ std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
 /// The totals, by ranks.exchange or by the communicator.
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine);
 
+/// What a run computes in a step, and how ranks share it.
+struct SharedStep {
+  std::int64_t batch_size = 1;
+  int groups = 1;
+  double learning_rate = 0;
+  std::string norms = "local";  ///< NormSpan by name
+  const char* pictures = "images";
+  const char* of = " of batch norm";  ///< what groups are
+};
+
 /// "batch 1024 = 8 ranks x 128 images, 8 groups of batch norm, lr 0.03, launched by srun".
-std::string sharing_line(const RunRanks& ranks, std::int64_t batch_size, int groups, double rate);
+std::string sharing_line(const RunRanks& ranks, const SharedStep& step);
 
 }  // namespace invp

@@ -29,6 +29,7 @@ using Sampler = std::function<Samples(const Tensor& labels, const SampleParams& 
 struct SampleAddress {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
+  std::uint64_t first_picture = 0;  ///< of the step's, over all processes
 };
 
 }  // namespace invp

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/autograd/node.h"
+#include "engine/comm/communicator.h"
 #include "engine/ops/basic/cast.h"
 #include "engine/ops/basic/elementwise.h"
 #include "engine/ops/basic/reshape.h"
@@ -12,6 +13,7 @@
 #include "engine/ops/detection/smooth_l1.h"
 #include "engine/ops/groups/max_pool2d_groups.h"
 #include "engine/ops/loss/cross_entropy.h"
+#include "layers/detection/group_losses.h"
 
 namespace invp {
 
@@ -37,14 +39,32 @@ std::int64_t stem_channels(const DetectorConfig& config) {
   return config.stem > 0 ? config.stem : config.width;
 }
 
-Tensor sum_of(const Tensor& total, const Tensor& term) {
-  return total.defined() ? add(total, term) : term;
+/// What is reported of sums over groups: their means over the groups of all ranks.
+std::array<Tensor, 4> means_of(const std::array<Tensor, 4>& sums, std::size_t groups,
+                               Communicator* ranks) {
+  std::array<Tensor, 4> means;
+  const Device device = sums[0].device();
+  const Tensor all = Tensor::empty({4}, DType::kF32, device);
+  const auto part = [&](std::size_t i) {
+    const auto row = static_cast<std::int64_t>(i);
+    return all.slice(row, row + 1);
+  };
+  for (std::size_t i = 0; i < means.size(); ++i) part(i).copy_from(sums[i].detach().view({1}));
+  if (ranks != nullptr) ranks->all_reduce("losses", all);
+  const Tensor share = Tensor::full({1}, 1 / static_cast<float>(groups), device);
+  for (std::size_t i = 0; i < means.size(); ++i) means[i] = scale(part(i), share);
+  return means;
 }
 
-/// What is reported of a sum over groups.
-Tensor mean_of(const Tensor& sum, std::size_t groups) {
-  if (groups == 1) return sum.detach();
-  return scale(sum.detach(), Tensor::full({1}, 1 / static_cast<float>(groups), sum.device()));
+RegionCounts of_all_ranks(const RegionCounts& counts, Communicator* ranks, Device device) {
+  if (ranks == nullptr) return counts;
+  const Tensor sums = Tensor::from(
+      std::vector<std::int64_t>{counts.regions, counts.foreground, counts.objects, counts.found},
+      {4}, device);
+  ranks->all_reduce("regions", sums);
+  const Tensor host = sums.to(kCpu);
+  const auto sum = host.span<std::int64_t>();
+  return {.regions = sum[0], .foreground = sum[1], .objects = sum[2], .found = sum[3]};
 }
 
 /// One f32 row of logits -> probabilities; false if one is not finite.
@@ -120,37 +140,40 @@ FasterRcnn::Prediction FasterRcnn::predict(const MapGroups& features, const Grou
 
 std::array<Tensor, 2> FasterRcnn::region_losses(const MapGroups& features, const Regions& regions) {
   const Prediction prediction = predict(features, regions.boxes);
-  Tensor classes, boxes;
+  std::vector<Tensor> classes, boxes;
   std::int64_t first = 0;
   for (const std::int64_t count : regions.boxes.counts) {
     const std::int64_t end = first + count;
-    classes = sum_of(classes, cross_entropy(slice_rows(prediction.logits, first, end),
-                                            regions.labels.slice(first, end)));
-    boxes = sum_of(boxes,
-                   smooth_l1(slice_rows(prediction.deltas, first, end),
-                             regions.targets.slice(first, end), regions.columns.slice(first, end),
-                             {.beta = 0, .scale = 1 / static_cast<double>(count)}));
+    classes.push_back(
+        cross_entropy(slice_rows(prediction.logits, first, end), regions.labels.slice(first, end)));
+    boxes.push_back(smooth_l1(slice_rows(prediction.deltas, first, end),
+                              regions.targets.slice(first, end), regions.columns.slice(first, end),
+                              {.beta = 0, .scale = 1 / static_cast<double>(count)}));
     first = end;
   }
-  return {classes, boxes};
+  return {sum_over_groups(std::move(classes)), sum_over_groups(std::move(boxes))};
 }
 
 DetectionLosses FasterRcnn::losses(const DetectorInput& input, const SampleAddress& address,
                                    const Sampler& sampler) {
-  const std::size_t groups = input.pictures.size();
+  Communicator* const ranks = input.images.norms.ranks.get();
+  const std::size_t groups = input.pictures.size() *
+                             (ranks == nullptr ? 1 : static_cast<std::size_t>(ranks->ranks().size));
   const MapGroups maps = features(input.images);
   const RpnOutput output = rpn_.forward(maps);
   const RpnLosses rpn = rpn_.losses(output, input.pictures, sampler, address);
   const Regions regions = select_regions(rpn_.proposals(output, input.pictures), input.pictures,
                                          config_, sampler, address, maps.rows.device());
+  // Here, where the host has waited for the device anyway.
+  const RegionCounts counts = of_all_ranks(regions.counts, ranks, maps.rows.device());
   const auto [classes, boxes] = region_losses(maps, regions);
-  return {.objectness = mean_of(rpn.objectness, groups),
-          .rpn_boxes = mean_of(rpn.boxes, groups),
-          .classes = mean_of(classes, groups),
-          .boxes = mean_of(boxes, groups),
+  const auto means = means_of({rpn.objectness, rpn.boxes, classes, boxes}, groups, ranks);
+  return {.objectness = means[0],
+          .rpn_boxes = means[1],
+          .classes = means[2],
+          .boxes = means[3],
           .total = add(add(rpn.objectness, rpn.boxes), add(classes, boxes)),
-          .foreground = regions.foreground,
-          .recall = regions.recall};
+          .counts = counts};
 }
 
 void FasterRcnn::backward(DetectionLosses losses, std::size_t groups) {

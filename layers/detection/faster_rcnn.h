@@ -14,12 +14,12 @@
 
 namespace invp {
 
-/// The four losses of a step, f32 scalars, each a mean over groups, and what else it tells.
+/// The four losses of a step, f32 scalars, each a mean over groups, and what else it tells. Groups
+/// are those of all ranks that share the norms (GroupNorms::ranks).
 struct DetectionLosses {
   Tensor objectness, rpn_boxes, classes, boxes;
-  Tensor total;           ///< in the graph: groups times the sum of the four
-  double foreground = 0;  ///< share of the sampled regions
-  double recall = 0;      ///< Regions::recall
+  Tensor total;  ///< in the graph: the sum over this process's groups of the sum of the four
+  RegionCounts counts;
 };
 
 struct FoundObject {
@@ -35,10 +35,12 @@ class FasterRcnn : public Module {
   /// Features of res4.
   MapGroups features(const MapGroups& images);
 
-  /// A training step's losses. The samples are a function of `address`.
+  /// A training step's losses. The samples are a function of `address`. Collective where ranks
+  /// share the norms.
   DetectionLosses losses(const DetectorInput& input, const SampleAddress& address,
                          const Sampler& sampler = sample_labels);
-  /// Backward from total: gradients of the mean over groups.
+  /// Backward from total: of the gradients of the mean over groups, of which there are so many on
+  /// all ranks, this process's part.
   static void backward(DetectionLosses losses, std::size_t groups);
 
   /// The parts of losses(), for those who choose the regions themselves.

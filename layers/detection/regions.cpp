@@ -17,23 +17,16 @@ void append_rows(std::vector<float>& to, const Tensor& boxes, std::int64_t count
   to.insert(to.end(), from, from + 4 * count);
 }
 
-struct Recall {
-  std::int64_t objects = 0;
-  std::int64_t found = 0;
-
-  void add(const Tensor& boxes, const Tensor& of_picture) {
-    const Tensor overlaps = box_iou(of_picture, boxes);
-    objects += of_picture.dim(0);
-    for (std::int64_t i = 0; i < of_picture.dim(0); ++i) {
-      const float* const row = overlaps.data<float>() + i * boxes.dim(0);
-      if (std::any_of(row, row + boxes.dim(0), [](float iou) { return iou >= kRecallOverlap; }))
-        ++found;
-    }
+/// Counts a picture's objects, and those that one of the boxes is good for.
+void count_found(const Tensor& boxes, const Tensor& of_picture, RegionCounts& counts) {
+  const Tensor overlaps = box_iou(of_picture, boxes);
+  counts.objects += of_picture.dim(0);
+  for (std::int64_t i = 0; i < of_picture.dim(0); ++i) {
+    const float* const row = overlaps.data<float>() + i * boxes.dim(0);
+    if (std::any_of(row, row + boxes.dim(0), [](float iou) { return iou >= kRecallOverlap; }))
+      ++counts.found;
   }
-  double share() const {
-    return objects == 0 ? 1 : static_cast<double>(found) / static_cast<double>(objects);
-  }
-};
+}
 
 /// Lists of a group on the host.
 struct HostLists {
@@ -122,8 +115,7 @@ class Collector {
             .labels = Tensor::from(labels_, {count}).to(device),
             .targets = Tensor::from(targets_, {count, 4}).to(device),
             .columns = Tensor::from(columns_, {count}).to(device),
-            .foreground = static_cast<double>(foreground_) /
-                          static_cast<double>(std::max<std::int64_t>(count, 1))};
+            .counts = {.regions = count, .foreground = foreground_}};
   }
 
  private:
@@ -144,20 +136,22 @@ Regions select_regions(const std::vector<Proposals>& proposals,
                                                                   config.regions.most_positives),
                       .seed = address.seed,
                       .purpose = Purpose::kRegionSample,
-                      .step = address.step};
+                      .step = address.step,
+                      .first_picture = address.first_picture};
   std::vector<std::vector<PictureRegions>> chosen;
-  Recall recall;
+  RegionCounts counts;
   for (std::size_t g = 0; g < pictures.size(); ++g) {
     const HostLists lists(proposals[g], pictures[g]);
     chosen.emplace_back();
     for (std::int64_t picture = 0; picture < lists.counts.numel(); ++picture) {
       chosen.back().push_back(sampled(lists, picture, config, sampler, params));
-      recall.add(lists.proposals_of(picture), lists.objects_of(picture));
+      count_found(lists.proposals_of(picture), lists.objects_of(picture), counts);
       ++params.first_picture;
     }
   }
   Regions regions = regions_of(chosen, config, device);
-  regions.recall = recall.share();
+  regions.counts.objects = counts.objects;
+  regions.counts.found = counts.found;
   return regions;
 }
 

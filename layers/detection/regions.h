@@ -1,6 +1,7 @@
 // Which regions the second stage of a detector is trained on, and on what.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -11,13 +12,28 @@
 
 namespace invp {
 
+/// What was proposed and drawn, in numbers that can be added up over processes.
+struct RegionCounts {
+  std::int64_t regions = 0;
+  std::int64_t foreground = 0;  ///< of the regions
+  std::int64_t objects = 0;
+  std::int64_t found = 0;  ///< objects that a proposal overlaps by 0.5 at least
+
+  double foreground_share() const {
+    return static_cast<double>(foreground) /
+           static_cast<double>(std::max<std::int64_t>(regions, 1));
+  }
+  double recall() const {
+    return objects == 0 ? 1 : static_cast<double>(found) / static_cast<double>(objects);
+  }
+};
+
 struct Regions {
-  GroupBoxes boxes;       ///< R in all, those of a picture foreground first
-  Tensor labels;          ///< (R) i64: class, or the number of classes for background
-  Tensor targets;         ///< (R, 4) f32: deltas that lead to the object, 0 of background
-  Tensor columns;         ///< (R) i32: first of the class's four deltas, -1 of background
-  double foreground = 0;  ///< share of the regions
-  double recall = 0;      ///< share of the objects that a proposal overlaps by 0.5 at least
+  GroupBoxes boxes;  ///< R in all, those of a picture foreground first
+  Tensor labels;     ///< (R) i64: class, or the number of classes for background
+  Tensor targets;    ///< (R, 4) f32: deltas that lead to the object, 0 of background
+  Tensor columns;    ///< (R) i32: first of the class's four deltas, -1 of background
+  RegionCounts counts;
 };
 
 /// Adds the objects to the proposals, matches (0.5, no low-quality matches) and samples. Works on

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/cast.h"
@@ -14,6 +15,7 @@
 #include "engine/ops/detection/top_scores.h"
 #include "engine/ops/loss/bce_with_logits.h"
 #include "layers/detection/anchors.h"
+#include "layers/detection/group_losses.h"
 
 namespace invp {
 
@@ -37,10 +39,6 @@ Tensor rows_of_group(const MapGroups& output, std::size_t group, std::int64_t wi
   const Tensor part = slice_rows(output.rows, first, first + rows);
   const std::int64_t anchors = rows * output.channels() / width;
   return cast(reshape(part, width == 1 ? Shape{anchors} : Shape{anchors, width}), DType::kF32);
-}
-
-Tensor sum_of(const Tensor& total, const Tensor& term) {
-  return total.defined() ? add(total, term) : term;
 }
 
 }  // namespace
@@ -67,8 +65,8 @@ Tensor Rpn::anchors_of(const MapSize& size, Device device) const {
 
 RpnLosses Rpn::losses(const RpnOutput& output, const std::vector<GroupPictures>& pictures,
                       const Sampler& sampler, const SampleAddress& address) const {
-  RpnLosses losses;
-  std::uint64_t first_picture = 0;
+  std::vector<Tensor> objectness, boxes;
+  std::uint64_t first_picture = address.first_picture;
   for (std::size_t g = 0; g < pictures.size(); ++g) {
     const GroupPictures& of = pictures[g];
     const std::int64_t count = of.counts.numel();
@@ -88,14 +86,13 @@ RpnLosses Rpn::losses(const RpnOutput& output, const std::vector<GroupPictures>&
     const Tensor goals = encode_boxes(repeated(anchors, count),
                                       take_boxes(of.objects, matches.objects).view({all, 4}), {});
     const double divisor = static_cast<double>(config_.samples) * static_cast<double>(count);
-    losses.objectness =
-        sum_of(losses.objectness,
-               bce_with_logits(rows_of_group(output.logits, g, 1), targets.objectness, divisor));
-    losses.boxes =
-        sum_of(losses.boxes, smooth_l1(rows_of_group(output.deltas, g, 4), goals, targets.columns,
-                                       {.beta = 0, .scale = 1 / divisor}));
+    objectness.push_back(
+        bce_with_logits(rows_of_group(output.logits, g, 1), targets.objectness, divisor));
+    boxes.push_back(smooth_l1(rows_of_group(output.deltas, g, 4), goals, targets.columns,
+                              {.beta = 0, .scale = 1 / divisor}));
   }
-  return losses;
+  return {.objectness = sum_over_groups(std::move(objectness)),
+          .boxes = sum_over_groups(std::move(boxes))};
 }
 
 std::vector<Proposals> Rpn::proposals(const RpnOutput& output,

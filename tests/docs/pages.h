@@ -14,10 +14,11 @@ namespace invp::testing {
 
 inline const std::filesystem::path kRoot = INVP_SOURCE_DIR;
 
-/// README.md, the READMEs of benchmarks/ and scripts/, and all of docs/, relative to kRoot.
+/// README.md, CONTRIBUTING.md, the READMEs of benchmarks/ and scripts/, and all of docs/, relative
+/// to kRoot.
 inline std::vector<std::filesystem::path> pages() {
-  std::vector<std::filesystem::path> found = {"README.md", "benchmarks/README.md",
-                                              "scripts/README.md"};
+  std::vector<std::filesystem::path> found = {"README.md", "CONTRIBUTING.md",
+                                              "benchmarks/README.md", "scripts/README.md"};
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kRoot / "docs")) {
     if (entry.path().extension() == ".md") found.push_back(relative(entry.path(), kRoot));
   }

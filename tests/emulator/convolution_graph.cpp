@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cudnn.h"
 #include "emulator.h"
 #include "engine/ops/conv/conv2d_cudnn_cuda.h"
 
@@ -57,6 +58,9 @@ void for_each_product(const Conv2dShape& s, const Visit& visit) {
 struct ConvolutionGraph::Impl {
   ConvolutionProblem problem;
   std::string taken;
+
+  std::int64_t workspace_bytes() const { return taken == "large" ? kWorkspace : 0; }
+  void run(const ConvolutionOperands& operands, void* workspace) const;
 };
 
 ConvolutionGraph::ConvolutionGraph(const ConvolutionProblem& problem, cudnnContext*)
@@ -77,22 +81,25 @@ bool ConvolutionGraph::take(const std::string& plan) {
 }
 
 std::int64_t ConvolutionGraph::workspace_bytes() const {
-  return impl_->taken == "large" ? kWorkspace : 0;
+  return impl_->workspace_bytes();
 }
 
 void ConvolutionGraph::run(cudnnContext* handle, const ConvolutionOperands& operands,
                            void* workspace) const {
-  if (emulator::capturing()) {
-    emulator::capture([this, handle, operands, workspace] { run(handle, operands, workspace); });
-    return;
-  }
+  if (!emulator::must_queue(handle->stream)) return impl_->run(operands, workspace);
+  // Plans are kept as long as the program runs, but a measured one may be gone when its turn comes.
+  emulator::queue(handle->stream,
+                  [impl = *impl_, operands, workspace] { impl.run(operands, workspace); });
+}
+
+void ConvolutionGraph::Impl::run(const ConvolutionOperands& operands, void* workspace) const {
   for (const void* address : {operands.images, operands.filters, operands.outputs, operands.bias}) {
     CHECK(reinterpret_cast<std::uintptr_t>(address) % 16 == 0, "[emulated cuDNN] misaligned");
   }
   CHECK((workspace == nullptr) == (workspace_bytes() == 0), "[emulated cuDNN] workspace");
   if (workspace != nullptr) std::memset(workspace, 0xFF, kWorkspace);
 
-  const auto& [pass, s, dtype, allow_tf32, bias, relu] = impl_->problem;
+  const auto& [pass, s, dtype, allow_tf32, bias, relu] = problem;
   const Elements images{dtype, operands.images};
   const Elements filters{dtype, operands.filters};
   const Elements outputs{dtype, operands.outputs};

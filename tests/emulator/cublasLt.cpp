@@ -256,23 +256,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha,
-                              const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
-                              cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
-                              cublasLtMatrixLayout_t c_layout, void* d,
-                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t* algo,
-                              void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
-  if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
-  if (emulator::capturing()) {
-    emulator::capture([=, alpha = *static_cast<const float*>(alpha),
-                       beta = *static_cast<const float*>(beta), desc = *desc, a_layout = *a_layout,
-                       b_layout = *b_layout, c_layout = *c_layout, d_layout = *d_layout,
-                       algo = *algo]() mutable {
-      cublasLtMatmul(handle, &desc, &alpha, a, &a_layout, b, &b_layout, &beta, c, &c_layout, d,
-                     &d_layout, &algo, workspace, workspace_bytes, stream);
-    });
-    return CUBLAS_STATUS_SUCCESS;
-  }
+namespace {
+
+/// Does it now.
+cublasStatus_t multiply(cublasLtMatmulDesc_t desc, const void* alpha, const void* a,
+                        cublasLtMatrixLayout_t a_layout, const void* b,
+                        cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
+                        cublasLtMatrixLayout_t c_layout, void* d, cublasLtMatrixLayout_t d_layout,
+                        const cublasLtMatmulAlgo_t* algo, void* workspace,
+                        std::size_t workspace_bytes) {
   const auto [m, n, k] = extents_of(*desc, *a_layout, *b_layout, *c_layout, *d_layout);
   const cublasStatus_t types =
       check_types(*desc, a_layout->type, b_layout->type, c_layout->type, d_layout->type);
@@ -305,5 +297,27 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (biased) value += load(desc->bias, d_layout->type, i);
     save(d, d_layout->type, j * static_cast<std::uint64_t>(d_layout->leading) + i, value);
   }
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+}  // namespace
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha,
+                              const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
+                              cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
+                              cublasLtMatrixLayout_t c_layout, void* d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t* algo,
+                              void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
+  if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!emulator::must_queue(stream))
+    return multiply(desc, alpha, a, a_layout, b, b_layout, beta, c, c_layout, d, d_layout, algo,
+                    workspace, workspace_bytes);
+  emulator::queue(stream, [=, alpha = *static_cast<const float*>(alpha),
+                           beta = *static_cast<const float*>(beta), desc = *desc,
+                           a_layout = *a_layout, b_layout = *b_layout, c_layout = *c_layout,
+                           d_layout = *d_layout, algo = *algo]() mutable {
+    multiply(&desc, &alpha, a, &a_layout, b, &b_layout, &beta, c, &c_layout, d, &d_layout, &algo,
+             workspace, workspace_bytes);
+  });
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -151,8 +151,8 @@ struct cudaLaunchConfig_t {
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  if (emulator::capturing()) {
-    emulator::capture([config = *config, kernel, ... copies = Parameters(arguments)] {
+  if (emulator::must_queue(config->stream)) {
+    emulator::queue(config->stream, [config = *config, kernel, ... copies = Parameters(arguments)] {
       emulator::run(config.gridDim, config.blockDim, config.dynamicSmemBytes,
                     [&] { kernel(copies...); });
     });

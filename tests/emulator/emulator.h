@@ -73,12 +73,22 @@ cudaError_t run(dim3 blocks, dim3 threads, std::size_t shared_bytes,
 
 /// Is the stream's work captured for a graph instead of done?
 bool capturing();
-/// Adds work to the graph being captured. It must have copied what it needs of the caller's memory.
-void capture(std::function<void()> work);
+/// Whether work for this stream must be queued, because it is captured or has other work before it.
+bool must_queue(cudaStream_t stream);
+/// Does the work when the stream comes to it, or with the graph. It must have copied what it needs
+/// of the caller's memory, and may not queue anything itself.
+void queue(cudaStream_t stream, std::function<void()> work);
+/// The same for work that waits for others: it is called, by any thread, until it returns true.
+void queue_until(cudaStream_t stream, std::function<bool()> done);
+/// Lets all streams go on as far as they can.
+void settle();
 
 /// Holds a stream's copies back until hold(stream, false), or until the host waits for anything, so
 /// that tests see which work waits for which.
 void hold(cudaStream_t stream, bool on);
+
+/// How many GPUs this process has made a context on.
+int contexts();
 
 /// cudaMalloc serves this much in all (default 16 GiB), for tests of running out.
 void set_memory(std::size_t bytes);

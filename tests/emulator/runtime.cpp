@@ -1,7 +1,10 @@
 // The emulated GPU's device and memory, as the CUDA runtime shows them.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 
 #include "cuda_runtime.h"
 
@@ -11,12 +14,25 @@ namespace {
 constexpr std::size_t kHeader = 256;
 
 std::size_t capacity = std::size_t{16} << 30;
-std::size_t allocated = 0;
+std::atomic<std::size_t> allocated = 0;
+std::mutex device_mutex;
+thread_local int current_gpu = 0;
+std::set<int>& used_gpus = *new std::set<int>;  // by the context that cudaSetDevice makes
+
+int count_gpus() {
+  const char* const wanted = std::getenv("INVP_EMULATED_GPUS");
+  return wanted == nullptr ? 1 : std::atoi(wanted);
+}
 
 }  // namespace
 
 void emulator::set_memory(std::size_t bytes) {
   capacity = bytes;
+}
+
+int emulator::contexts() {
+  const std::lock_guard lock(device_mutex);
+  return static_cast<int>(used_gpus.size());
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
@@ -59,11 +75,11 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
+  *count = count_gpus();
+  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return cudaErrorInvalidDevice;
+  if (device < 0 || device >= count_gpus()) return cudaErrorInvalidDevice;
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "emulated GPU");
   properties->totalGlobalMem = capacity;
@@ -74,9 +90,18 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+  if (device < 0 || device >= count_gpus()) return cudaErrorInvalidDevice;
+  const std::lock_guard lock(device_mutex);
+  current_gpu = device;
+  used_gpus.insert(device);
+  return cudaSuccess;
 }
-cudaError_t cudaDeviceSynchronize() {
+cudaError_t cudaGetDevice(int* device) {
+  *device = current_gpu;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  *can = device == peer ? 0 : 1;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {

@@ -1,19 +1,23 @@
-// The streams of the emulated GPU. A copy is done as soon as it is queued and the events that its
-// stream waits for are reached. While a graph is captured, its stream's work goes to the graph
-// instead; calls that CUDA forbids meanwhile fail, and so do events, which would be reached in the
-// graph alone. Kernels do not wait for events: hold only streams that have nothing but copies
-// (emulator::hold).
+// The streams of the emulated GPU. Work is done as soon as it is queued and the events that its
+// stream waits for are reached, unless the stream has work before it that waits for other
+// processes (queue_until, nccl.cpp): then a thread does it later, as a GPU does. While a graph is
+// captured, its stream's work goes to the graph instead; calls that CUDA forbids meanwhile fail,
+// and so do events, which would be reached in the graph alone.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "emulator.h"
 
 struct EmulatedGraph {
-  std::vector<std::function<void()>> works;
+  std::vector<std::function<bool()>> works;  ///< each is called until it says that it is done
 };
 
 struct EmulatedEvent {
@@ -25,7 +29,7 @@ struct EmulatedStream {
   struct Work {
     EmulatedEvent* awaited = nullptr;
     unsigned until = 0;
-    std::function<void()> body;
+    std::function<bool()> body;  ///< called until it says that it is done
   };
   std::deque<Work> works;
   bool held = false;
@@ -36,33 +40,56 @@ namespace emulator {
 namespace {
 
 using Work = EmulatedStream::Work;
+using Clock = std::chrono::steady_clock;
 
 EmulatedGraph* captured = nullptr;
 EmulatedStream* captured_stream = nullptr;
 std::mutex mutex;  // guards what follows
-std::vector<std::unique_ptr<EmulatedStream>> streams;
+// Never destroyed: the thread may outlive main().
+auto& streams = *new std::vector<std::unique_ptr<EmulatedStream>>;
+bool has_thread = false;
 
-/// Does the work of all streams that need not wait.
-void go_on() {
+/// Does the work of all streams that need not wait. True if none is left but on held streams.
+bool go_on() {
+  bool idle = false;
   for (bool moved = true; moved;) {
     moved = false;
+    idle = true;
     for (const auto& stream : streams) {
       while (!stream->held && !stream->works.empty()) {
         const Work& next = stream->works.front();
         if (next.awaited != nullptr && next.awaited->reached < next.until) break;
-        if (next.body) next.body();
+        if (next.body && !next.body()) break;
         stream->works.pop_front();
         moved = true;
       }
+      if (!stream->held && !stream->works.empty()) idle = false;
     }
   }
+  return idle;
+}
+
+/// Seconds that the host waits for the device. A real one is waited for without end: a test that
+/// gets here has found a wait without a deadline.
+double patience() {
+  const char* const seconds = std::getenv("INVP_EMULATOR_PATIENCE");
+  return seconds == nullptr ? 120 : std::atof(seconds);
 }
 
 /// The host waits for the device: no stream is held any longer.
 void finish() {
-  const std::lock_guard lock(mutex);
+  const auto start = Clock::now();
+  std::unique_lock lock(mutex);
   for (const auto& stream : streams) stream->held = false;
-  go_on();
+  while (!go_on()) {
+    lock.unlock();
+    if (std::chrono::duration<double>(Clock::now() - start).count() > patience()) {
+      std::fprintf(stderr, "emulated GPU: the host waits for a stream that never ends\n");
+      std::abort();
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    lock.lock();
+  }
 }
 
 void push(EmulatedStream* stream, Work work) {
@@ -72,18 +99,20 @@ void push(EmulatedStream* stream, Work work) {
 }
 
 bool captures(EmulatedStream* stream) {
-  return captured != nullptr && stream == captured_stream;
+  return captured != nullptr && (stream == captured_stream || stream == nullptr);
 }
 
-/// Does the work now, once its stream reaches it, or with the graph.
-template <class Body>
-cudaError_t queue(EmulatedStream* stream, const Body& body) {
-  if (captures(stream)) {
-    capture(body);
-  } else {
-    push(stream, {.body = body});
-  }
-  return cudaSuccess;
+/// Goes on with work that waits for other processes while the host does something else.
+void start_thread() {
+  const std::lock_guard lock(mutex);
+  if (std::exchange(has_thread, true)) return;
+  std::thread([] {
+    while (true) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      const std::lock_guard turn(mutex);
+      go_on();
+    }
+  }).detach();
 }
 
 }  // namespace
@@ -91,13 +120,39 @@ cudaError_t queue(EmulatedStream* stream, const Body& body) {
 bool capturing() {
   return captured != nullptr;
 }
-void capture(std::function<void()> work) {
-  captured->works.push_back(std::move(work));
+void settle() {
+  const std::lock_guard lock(mutex);
+  go_on();
 }
 void hold(cudaStream_t stream, bool on) {
   const std::lock_guard lock(mutex);
   stream->held = on;
   go_on();
+}
+
+bool must_queue(cudaStream_t stream) {
+  if (captures(stream)) return true;
+  const std::lock_guard lock(mutex);
+  return stream != nullptr && !stream->works.empty();
+}
+void queue(cudaStream_t stream, std::function<void()> work) {
+  const auto once = [work = std::move(work)] {
+    work();
+    return true;
+  };
+  if (captures(stream)) {
+    captured->works.emplace_back(once);
+  } else {
+    push(stream, {.body = once});
+  }
+}
+void queue_until(cudaStream_t stream, std::function<bool()> done) {
+  start_thread();
+  if (captures(stream)) {
+    captured->works.push_back(std::move(done));
+  } else {
+    push(stream, {.body = std::move(done)});
+  }
 }
 
 }  // namespace emulator
@@ -114,6 +169,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (emulator::captures(stream)) return cudaErrorStreamCaptureUnsupported;
   emulator::finish();
   return cudaSuccess;
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (emulator::captures(stream)) return cudaErrorStreamCaptureUnsupported;
+  const std::lock_guard lock(emulator::mutex);
+  for (const auto& each : emulator::streams) each->held = false;  // the host waits
+  emulator::go_on();
+  return stream->works.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (emulator::captures(stream)) return cudaErrorStreamCaptureUnsupported;
@@ -140,9 +202,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   *executable = new EmulatedGraph(*graph);
   return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (emulator::capturing()) return cudaErrorStreamCaptureUnsupported;
-  for (const std::function<void()>& work : executable->works) work();
+  for (const std::function<bool()>& work : executable->works)
+    emulator::push(stream, {.body = work});
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -162,21 +225,26 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  if (event->reached < event->recorded) emulator::finish();
+  if (cudaEventQuery(event) != cudaSuccess) emulator::finish();
   delete event;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (emulator::captures(stream)) return cudaErrorStreamCaptureUnsupported;
   const unsigned number = ++event->recorded;
-  emulator::push(stream, {.body = [event, number] { event->reached = number; }});
+  emulator::push(stream, {.body = [event, number] {
+                   event->reached = number;
+                   return true;
+                 }});
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (event->reached < event->recorded) emulator::finish();
+  if (cudaEventQuery(event) != cudaSuccess) emulator::finish();
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const std::lock_guard lock(emulator::mutex);
+  emulator::go_on();
   return event->reached < event->recorded ? cudaErrorNotReady : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
@@ -184,18 +252,26 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) 
   return cudaSuccess;
 }
 
+// Of memory that cudaMalloc gave, other than CUDA's; and never part of a graph.
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
+  emulator::push(stream, {.body = [pointer] { return cudaFree(pointer) == cudaSuccess; }});
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  return emulator::queue(stream, [=] {
+  emulator::queue(stream, [=] {
     if (bytes > 0) std::memcpy(to, from, bytes);
   });
+  return cudaSuccess;
 }
 cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, std::size_t bytes,
                                 cudaStream_t stream) {
   return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
 }
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
-  return emulator::queue(stream, [=] {
+  emulator::queue(stream, [=] {
     if (bytes > 0) std::memset(to, value, bytes);
   });
+  return cudaSuccess;
 }

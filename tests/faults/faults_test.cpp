@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/ranks.h"
 #include "tests/tools/devkit.h"
 #include "tests/tools/program.h"
 
@@ -44,6 +45,7 @@ struct Job {
   std::string name;
   std::string arguments;   ///< OUT: the folder that it writes to; IN: that of what it reads
   std::string again = {};  ///< added when it is run again
+  bool ranks = false;      ///< several processes, of which rank 0 meets the fault
 };
 void PrintTo(const Job& job, std::ostream* out) {
   *out << job.name;
@@ -87,7 +89,8 @@ std::string without_times(const std::string& metrics) {
 
 /// All files below a folder with their content, but for what tells of the time itself: not the log
 /// and TensorBoard's events (a file for each process), and of a run's page and curves, which show
-/// seconds and peak memory, only that they are there.
+/// seconds and peak memory, only that they are there. And not what ranks that have lost each other
+/// say of it.
 std::map<std::string, std::string> files_in(const std::string& folder) {
   std::map<std::string, std::string> files;
   if (!fs::exists(folder)) return files;
@@ -95,6 +98,7 @@ std::map<std::string, std::string> files_in(const std::string& folder) {
     if (!entry.is_regular_file()) continue;
     const std::string name = entry.path().filename();
     std::string content = read_all(entry.path());
+    if (entry.path().parent_path().filename() == "ranks") continue;
     if (name == "log.txt" || name.starts_with("events.out.tfevents.")) continue;
     if (name == "metrics.jsonl") content = without_times(content);
     const bool of_a_run = fs::exists(entry.path().parent_path() / "metrics.jsonl");
@@ -124,6 +128,8 @@ std::string difference(const std::map<std::string, std::string>& expected,
 class Faults : public ::testing::TestWithParam<Job> {
  protected:
   void SetUp() override {
+    if (const std::string why = why_no_ranks(); GetParam().ranks && !why.empty())
+      GTEST_SKIP() << why;
     prepare("data synthesize --train 12 --val 4 --size 24 --classes 2 " + in() + "/pictures");
     prepare("pretrain" + std::string(kSet) + kPretrain + "--out " + in() + "/run");
     write_devkit(in() + "/devkit", 6, 2);
@@ -152,7 +158,8 @@ class Faults : public ::testing::TestWithParam<Job> {
   Outcome run(const std::string& more, const std::string& environment) const {
     return run_invp(with_folders(GetParam().arguments + more, out(), in()),
                     "timeout 300 env LD_PRELOAD=" + shell_word(INVP_FAULT_SHIM) +
-                        " INVP_FAULT_FOLDER=" + out() + ' ' + environment);
+                        " INVP_FAULT_FOLDER=" + out() +
+                        (GetParam().ranks ? " INVP_FAULT_RANK=0 " : " ") + environment);
   }
 
   /// How often each call is made.
@@ -194,7 +201,7 @@ class Faults : public ::testing::TestWithParam<Job> {
     const Outcome hit = run(
         "", "INVP_FAULT='" + now.call + ' ' + std::to_string(now.at) + ' ' + now.kind.name + "'");
     if (now.kind.kills) {
-      EXPECT_EQ(hit.code, 128 + SIGKILL) << hit.err;
+      EXPECT_EQ(hit.code, GetParam().ranks ? 1 : 128 + SIGKILL) << hit.err;
     } else if (now.kind.harmless) {
       EXPECT_EQ(hit.code, 0) << hit.err;
       EXPECT_EQ(difference(expected, files_in(out())), "");
@@ -244,6 +251,11 @@ INSTANTIATE_TEST_SUITE_P(
         Job{.name = "pretrain",
             .arguments = "pretrain" + std::string(kSet) + kPretrain + "--out OUT/run",
             .again = " --resume auto"},
+        Job{.name = "pretrain_ranks",
+            .arguments = "pretrain" + std::string(kSet) + kPretrain +
+                         "--device cpu --bn-groups 2 --ranks 2 --out OUT/run",
+            .again = " --resume auto",
+            .ranks = true},
         Job{.name = "linear",
             .arguments = "linear" + std::string(kSet) +
                          "--augment linear-cifar --taps 1,9 --milestones 2 --lr 1 --epochs 2 "

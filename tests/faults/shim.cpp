@@ -3,6 +3,7 @@
 //
 //   INVP_FAULT_FOLDER  calls on files elsewhere are not counted
 //   INVP_FAULT         "CALL K KIND", as "write 12 eio"; none: nothing goes wrong
+//   INVP_FAULT_RANK    of several ranks, the one whose calls these are; nobody else's count
 //   INVP_FAULT_COUNTS  a file that gets the number of calls of each kind when the process ends
 //
 // Kinds: kill-before, kill-after, half (a write of half the bytes, then a kill), enospc, eio,
@@ -144,6 +145,16 @@ void restore(const Disk& disk, const std::string& path, std::map<ino_t, std::str
 enum Call { kOpen, kWrite, kFsync, kRename, kLink, kCalls };
 constexpr std::array<const char*, kCalls> kNames = {"open", "write", "fsync", "rename", "link"};
 
+bool is_meant() {
+  const char* const wanted = std::getenv("INVP_FAULT_RANK");
+  if (wanted == nullptr) return true;
+  for (const char* const name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK"}) {
+    const char* const rank = std::getenv(name);
+    if (rank != nullptr && std::string_view(rank) == wanted) return true;
+  }
+  return false;
+}
+
 struct State {
   std::string folder;
   std::string kind;
@@ -155,6 +166,7 @@ struct State {
   std::recursive_mutex mutex;
 
   State() {
+    if (!is_meant()) return;
     if (const char* const value = std::getenv("INVP_FAULT_FOLDER")) folder = value;
     if (const char* const fault = std::getenv("INVP_FAULT")) {
       std::istringstream words(fault);
@@ -173,7 +185,7 @@ State& state() {
 
 __attribute__((destructor)) void write_counts() {
   const char* const file = std::getenv("INVP_FAULT_COUNTS");
-  if (file == nullptr) return;
+  if (file == nullptr || !is_meant()) return;
   std::ostringstream text;
   for (int i = 0; i < kCalls; ++i) text << kNames[i] << ' ' << state().counts[i] << '\n';
   const int fd = real_open(file, O_CREAT | O_WRONLY | O_TRUNC, 0666);

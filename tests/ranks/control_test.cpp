@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <csignal>
 #include <functional>
 #include <stdexcept>
@@ -12,6 +15,7 @@
 
 #include "engine/comm/hub.h"
 #include "engine/core/stop.h"
+#include "tests/ranks/relay.h"
 #include "tests/support/temp_folder.h"
 
 namespace invp::testing {
@@ -27,7 +31,7 @@ constexpr Limits kShort{.rendezvous = Seconds(20),
 constexpr Limits kPatient{.beat = Seconds(0.05), .end = Seconds(0)};
 
 MeetingPlace place_for(int rank, MeetingPlace& all) {
-  MeetingPlace place{.hosts = all.hosts, .port = all.port, .token = all.token};
+  MeetingPlace place{.hosts = all.hosts, .ports = all.ports, .token = all.token};
   if (rank == 0) place.listening = std::move(all.listening);
   return place;
 }
@@ -36,11 +40,12 @@ using Body = std::function<void(int rank, Control&)>;
 
 MeetingPlace new_place() {
   MeetingPlace place{.hosts = {"127.0.0.1"}, .token = "token", .listening = listen_at({0})};
-  place.port = port_of(place.listening);
+  place.ports = {port_of(place.listening)};
   return place;
 }
 
-/// What ended each rank; empty where nothing did. Ranks of `absent` never come.
+/// What ended each rank, and below it what rank 0 is to print of all; empty where nothing did.
+/// Ranks of `absent` never come.
 std::vector<std::string> run(int ranks, const Limits& limits, const Body& body,
                              const std::vector<int>& absent = {},
                              const std::filesystem::path& folder = {}) {
@@ -53,6 +58,9 @@ std::vector<std::string> run(int ranks, const Limits& limits, const Body& body,
       try {
         Control control({.rank = rank, .size = ranks}, std::move(place), limits, folder);
         body(rank, control);
+      } catch (const RunLost& lost) {
+        ends[static_cast<std::size_t>(rank)] = lost.what();
+        if (!lost.calls().empty()) ends[static_cast<std::size_t>(rank)] += '\n' + lost.calls();
       } catch (const std::exception& error) {
         ends[static_cast<std::size_t>(rank)] = error.what();
       }
@@ -186,6 +194,87 @@ TEST(Control, WaitsForWhatTakesLongWhileItMovesOn) {
   for (const std::string& end : ends) EXPECT_EQ(end, "");
 }
 
+TEST(Control, EndsWhatTakesLongAndDoesNotMoveOn) {
+  Limits limits = kShort;
+  limits.slow = Seconds(1.5);
+  const auto ends = run(3, limits, [](int rank, Control& control) {
+    control.entering("evaluation", 12, rank == 1);
+    for (int i = 0; rank == 1 && i < 1000; ++i) {
+      if (i < 10) control.progress();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      control.waiting({}, Seconds(0));
+    }
+    control.exchange({.step = 12});
+  });
+  expect_all(ends, {"rank 1 (", " at step 12, in evaluation: rank "});
+}
+
+// Bytes that are written, as of a checkpoint, are no call of ours.
+TEST(Control, WaitsWhileACountMovesOn) {
+  std::atomic<std::uint64_t> bytes = 0;
+  Limits limits = kShort;
+  limits.slow = Seconds(1);
+  const auto ends = run(2, limits, [&](int rank, Control& control) {
+    if (rank == 0) {
+      control.progress_by([&] { return bytes.load(); });
+      control.entering("checkpoint", 3, true);
+      for (int i = 0; i < 30; ++i) {
+        ++bytes;
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      }
+    }
+    control.exchange({.step = 4});
+  });
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+// The deadline is a floor: twenty times the median of the steps so far count where that is more.
+TEST(Control, WaitsTwentyTimesAsLongAsStepsTake) {
+  Limits limits = kShort;
+  limits.step = Seconds(0.3);
+  std::atomic<int> last = 0;
+  const auto ends = run(2, limits, [&](int rank, Control& control) {
+    for (int step = 0; step < 20; ++step) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(60));
+      if (rank == 1 && step == 12) std::this_thread::sleep_for(std::chrono::milliseconds(800));
+      for (int i = 0; rank == 1 && step == 15 && i < 500; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        control.waiting({}, Seconds(0));
+      }
+      control.exchange({.step = step});
+      last = step;
+    }
+  });
+  EXPECT_EQ(last, 14);
+  expect_all(ends, {"rank 1 (", " at step 14, in exchange tickets: rank 0 (", " has waited for "});
+}
+
+TEST(Control, ComparesWhatRanksWereDoing) {
+  constexpr CollectiveCall kSum{"all_reduce", "gradients", 400, DType::kF32};
+  constexpr CollectiveCall kGather{"all_gather", "updates", 64, DType::kI32};
+  const auto ends = run(4, kShort, [&](int rank, Control& control) {
+    control.exchange({.step = 7});
+    for (const CollectiveCall& call : {kSum, rank == 2 ? kGather : kSum}) {  // a fault of rank 2
+      control.entered(call);
+      control.left(call);
+    }
+    if (rank == 3) return;
+    control.entered(kSum);
+    for (int i = 0; i < 1000; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      control.waiting(kSum, Seconds(0.02 * i));
+    }
+  });
+  EXPECT_EQ(ends[3], "");
+  expect_all({ends[0]},
+             {"rank 3 (", ") has ended: rank ",
+              "\nranks 0-2: in call 4, all_reduce gradients, 400 bytes of f32, step 7\n",
+              "\nrank 3: heard of last at step 7",
+              "\nthe calls part at call 3: ranks 0, 1 all_reduce gradients, 400 bytes of f32, step "
+              "7; rank 2 all_gather updates, 64 bytes of i32, step 7\n"});
+  EXPECT_EQ(std::count(ends[1].begin(), ends[1].end(), '\n'), 0) << ends[1];
+}
+
 TEST(Control, NamesARankAtAnotherStep) {
   const auto ends =
       run(2, kPatient, [](int rank, Control& control) { control.exchange({.step = 5 + rank}); });
@@ -217,7 +306,7 @@ TEST(Control, NamesARankThatHasEndedEarly) {
 
 TEST(Control, PassesOverStrangers) {
   MeetingPlace all = new_place();
-  const int port = all.port;
+  const int port = all.ports.front();
   std::thread first([&, place = place_for(0, all)]() mutable {
     Control control({.rank = 0, .size = 2}, std::move(place), kPatient);
     EXPECT_EQ(control.exchange({.step = 0, .images = 1}).images, 3);
@@ -236,6 +325,58 @@ TEST(Control, PassesOverStrangers) {
     EXPECT_EQ(control.exchange({.step = 0, .images = 2}).images, 3);
   }
   first.join();
+}
+
+// At five moments. The rank that is cut off ends itself; rank 0 names it, and the others end.
+TEST(Control, EndsAllRanksWhenTheCableOfOneIsCut) {
+  Limits limits = kPatient;
+  limits.silence = Seconds(0.5);
+  for (const int moment : {3, 11, 26, 47, 85}) {
+    MeetingPlace all = new_place();
+    Relay cable(all.ports.front());
+    std::array<std::string, 3> ends;
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < 3; ++rank) {
+      MeetingPlace place = place_for(rank, all);
+      if (rank == 2) place.ports = {cable.port()};
+      threads.emplace_back([&, rank, place = std::move(place)]() mutable {
+        ends[static_cast<std::size_t>(rank)] = error_of([&] {
+          Control control({.rank = rank, .size = 3}, std::move(place), limits);
+          for (int step = 0;; ++step) {
+            if (rank == 1 && step == moment) cable.cut();
+            control.exchange({.step = step});
+          }
+        });
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_NE(ends[0].find("rank 2 ("), std::string::npos) << ends[0];
+    EXPECT_NE(ends[0].find("has not been heard of for 0.5 s at step "), std::string::npos);
+    EXPECT_EQ(ends[0], ends[1]);
+    EXPECT_NE(ends[2].find("rank 0 ("), std::string::npos) << ends[2];
+    EXPECT_NE(ends[2].find("has not been heard of for 0.5 s"), std::string::npos) << ends[2];
+  }
+}
+
+// Of the ports that the ranks of a start look at, others have all but one; then all.
+TEST(Wire, TakesTheOnePortOfSixteenThatIsLeft) {
+  const std::vector<int> ports = ports_of(message("a test of process ", getpid()));
+  ASSERT_EQ(ports.size(), 16U);
+  std::vector<Socket> others;
+  for (const int port : ports) {
+    if (port == ports[11]) continue;
+    try {
+      others.push_back(listen_at({port}));
+    } catch (const Error&) {  // another program has it, which is as well
+    }
+  }
+  Socket ours = listen_at(ports);
+  EXPECT_EQ(port_of(ours), ports[11]);
+  const std::string why = error_of([&] { listen_at(ports); });
+  EXPECT_NE(why.find(message("rank 0 cannot listen for the others at any of the ports ", ports[0],
+                             " to ", ports[15], ": Address already in use")),
+            std::string::npos)
+      << why;
 }
 
 TEST(Wire, TakesThePortThatIsFree) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <thread>
@@ -131,6 +132,32 @@ TEST(Failures, ARankThatDoesNotComeToACallIsNamed) {
   if (const std::string why = why_no_ranks(); !why.empty()) GTEST_SKIP() << why;
   expect_said(first_of_three(), {"rank 1 (", " at step 20, in a long sleep: rank ",
                                  " has waited for 2.0 s in exchange tickets"});
+}
+
+// MPI itself would wait for it for ever.
+TEST(Failures, ARankThatDoesNotComeToTheStart) {
+  if (is_rank()) {
+    Limits limits = kLimits;
+    limits.rendezvous = Seconds(1.5);
+    const int absent = std::atoi(variable_of_process("INVP_TEST_ABSENT").c_str());
+    if (announced_rank(variable_of_process) == absent)
+      std::this_thread::sleep_for(std::chrono::minutes(1));
+    join_ranks(limits);
+    return;
+  }
+  if (const std::string why = why_no_ranks(); !why.empty()) GTEST_SKIP() << why;
+  for (const int absent : {1, 0}) {
+    RunningRanks ranks(2, this_test(), {message("INVP_TEST_ABSENT=", absent)});
+    const RanksOutcome outcome = ranks.wait(kLongest);
+    EXPECT_FALSE(outcome.timed_out);
+    EXPECT_NE(outcome.code, 0);
+    const int other = 1 - absent;
+    expect_said(outcome.output[static_cast<std::size_t>(other)],
+                {message("invp: rank ", other, " ("),
+                 " for other ranks in MPI_Init: one did not "
+                 "come, or cannot be reached. "});
+    EXPECT_FALSE(ranks.any_left(Seconds(10)));
+  }
 }
 
 TEST(Failures, OtherOptionsOnOneRankAreRefused) {

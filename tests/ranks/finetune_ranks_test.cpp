@@ -1,6 +1,8 @@
 // Fine-tuning on several ranks is that of one.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "data/sets/synthetic_dataset.h"
 #include "invp/protocols/finetune/finetune.h"
 #include "tests/ranks/ranked.h"
@@ -54,6 +56,35 @@ RANKS_TEST(FinetuneRanks, ARunIsThatOfOneRank, 2, 3, 4) {
     EXPECT_NE(find_measure(shared.epochs.back().measures, "mean_per_class"), nullptr);
     expect_same_reports(shared, alone);
     expect_same_tensors(result.checkpoint, want.checkpoint);
+  }
+}
+
+// One group over all ranks, and norms that see all groups. The rates are low: training makes
+// rounding grow.
+RANKS_TEST(FinetuneRanks, SharedNormsHaveTheLossOfOneRank, 4) {
+  Ranked here;
+  const auto set = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  const auto validation = open_synthetic(kSet, SyntheticSplit::kVal, 30);
+  const Holed train(*set, {7, 20, 33});
+  for (const auto& [groups, norms, fc_only] :
+       {std::tuple(1, NormSpan::kLocal, false), std::tuple(1, NormSpan::kLocal, true),
+        std::tuple(2, NormSpan::kNaive, false)}) {
+    const auto run = [&](bool shared, Recorder& recorder) {
+      const auto network =
+          make_classifier({.arch = Arch::kResNet18Cifar, .width = 4}, 7, nullptr, "test");
+      const std::string name = message(shared ? "shared" : "alone", groups, fc_only);
+      FinetuneConfig config = config_of(here, name, shared, fc_only);
+      config.bn_groups = groups;
+      config.norms = norms;
+      config.learning_rate = config.fc_learning_rate = 1e-5;
+      run_finetune(*network, config, train, *validation, recorder);
+    };
+    Recorder shared, alone;
+    run(true, shared);
+    if (!here.first()) continue;
+    run(false, alone);
+    ASSERT_EQ(shared.steps.size(), 10U);
+    expect_close_reports(shared, alone);
   }
 }
 

@@ -112,4 +112,29 @@ inline void expect_same_reports(const Recorder& got, const Recorder& want) {
   }
 }
 
+/// All measures of all epochs.
+inline void expect_same_measures(const Recorder& got, const Recorder& want) {
+  ASSERT_EQ(got.epochs.size(), want.epochs.size());
+  for (std::size_t i = 0; i < want.epochs.size(); ++i) {
+    const std::vector<Measure>& measures = want.epochs[i].measures;
+    ASSERT_EQ(got.epochs[i].measures.size(), measures.size());
+    for (std::size_t k = 0; k < measures.size(); ++k) {
+      EXPECT_EQ(got.epochs[i].measures[k].name, measures[k].name);
+      EXPECT_EQ(got.epochs[i].measures[k].value, measures[k].value) << measures[k].name;
+    }
+  }
+}
+
+/// Up to rounding: what may differ where ranks share a group. `want` has `first` steps more, before
+/// those of `got`.
+inline void expect_close_reports(const Recorder& got, const Recorder& want, std::size_t first = 0) {
+  ASSERT_EQ(got.steps.size() + first, want.steps.size());
+  for (std::size_t i = 0; i < got.steps.size(); ++i) {
+    const StepReport& other = want.steps[first + i];
+    EXPECT_NEAR(got.steps[i].loss, other.loss, 1e-5 * other.loss) << i;
+    EXPECT_EQ(got.steps[i].images, other.images) << i;
+  }
+  EXPECT_EQ(got.epochs.back().skipped_images, want.epochs.back().skipped_images);
+}
+
 }  // namespace invp::testing

@@ -15,6 +15,7 @@
 #include "tools/options/device_options.h"
 #include "tools/options/network_options.h"
 #include "tools/options/objective_options.h"
+#include "tools/options/rank_options.h"
 
 namespace invp::cli {
 
@@ -69,12 +70,14 @@ class BenchStep : public Command {
  public:
   CommandText text() const override {
     return {.name = "bench step",
-            .arguments = "[options]",
+            .arguments = "[--ranks N] [options]",
             .summary = "whole training steps",
             .description =
                 "Times whole training steps (forward, objective, backward, optimizer, update of\n"
-                "bank and graph) on random images that are in memory already.\n",
+                "bank and graph) on random images that are in memory already. Of several ranks,\n"
+                "which share the batch, rank 0's times.\n",
             .examples =
+                "  invp bench step --arch resnet18-cifar --width 16 --ranks 2 --bn-groups 2\n"
                 "  invp bench step --arch resnet18-cifar --width 16 --bank 10000\n"
                 "  invp bench step --arch resnet50 --head mlp --tau 0.2 --batch-size 16 \\\n"
                 "      --image-size 224 --bank 50000\n"};
@@ -85,12 +88,33 @@ class BenchStep : public Command {
     options.integer("bank", bank_, {1, 2e9}, "rows of the bank");
     declare_recompute(options, work_.network.recompute);
     declare_objective(options, objective_);
+    declare_groups(options, groups_, norms_);
     declare_device(options, work_.device);
+    declare_ranks(options, ranks_);
+    options_ = &options;
   }
 
   Results run() override {
+    start_ranks(ranks_, *options_);
+    Results results;
+    on_ranks(ranks_, {}, [&](JoinedRanks& ranks) { results = time_steps(ranks); });
+    return results;
+  }
+
+ private:
+  Results time_steps(const JoinedRanks& ranks) {
+    if (work_.device.threads == 0) work_.device.threads = threads_of_rank(ranks);
     const Compute compute = start_compute(work_.device);
+    check_device(ranks, compute.device);
+    check_groups(ranks, groups_, work_.batch);
+    if (ranks.control)
+      ranks.control->agree({{"batch-size", std::to_string(work_.batch)},
+                            {"bn-groups", std::to_string(groups_)},
+                            {"norms", name_of(norms_)},
+                            {"bank", std::to_string(bank_)},
+                            {"steps", std::to_string(work_.warmups + work_.repeats)}});
     announce(compute);
+    std::cerr << ranks_line(ranks) << (ranks.control ? "\n" : "");
     CHECK(bank_ >= work_.batch, "--bank ", bank_, " is less than --batch-size ", work_.batch,
           ": a step's images are distinct");
     objective_.warm_epochs = 0;
@@ -100,21 +124,32 @@ class BenchStep : public Command {
                      .objective = objective_,
                      .compute_type = compute.type,
                      .seed = compute.seed,
+                     .groups = groups_,
+                     .norms = norms_,
                      .device = compute.device},
-                    bank_);
+                    bank_, ranks.communicator);
     fill_graph(trainer);
-    Batch batch{.images = random_images(work_, compute),
-                .indices = std::vector<std::int64_t>(static_cast<std::size_t>(work_.batch))};
-    std::int64_t next = 0;
+    const RowRange rows = share_of_rank(groups_, ranks.ranks()).rows(work_.batch);
+    Batch batch{.images = random_images(work_, compute).slice(rows.first, rows.last),
+                .indices = std::vector<std::int64_t>(static_cast<std::size_t>(rows.count())),
+                .planned = work_.batch,
+                .total = work_.batch};
+    batch.places.resize(batch.indices.size());
+    std::iota(batch.places.begin(), batch.places.end(), rows.first);
+    std::int64_t step = 0;
     reset_peak_memory(compute.device);
     const Timing timing = measure(repeats(work_, compute), [&] {
-      for (std::int64_t& index : batch.indices) index = next++ % bank_;
+      const std::int64_t first = work_.batch * step++ + rows.first;
+      for (std::size_t i = 0; i < batch.indices.size(); ++i)
+        batch.indices[i] = (first + static_cast<std::int64_t>(i)) % bank_;
       trainer.step(batch, 1, 1.0);
     });
-    return report("training step", work_, compute.device, timing);
+    Results results = report("training step", work_, compute.device, timing);
+    results["ranks"] = ranks.ranks().size;
+    results["bn_groups"] = groups_;
+    return results;
   }
 
- private:
   // With an empty graph a step would have no positives: every row gets neighbors, as after an
   // epoch.
   static void fill_graph(Trainer& trainer) {
@@ -135,6 +170,10 @@ class BenchStep : public Command {
   Work work_;
   ObjectiveConfig objective_;
   std::int64_t bank_ = 10'000;
+  int groups_ = 1;
+  NormSpan norms_ = NormSpan::kLocal;
+  RankOptions ranks_;
+  Options* options_ = nullptr;
 };
 
 class BenchInfer : public Command {

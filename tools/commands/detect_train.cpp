@@ -4,6 +4,7 @@
 
 #include "data/detection/training_truth.h"
 #include "engine/core/text.h"
+#include "invp/protocols/detection/detect_task.h"
 #include "invp/report/text/table.h"
 #include "layers/detection/memory.h"
 #include "tools/commands/detect.h"
@@ -40,20 +41,39 @@ class DetectTrainCommand : public Command {
   }
 
   Results run() override {
-    settings_.resolve(*options_);
+    return train_on_ranks(settings_.ranks(), *options_, settings_.out(),
+                          [this](const JoinedRanks& ranks) { return train_on(ranks); });
+  }
+
+ private:
+  Results train_on(const JoinedRanks& ranks) {
+    settings_.resolve(*options_, ranks);
+    DetectConfig& config = settings_.config();
+    const std::int64_t groups = config.loader.groups;
+    const std::string sharing =
+        tell_sharing(ranks, config.run.ranks,
+                     {.batch_size = groups * config.loader.pictures_per_group,
+                      .groups = static_cast<int>(groups),
+                      .learning_rate = config.learning_rate,
+                      .norms = config.norms == NormSharing::kNaive ? "naive" : "sync",
+                      .pictures = "pictures"});
     const DetectionSet train = settings_.data().open(settings_.split());
     const std::optional<DetectionSet> test = open_test();
     const auto detector = settings_.detector(train);
     settings_.finish(*options_);
-    DetectConfig& config = settings_.config();
+    agree_on_run(ranks, config.run, config.device, {training_boxes(train)});
     StoppableReporter reporter(config.run.out, title(train, *detector), options_->to_toml());
+    reporter.keep(sharing);
     reporter.note(device_line(settings_.compute()));
     greet(reporter, train, test, *detector);
-    return conclude(reporter,
-                    run_detect(*detector, config, train, test ? &*test : nullptr, reporter));
+    const RunResult result =
+        run_detect(*detector, config, train, test ? &*test : nullptr, reporter);
+    if (!config.run.ranks.first()) return silent_end();
+    Results results = conclude(reporter, result);
+    add_rank_results(results, config.run, groups);
+    return results;
   }
 
- private:
   /// A set without a split to judge by is trained on all the same.
   std::optional<DetectionSet> open_test() {
     const std::string split = settings_.data().judging_split(settings_.test_split());
@@ -92,7 +112,8 @@ class DetectTrainCommand : public Command {
   /// Of the largest pictures that the settings allow.
   static std::string memory_line(const DetectConfig& config, const FasterRcnn& detector) {
     const int shorter = *std::ranges::max_element(config.loader.short_edges);
-    const std::int64_t pictures = config.loader.groups * config.loader.pictures_per_group;
+    const std::int64_t pictures = config.loader.groups * config.loader.pictures_per_group /
+                                  config.run.ranks.communicator->ranks().size;
     const int longer = std::min(config.loader.longest, 2 * shorter);
     return message("memory   about ",
                    format_bytes(training_bytes(detector.config(), shorter, longer, pictures)),

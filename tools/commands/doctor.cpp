@@ -30,8 +30,10 @@
 #include "engine/plans/plan_file.h"
 #include "invp/report/text/table.h"
 #include "tools/commands/doctor_ranks.h"
+#include "tools/commands/licenses.h"
 #include "tools/options/command.h"
 #include "tools/options/device_options.h"
+#include "tools/options/version.h"
 
 #define INVP_TEXT_OF(x) #x
 #define INVP_TEXT(x) INVP_TEXT_OF(x)
@@ -118,10 +120,9 @@ std::vector<Library> libraries(const CudaInfo& cuda) {
 /// What this build or machine lacks, each with how to get it.
 std::vector<std::string> missing_things(const GpuReport& gpus) {
   std::vector<std::string> missing;
-  if (!std::string_view(INVP_BUILD_TYPE).starts_with("Rel")) {
-    missing.emplace_back(
-        "this is a " INVP_BUILD_TYPE
-        " build, many times slower: cmake --preset release && cmake --build build");
+  if (const std::string type = build_facts().type; !type.starts_with("Rel")) {
+    missing.push_back("this is a " + type +
+                      " build, many times slower: cmake --preset release && cmake --build build");
   }
 #ifndef __AVX2__
   missing.emplace_back(
@@ -149,9 +150,14 @@ class DoctorCommand : public Command {
     options.main_group("Machine");
     declare_threads(options, threads_);
     options.text("out", out_, "DIR", "a folder on the disk to report on").not_a_setting();
+    options
+        .flag("licences", licenses_,
+              "list the libraries in this program with their licenses instead")
+        .not_a_setting();
   }
 
   Results run() override {
+    if (licenses_) return print_licenses();
     set_num_threads(threads_);
     CudaInfo cuda = cuda_info();
     try_gpus(cuda);
@@ -172,14 +178,17 @@ class DoctorCommand : public Command {
 
  private:
   static void print_build(Results& results) {
-    std::cout << "invp " INVP_VERSION "\n\nBuild\n";
+    const BuildFacts build = build_facts();
+    std::cout << "invp " << version() << "\n\nBuild\n";
     Table table(std::vector<std::string>(2));
-    table.row({"compiler", "g++ " __VERSION__});
-    table.row({"type", INVP_BUILD_TYPE});
-    table.row({"flags", INVP_BUILD_FLAGS});
+    table.row({"commit", build.commit});
+    table.row({"compiler", build.compiler});
+    table.row({"type", build.type});
+    table.row({"flags", build.flags});
     std::cout << table.text();
-    results["version"] = INVP_VERSION;
-    results["build_type"] = INVP_BUILD_TYPE;
+    results["version"] = version();
+    results["commit"] = build.commit;
+    results["build_type"] = build.type;
   }
 
   void print_machine(Results& results) const {
@@ -246,7 +255,25 @@ class DoctorCommand : public Command {
     std::cout << table.text();
   }
 
+  static Results print_licenses() {
+    Results results;
+    std::cout << "invp " << version() << ": Apache-2.0\n\n";
+    Table table({"library", "license", "of", "how"});
+    for (const License& row : licenses()) {
+      table.row({row.library, row.license, row.holder, row.form});
+      results["licenses"][row.library] = row.license;
+    }
+    std::cout << table.text()
+              << "\nTheir texts on Debian and Ubuntu: /usr/share/doc/PACKAGE/copyright, of\n  ";
+    std::string packages;
+    for (const License& row : licenses())
+      if (!row.package.empty()) packages += (packages.empty() ? "" : " ") + row.package;
+    std::cout << packages << '\n';
+    return results;
+  }
+
   int threads_ = 0;
+  bool licenses_ = false;
   std::string out_ = ".";
 };
 

@@ -49,6 +49,10 @@ class FinetuneCommand : public Command {
   Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
     settings_.resolve(*options_, ranks);
+    FinetuneConfig& config = settings_.config();
+    const std::string sharing = tell_sharing(
+        ranks, config.run.ranks,
+        {config.batch_size, config.bn_groups, config.learning_rate, name_of(config.norms)});
     const auto all = open_labeled_train(source);
     const auto validation = open_labeled_validation(source, *all);
     tell_left_out(*all, "train");
@@ -56,7 +60,6 @@ class FinetuneCommand : public Command {
     const auto network = settings_.network(std::ssize(all->classes()));
     settings_.resolve_images(*options_, *all, *network);
     origin_ = all->origin();
-    FinetuneConfig& config = settings_.config();
     const std::vector<std::int64_t> chosen = images_with_labels(*all);
     const auto train = subset(*all, chosen);
     config.run.identity.version_1["training images"] = version_1_images(chosen);
@@ -64,14 +67,14 @@ class FinetuneCommand : public Command {
     if (semi() || all->kind() == "caltech101")
       config.run.files["labels.txt"] = subset_list(*all, chosen);
     StoppableReporter reporter(config.run.out, title(*all, *network), options_->to_toml());
+    reporter.keep(sharing);
     reporter.note(device_line(settings_.compute()));
     greet(reporter, *train, *validation, *network);
-    agree_on_run(ranks, config.run, config.device, *train);
+    agree_on_run(ranks, config.run, config.device, {training_images(*train)});
     const RunResult result = run_finetune(*network, config, *train, *validation, reporter);
     if (!config.run.ranks.first()) return silent_end();
     Results results = conclude(reporter, result);
-    results["ranks"] = ranks.ranks().size;
-    results["bn_groups"] = config.bn_groups;
+    add_rank_results(results, config.run, config.bn_groups);
     return results;
   }
 

@@ -38,24 +38,40 @@ class LinearCommand : public Command {
   }
 
   Results run() override {
+    return train_on_ranks(settings_.ranks(), *options_, settings_.run().out,
+                          [this](const JoinedRanks& ranks) { return train_on(ranks); });
+  }
+
+ private:
+  Results train_on(const JoinedRanks& ranks) {
+    settings_.resolve(*options_, ranks);
+    const LinearConfig& config = settings_.config();
+    const std::string sharing = tell_sharing(ranks, config.run.ranks,
+                                             {.batch_size = config.batch_size,
+                                              .groups = config.bn_groups,
+                                              .learning_rate = config.learning_rate,
+                                              .of = ""});
     const auto network = settings_.network();
-    const LinearConfig config = settings_.resolve(*options_, *network);
-    network->to(settings_.compute().device);
     const auto train = settings_.open_train();
     const auto test = settings_.open_test(*train);
     tell_left_out(*train, "train");
     tell_left_out(*test, "val");
     const std::string title =
         message("Linear classification of ", train->kind(), ": ", name_of(network->config().arch));
+    agree_on_run(ranks, config.run, settings_.compute().device,
+                 {training_images(*train), network_identity(*network)});
     StoppableReporter reporter(config.run.out, title, options_->to_toml());
+    reporter.keep(sharing);
     reporter.note(device_line(settings_.compute()));
     greet(reporter, config, *network, *train, *test);
     const LinearResult result = run_linear(*network, config, *train, *test, reporter);
+    if (!config.run.ranks.first()) return silent_end();
     if (!result.taps.empty()) write_layers(title, result, *test);
-    return conclude(reporter, result);
+    Results results = conclude(reporter, result);
+    add_rank_results(results, config.run, config.bn_groups);
+    return results;
   }
 
- private:
   void greet(RunObserver& observer, const LinearConfig& config, const ResNet& network,
              const Dataset& train, const Dataset& test) const {
     observer.note(message("data     ", train.kind(), ", ", train.size(), " images to train on, ",

@@ -45,13 +45,17 @@ class PretrainCommand : public Command {
   Results train_on(const JoinedRanks& ranks) {
     const DataSource source = data_source(settings_.data());
     const PretrainConfig config = settings_.resolve(*options_, ranks);
+    const std::string sharing = tell_sharing(
+        ranks, config.run.ranks,
+        {config.batch_size, config.bn_groups, config.learning_rate, name_of(config.norms)});
     const auto train = open_dataset(source, "train");
     auto validation = open_validation(source, *train);
     tell_left_out(*train, "train");
-    agree_on_run(ranks, config.run, config.device, *train);
+    agree_on_run(ranks, config.run, config.device, {training_images(*train)});
     const std::string no_knn = why_no_knn(*train, validation.get());
     if (!no_knn.empty()) validation = nullptr;
     StoppableReporter reporter(config.run.out, title(config, *train), options_->to_toml());
+    reporter.keep(sharing);
     reporter.note(device_line(settings_.compute()));
     greet(reporter, config, *train,
           !no_knn.empty()         ? "no labels to validate by"
@@ -62,8 +66,7 @@ class PretrainCommand : public Command {
     if (!config.run.ranks.first()) return silent_end();
     if (result.finished) leave_report(reporter, config.run.out, *train);
     Results results = conclude(reporter, result);
-    results["ranks"] = ranks.ranks().size;
-    results["bn_groups"] = config.bn_groups;
+    add_rank_results(results, config.run, config.bn_groups);
     return results;
   }
 

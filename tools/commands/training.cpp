@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
@@ -69,25 +70,39 @@ Results figure_of(const RunResult& result, const StoppableReporter& reporter,
   return value == nullptr ? Results(nullptr) : number_or_null(*value);
 }
 
+std::string tell_sharing(const JoinedRanks& joined, const RunRanks& ranks, const SharedStep& step) {
+  if (ranks.alone()) return {};
+  std::string line = sharing_line(ranks, step);
+  std::cerr << printable(line) << '\n';
+  if (!joined.cores.note.empty()) std::cerr << "note     " << joined.cores.note << '\n';
+  return line;
+}
+
+void add_rank_results(Results& results, const RunConfig& run, std::int64_t groups) {
+  results["ranks"] = run.ranks.communicator->ranks().size;
+  results["bn_groups"] = groups;
+}
+
 void agree_on_run(const JoinedRanks& ranks, const RunConfig& run, Device device,
-                  const Dataset& train) {
+                  const std::vector<IdentityEntry>& facts) {
   if (ranks.control == nullptr) return;
-  std::vector<std::pair<std::string, std::string>> facts;
-  for (const IdentityEntry& entry : run.identity.entries)
-    facts.emplace_back(entry.name, entry.value);
-  const IdentityEntry images = training_images(train);
-  facts.emplace_back(images.name, images.value);
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const IdentityEntry& entry : run.identity.entries) all.emplace_back(entry.name, entry.value);
+  for (const IdentityEntry& fact : facts) all.emplace_back(fact.name, fact.value);
   const auto conditions = computing_conditions(device);
-  for (const char* const name : {"build", "threads"}) facts.emplace_back(name, conditions.at(name));
-  ranks.control->agree(facts);
+  for (const char* const name : {"build", "threads"}) all.emplace_back(name, conditions.at(name));
+  ranks.control->agree(all);
 }
 
 Results train_on_ranks(const RankOptions& ranks, const Options& options, const std::string& out,
                        const std::function<Results(const JoinedRanks&)>& train) {
   start_ranks(ranks, options);
   Results results;
-  on_ranks(ranks, std::filesystem::path(out) / "ranks",
-           [&](JoinedRanks& joined) { results = train(joined); });
+  on_ranks(ranks, std::filesystem::path(out) / "ranks", [&](JoinedRanks& joined) {
+    // A large data set is opened: the others wait.
+    if (joined.control != nullptr) joined.control->entering("the start", 0, true);
+    results = train(joined);
+  });
   return results;
 }
 

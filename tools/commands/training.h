@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "invp/report/text/run_reporter.h"
 #include "invp/run/run.h"
@@ -41,9 +42,17 @@ void add_run_results(Results& results, const RunResult& result, const StoppableR
 Results figure_of(const RunResult& result, const StoppableReporter& reporter,
                   const std::string& measure);
 
-/// Refused before the first step where ranks have other options, images, builds or threads.
+/// Line one of a run that several ranks share, said as soon as it is known, and what is to be said
+/// of their cores. Returns line one for the log. Empty for one rank.
+std::string tell_sharing(const JoinedRanks& joined, const RunRanks& ranks, const SharedStep& step);
+
+/// Adds what --json says of the ranks: "ranks", "bn_groups".
+void add_rank_results(Results& results, const RunConfig& run, std::int64_t groups);
+
+/// Refused before the first step where ranks have other options, builds or threads, or other
+/// `facts`: images, weights.
 void agree_on_run(const JoinedRanks& ranks, const RunConfig& run, Device device,
-                  const Dataset& train);
+                  const std::vector<IdentityEntry>& facts);
 
 /// What `train` gives on rank 0, once --ranks has started the ranks and they have joined.
 Results train_on_ranks(const RankOptions& ranks, const Options& options, const std::string& out,

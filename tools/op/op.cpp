@@ -64,7 +64,9 @@ class OpCommand : public Command {
   }
 
   void declare(Options& options) override {
-    options.positional("[NAME]", name_, "the operation; --list names all");
+    std::vector<std::string> names;
+    for (const Op& op : op_table()) names.emplace_back(op.name);
+    options.positional("[NAME]", name_, "the operation; --list names all", names);
     options.main_group("Operation");
     options.text("in", in_, "FILE", "tensors to read (.safetensors)");
     options.text("to", to_, "FILE", "file for the results (.safetensors)");

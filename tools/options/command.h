@@ -52,6 +52,9 @@ void add_bench(Commands& commands);
 void add_report(Commands& commands);
 void add_plan(Commands& commands);
 void add_doctor(Commands& commands);
+/// These two tell of all `commands`, which must stay where they are.
+void add_completion(Commands& commands);
+void add_man(Commands& commands);
 
 /// Names of the settings of a pretraining run: a run's config.toml also serves the commands that
 /// use its checkpoint.

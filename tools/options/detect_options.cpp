@@ -55,6 +55,7 @@ void DetectOptions::declare(Options& options) {
                "what to judge by; auto: test, else val; none: nothing");
   declare_device(options, device_);
   declare_run(options, run_);
+  declare_ranks(options, ranks_);
 }
 
 void DetectOptions::declare_start(Options& options) {
@@ -145,7 +146,7 @@ void DetectOptions::declare_detector(Options& options) {
                   "regions per picture that the second stage is trained on");
 }
 
-void DetectOptions::resolve(const Options& options) {
+void DetectOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   if (checkpoint_.empty() && !from_scratch_)
     throw UsageError("--checkpoint FILE is missing: the weights to start from, or --from-scratch");
   if (!checkpoint_.empty() && from_scratch_)
@@ -169,12 +170,19 @@ void DetectOptions::resolve(const Options& options) {
   config_.loader.pictures_per_group = batch_size_ / bn_groups_;
   config_.loader.short_edges.assign(min_sizes_.begin(), min_sizes_.end());
   fit_schedule(options);
+  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
+  check_device(ranks, compute_.device);
+  check_groups(ranks, static_cast<int>(bn_groups_), batch_size_);
+  if (ranks.ranks().size > bn_groups_)
+    throw UsageError(message("--bn-groups ", bn_groups_, " is less than one group for each of ",
+                             ranks.ranks().size, " ranks: ranks share whole groups of pictures"));
+  config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.loader.seed = compute_.seed;
   config_.loader.workers = data_.workers > 0 ? data_.workers : num_threads();
-  config_.loader.max_bad_share = run_.max_bad_share;
+  config_.max_bad_share = run_.max_bad_share;
   network_.seed = compute_.seed;
 }
 

@@ -7,6 +7,7 @@
 
 #include "invp/protocols/detection/detect.h"
 #include "tools/options/device_options.h"
+#include "tools/options/rank_options.h"
 #include "tools/options/run_options.h"
 
 namespace invp::cli {
@@ -29,13 +30,15 @@ class DetectOptions {
   void declare(Options& options);
   /// Sets threads and numerics, and fits the schedule to --batch-size. Throws UsageError for
   /// options that do not go together.
-  void resolve(const Options& options);
+  void resolve(const Options& options, const JoinedRanks& ranks);
   /// The detector to start from, on its device, for the set's classes.
   std::unique_ptr<FasterRcnn> detector(const DetectionSet& set);
   /// Takes the settings of the run, once all others stand.
   void finish(const Options& options);
 
   DetectConfig& config() { return config_; }
+  const RankOptions& ranks() const { return ranks_; }
+  const std::string& out() const { return run_.out; }
   const Compute& compute() const { return compute_; }
   const BoxDataOptions& data() const { return data_; }
   const std::string& split() const { return split_; }
@@ -62,6 +65,7 @@ class DetectOptions {
   BoxDataOptions data_;
   std::string split_ = "train", test_split_ = "auto";
   DeviceOptions device_;
+  RankOptions ranks_;
   RunOptions run_{.out = "runs/detect", .resume = {}};
   Compute compute_;
   std::vector<std::string> notes_;

@@ -42,7 +42,7 @@ void FinetuneOptions::declare(Options& options) {
   declare_augment_on(options, data_);
   declare_device(options, device_);
   declare_run(options, run_);
-  declare_ranks(options, ranks_);
+  declare_ranks(options, ranks_, &device_);
 }
 
 void FinetuneOptions::declare_start(Options& options) {
@@ -88,8 +88,7 @@ void FinetuneOptions::declare_training(Options& options) {
       .number("weight-decay", config_.weight_decay, {0, 1000},
               "added to the gradient, times the weight; on all parameters")
       .shown_default("1e-05 semi, 1e-06 transfer");
-  options.integer("bn-groups", config_.bn_groups, {1, 1024},
-                  "parts of a batch that are normalized apart, as on several GPUs");
+  declare_groups(options, config_.bn_groups, config_.norms);
   // Evaluation says which epoch was best; it changes no weights.
   options
       .integer("eval-every", config_.evaluate_every, {1, 1e6},
@@ -116,10 +115,10 @@ void FinetuneOptions::resolve(const Options& options, const JoinedRanks& ranks) 
     milestones_.assign(defaults.milestones.begin(), defaults.milestones.end());
   if (!options.given("weight-decay")) config_.weight_decay = defaults.weight_decay;
   config_.milestones.assign(milestones_.begin(), milestones_.end());
-  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
+  take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
-  check_groups(ranks, config_.bn_groups);
+  check_groups(ranks, config_.bn_groups, config_.batch_size);
   config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;

@@ -102,14 +102,14 @@ std::string part(const std::vector<Options::Spec>& specs, Reader reader, std::st
 
 std::string help_text(const Options& options, const std::string& usage) {
   std::string text = usage;
-  if (!options.positionals_.empty()) {
+  if (!options.positionals().empty()) {
     text += "\nArguments\n";
-    for (const Options::Spec& spec : options.positionals_) text += entry(spec.name, spec.help);
+    for (const Options::Spec& spec : options.positionals()) text += entry(spec.name, spec.help);
   }
-  text += part(options.specs_, Reader::kEveryone, "Needed");
-  text += part(options.specs_, Reader::kOfThisCommand, "");
-  text += part(options.specs_, Reader::kMany, "Common");
-  const std::string rest = part(options.specs_, Reader::kFew, "");
+  text += part(options.specs(), Reader::kEveryone, "Needed");
+  text += part(options.specs(), Reader::kOfThisCommand, "");
+  text += part(options.specs(), Reader::kMany, "Common");
+  const std::string rest = part(options.specs(), Reader::kFew, "");
   if (!rest.empty()) text += "\nThe options below are rarely needed.\n" + rest;
   return text;
 }

@@ -48,6 +48,7 @@ void LinearOptions::declare(Options& options) {
   declare_training(options);
   declare_device(options, device_);
   declare_run(options, run_);
+  declare_ranks(options, ranks_);
 }
 
 void LinearOptions::declare_protocol(Options& options) {
@@ -116,6 +117,9 @@ void LinearOptions::declare_training(Options& options) {
   options.group("Training", Decides::kWeights);
   options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set").common();
   options.integer("batch-size", config_.batch_size, {1, 65536}, "images per step").common();
+  options.integer("bn-groups", config_.bn_groups, {1, 1024},
+                  "parts of a batch whose gradients are added in a fixed order, so that ranks can "
+                  "share them; no batch norm is trained here");
   options.number("lr", config_.learning_rate, {0, 1e6}, "learning rate at the start")
       .shown_default(kProtocols)
       .common();
@@ -133,7 +137,7 @@ void LinearOptions::declare_training(Options& options) {
       .does_not_decide();
 }
 
-LinearProtocol LinearOptions::fill_in(const Options& options, const ResNet& network) {
+LinearProtocol LinearOptions::fill_in(const Options& options) {
   checkpoint_run_ = read_checkpoint_run(checkpoint_);
   std::string format = resolve_format(data_source(data_));
   if (format == "pack") format = open_train()->origin();
@@ -151,7 +155,6 @@ LinearProtocol LinearOptions::fill_in(const Options& options, const ResNet& netw
   if (!options.given("milestones"))
     milestones_.assign(defaults.config.milestones.begin(), defaults.config.milestones.end());
   config_.milestones.assign(milestones_.begin(), milestones_.end());
-  config_.taps = parsed_taps(network);
   return protocol;
 }
 
@@ -195,8 +198,8 @@ std::string LinearOptions::images() const {
   return described_images(config_.evaluation) + (known ? ", as its run had them" : "");
 }
 
-LinearConfig LinearOptions::resolve(const Options& options, const ResNet& network) {
-  const LinearProtocol protocol = fill_in(options, network);
+void LinearOptions::resolve(const Options& options, const JoinedRanks& ranks) {
+  const LinearProtocol protocol = fill_in(options);
   if (config_.train_network &&
       (taps_ != "last" || config_.pooling != TapPooling::kGlobal || config_.cache_features)) {
     throw UsageError(
@@ -208,19 +211,25 @@ LinearConfig LinearOptions::resolve(const Options& options, const ResNet& networ
   config_.evaluation =
       config_.views == TestViews::kTenRandom ? config_.augment : pipeline(protocol, "none");
   if (options.given("test-flip-prob")) config_.evaluation.flip_prob = test_flip_prob_;
+  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
   compute_ = start_compute(device_);
+  check_device(ranks, compute_.device);
+  check_groups(ranks, config_.bn_groups, config_.batch_size);
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;
   config_.workers = worker_count(data_);
   config_.augment_on = augment_on(data_);
   config_.max_bad_share = run_.max_bad_share;
   apply(run_, options, config_.run);
-  return config_;
+  config_.run.ranks = run_ranks(ranks);
 }
 
-std::unique_ptr<ResNet> LinearOptions::network() const {
-  return load_network({.checkpoint = checkpoint_, .weights_prefix = weights_prefix_, .arch = arch_},
-                      false);
+std::unique_ptr<ResNet> LinearOptions::network() {
+  auto network = load_network(
+      {.checkpoint = checkpoint_, .weights_prefix = weights_prefix_, .arch = arch_}, false);
+  config_.taps = parsed_taps(*network);
+  network->to(compute_.device);
+  return network;
 }
 
 std::unique_ptr<Dataset> LinearOptions::open_voc_part(const char* split) const {

@@ -8,6 +8,7 @@
 #include "tools/options/checkpoint_run.h"
 #include "tools/options/data_options.h"
 #include "tools/options/device_options.h"
+#include "tools/options/rank_options.h"
 #include "tools/options/run_options.h"
 
 namespace invp::cli {
@@ -18,10 +19,13 @@ class LinearOptions {
 
   /// Options that are not given become the protocol's; from then on they hold its values, for
   /// config.toml. Throws UsageError for options that do not go together. Sets threads and numerics.
-  LinearConfig resolve(const Options& options, const ResNet& network);
+  void resolve(const Options& options, const JoinedRanks& ranks);
+  /// The network of --checkpoint, without its head, on its device. Throws UsageError for taps that
+  /// it does not have.
+  std::unique_ptr<ResNet> network();
 
-  /// The network of --checkpoint, without its head, on the CPU.
-  std::unique_ptr<ResNet> network() const;
+  const LinearConfig& config() const { return config_; }  ///< after both
+  const RankOptions& ranks() const { return ranks_; }
   /// The two splits, by the protocol's convention.
   std::unique_ptr<Dataset> open_train() const;
   /// Numbered as `train`.
@@ -42,7 +46,7 @@ class LinearOptions {
   void declare_protocol(Options& options);
   void declare_images(Options& options);
   void declare_training(Options& options);
-  LinearProtocol fill_in(const Options& options, const ResNet& network);
+  LinearProtocol fill_in(const Options& options);
   AugmentConfig pipeline(LinearProtocol protocol, const std::string& name) const;
   std::vector<int> parsed_taps(const ResNet& network) const;
 
@@ -61,6 +65,7 @@ class LinearOptions {
   double test_flip_prob_ = 0;
   DeviceOptions device_;
   Compute compute_;
+  RankOptions ranks_;
   RunOptions run_{.out = "runs/linear", .resume = {}};
 };
 

@@ -284,11 +284,13 @@ Options& Options::repeated(std::string name, std::vector<std::string>& value,
   return *this;
 }
 
-Options& Options::positional(std::string name, std::string& value, std::string help) {
+Options& Options::positional(std::string name, std::string& value, std::string help,
+                             std::vector<std::string> values) {
   positionals_.push_back({});
   Spec& spec = positionals_.back();
   spec.name = std::move(name);
   spec.help = std::move(help);
+  spec.choices = std::move(values);
   spec.set = [&value](const std::string& text) { value = text; };
   return *this;
 }

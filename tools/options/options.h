@@ -107,8 +107,10 @@ class Options {
                     std::string help);
   Options& repeated(std::string name, std::vector<std::string>& value, std::string value_name,
                     std::string help);
-  /// An argument without a name; "[NAME]" may be left out.
-  Options& positional(std::string name, std::string& value, std::string help);
+  /// An argument without a name; "[NAME]" may be left out. A shell offers `values`; they are not
+  /// checked.
+  Options& positional(std::string name, std::string& value, std::string help,
+                      std::vector<std::string> values = {});
   /// One argument or more, the last of a command line.
   Options& positionals(std::string name, std::vector<std::string>& values, std::string help);
 
@@ -151,6 +153,8 @@ class Options {
 
   bool given(std::string_view name) const;
   const std::vector<Spec>& specs() const { return specs_; }
+  /// The arguments without a name.
+  const std::vector<Spec>& positionals() const { return positionals_; }
   std::vector<std::string> setting_names() const;
   /// Every setting as resolved, as TOML that --config reads back.
   std::string to_toml() const;
@@ -179,8 +183,6 @@ class Options {
   Reader reader_ = Reader::kFew;
   std::vector<std::pair<std::string, std::string>> command_line_;  ///< (name, value) in order
   std::vector<std::string> positional_values_;
-
-  friend std::string help_text(const Options&, const std::string& usage);
 };
 
 template <class Enum>

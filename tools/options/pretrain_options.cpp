@@ -15,8 +15,7 @@ void PretrainOptions::declare(Options& options) {
   options.group("Training", Decides::kWeights);
   options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set").common();
   options.integer("batch-size", config_.batch_size, {2, 65536}, "images per step").common();
-  options.integer("bn-groups", config_.bn_groups, {1, 1024},
-                  "parts of a batch that are normalized apart, as on several GPUs");
+  declare_groups(options, config_.bn_groups, config_.norms);
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate at the start").common();
   options
       .choice<ScheduleKind>("schedule", config_.schedule,
@@ -60,7 +59,7 @@ void PretrainOptions::declare(Options& options) {
 
   declare_device(options, device_);
   declare_run(options, run_);
-  declare_ranks(options, ranks_);
+  declare_ranks(options, ranks_, &device_);
   // What it decides is added to the run's identity by pretrain(), with auto resolved.
   options
       .choice<BankPlace>("bank", config_.bank,
@@ -83,10 +82,10 @@ PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRank
   if (!options.given("knn-tau")) config_.knn_tau = config_.objective.tau;
   config_.augment = augment_.resolve(options);
   config_.evaluation = AugmentOptions::evaluation(config_.augment);
-  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
+  take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
-  check_groups(ranks, config_.bn_groups);
+  check_groups(ranks, config_.bn_groups, config_.batch_size);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;

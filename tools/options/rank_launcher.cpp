@@ -14,12 +14,15 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/comm/control.h"
 #include "engine/comm/launch.h"
 #include "engine/comm/mpi_launcher.h"
+#include "engine/comm/wire.h"
 #include "engine/core/cpu_share.h"
 #include "engine/core/stop.h"
 #include "tools/options/options.h"
@@ -40,6 +43,13 @@ std::vector<std::string> own_arguments() {
   return words;
 }
 
+/// This program and its arguments.
+std::vector<std::string> own_command() {
+  std::vector<std::string> command = {std::filesystem::read_symlink("/proc/self/exe").string()};
+  for (std::string& word : own_arguments()) command.push_back(std::move(word));
+  return command;
+}
+
 std::vector<std::string> command_of(int ranks) {
   std::vector<std::string> command;
   try {
@@ -47,8 +57,7 @@ std::vector<std::string> command_of(int ranks) {
   } catch (const Error& error) {
     throw UsageError(message("--ranks ", ranks, ": ", error.what()));
   }
-  command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
-  for (std::string& word : own_arguments()) command.push_back(std::move(word));
+  for (std::string& word : own_command()) command.push_back(std::move(word));
   return command;
 }
 
@@ -59,8 +68,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return all;
 }
 
-std::vector<std::string> variables_for(int ranks) {
-  std::vector<std::string> variables = mpi_variables();
+std::vector<std::string> variables_for(int ranks, std::vector<std::string> variables) {
   variables.push_back(message(kMark, '=', ranks));
   // The cores are shared out, unless somebody has said how many threads a process has.
   if (variable_of_process("OMP_NUM_THREADS").empty())
@@ -94,6 +102,47 @@ int code_of(int status, int stopped_by) {
   return code == 0 || code == 2 || stopped ? code : 1;
 }
 
+/// `inherited`: a file that stays open in the child; -1: none.
+pid_t start(std::vector<std::string> command, std::vector<std::string> environment,
+            int inherited = -1) {
+  std::vector<char*> words = pointers(command);
+  std::vector<char*> variables = pointers(environment);
+  const pid_t self = getpid();
+  const pid_t child = fork();
+  CHECK(child >= 0, "no process can be started: ", std::strerror(errno));
+  if (child != 0) return child;
+  if (inherited >= 0) fcntl(inherited, F_SETFD, 0);
+  become(words, variables, self);
+}
+
+/// The code of the run: that of the first child that did not end well. A stop is passed on.
+int wait_for(const std::vector<pid_t>& children) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::seconds kOthersEnd{10};  // by themselves, once one has failed
+  // The ranks write their checkpoint: this process is there until they have.
+  set_unsaved_work(true);
+  std::vector<pid_t> left = children;
+  int code = 0, passed_on = 0;
+  std::optional<Clock::time_point> failed;
+  while (!left.empty()) {
+    std::erase_if(left, [&](pid_t child) {
+      int status = 0;
+      if (waitpid(child, &status, WNOHANG) == 0) return false;
+      if (code == 0) code = code_of(status, passed_on);
+      if (code != 0 && !failed) failed = Clock::now();
+      return true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (failed && Clock::now() - *failed > kOthersEnd)
+      for (const pid_t child : left) kill(child, SIGKILL);
+    if (passed_on != 0 || stop_signal() == 0) continue;
+    passed_on = stop_signal();
+    for (const pid_t child : left) kill(child, SIGUSR1);
+  }
+  set_unsaved_work(false);
+  return code;
+}
+
 }  // namespace
 
 bool started_by_us() {
@@ -101,25 +150,19 @@ bool started_by_us() {
 }
 
 int run_as_ranks(int ranks) {
-  std::vector<std::string> command = command_of(ranks);
-  std::vector<std::string> environment = variables_for(ranks);
-  std::vector<char*> words = pointers(command);
-  std::vector<char*> variables = pointers(environment);
-  const pid_t self = getpid();
-  const pid_t child = fork();
-  CHECK(child >= 0, "no process can be started: ", std::strerror(errno));
-  if (child == 0) become(words, variables, self);
-  // The ranks write their checkpoint: this process is there until they have.
-  set_unsaved_work(true);
-  int status = 0, passed_on = 0;
-  while (waitpid(child, &status, WNOHANG) == 0) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    if (passed_on != 0 || stop_signal() == 0) continue;
-    passed_on = stop_signal();
-    kill(child, SIGUSR1);
-  }
-  set_unsaved_work(false);
-  return code_of(status, passed_on);
+  return wait_for({start(command_of(ranks), variables_for(ranks, mpi_variables()))});
+}
+
+int run_as_gpu_ranks(int ranks) {
+  const Socket hub = listen_at({0});
+  const std::string token = random_token();
+  std::vector<pid_t> children;
+  for (int rank = 0; rank < ranks; ++rank)
+    children.push_back(
+        start(own_command(),
+              variables_for(ranks, variables_of_rank(rank, ranks, port_of(hub), token, hub.file())),
+              rank == 0 ? hub.file() : -1));
+  return wait_for(children);
 }
 
 }  // namespace invp::cli

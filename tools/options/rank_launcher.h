@@ -13,4 +13,8 @@ bool started_by_us();
 /// Throws UsageError where there is no MPI.
 int run_as_ranks(int ranks);
 
+/// The same for ranks on GPUs, one each: starts them itself. Ranks that are left once one has
+/// failed are killed after ten seconds.
+int run_as_gpu_ranks(int ranks);
+
 }  // namespace invp::cli

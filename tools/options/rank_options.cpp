@@ -7,10 +7,14 @@
 #include <iostream>
 
 #include "engine/comm/comm_mpi.h"
+#include "engine/comm/comm_nccl.h"
 #include "engine/core/cpu_share.h"
+#include "engine/core/numerics.h"
 #include "engine/core/stop.h"
 #include "engine/devices/cuda_info.h"
+#include "engine/devices/device_choice.h"
 #include "engine/devices/gpu_report.h"
+#include "engine/files/written.h"
 #include "tools/options/rank_launcher.h"
 
 namespace invp::cli {
@@ -19,18 +23,51 @@ namespace {
 
 constexpr int kMostRanks = 4096;
 
+int usable_gpus() {
+  const CudaInfo cuda = cuda_info();
+  return static_cast<int>(std::count_if(cuda.gpus.begin(), cuda.gpus.end(),
+                                        [](const GpuInfo& gpu) { return obstacle(gpu).empty(); }));
+}
+
 /// How many --ranks asks for.
 int wanted_ranks(const std::string& text) {
-  if (text == "auto") {
-    const CudaInfo cuda = cuda_info();
-    const auto usable = std::count_if(cuda.gpus.begin(), cuda.gpus.end(),
-                                      [](const GpuInfo& gpu) { return obstacle(gpu).empty(); });
-    return std::max(1, static_cast<int>(usable));
-  }
+  if (text == "auto") return std::max(1, usable_gpus());
   const std::int64_t ranks = parse_integer(text);
   if (ranks < 1 || ranks > kMostRanks)
     throw UsageError(message("--ranks is a number from 1 to ", kMostRanks, " or auto, not ", text));
   return static_cast<int>(ranks);
+}
+
+/// Whether several ranks compute on GPUs. Throws UsageError for one GPU by its number.
+bool on_gpus(const RankOptions& ranks) {
+  if (ranks.device == nullptr) return false;
+  const std::string& device = ranks.device->device;
+  if (device.starts_with("cuda:"))
+    throw UsageError(message("--device ", device,
+                             " is one GPU, and each of several ranks has its own: --device cuda"));
+  if (choose_device(device).device == kCpu) return false;
+  if (nccl_library().empty())
+    throw UsageError(message("several ranks on GPUs are joined by NCCL, which this build lacks: ",
+                             kHowToGetNccl, ", or use --device cpu"));
+  return true;
+}
+
+/// The GPU of a rank. A launcher may show each rank one GPU of its own only.
+Device gpu_of(const Ranks& ranks) {
+  const int gpus = usable_gpus();
+  if (gpus > 1 && ranks.local_rank >= gpus)
+    throw UsageError(message(ranks.local_size, " ranks on this machine, which has ", gpus,
+                             " GPUs: start one a GPU, or use --device cpu"));
+  return {DeviceType::kCuda, gpus == 1 ? 0 : ranks.local_rank};
+}
+
+int run_on_gpus(int ranks) {
+  const int gpus = usable_gpus();
+  if (ranks > gpus)
+    throw UsageError(message("--ranks ", ranks, ": there ",
+                             gpus == 1 ? "is 1 GPU" : message("are ", gpus, " GPUs"),
+                             " here; --device cpu computes without"));
+  return run_as_gpu_ranks(ranks);
 }
 
 /// Takes everything, and keeps nothing.
@@ -77,6 +114,15 @@ std::filesystem::path log_of(int rank, const std::filesystem::path& folder) {
   return folder / ("rank-" + number + ".log");
 }
 
+/// What join_ranks() asks for a rank's GPU. A context on it takes its numerics from the process.
+std::function<Device(const Ranks&)> gpus_for(const RankOptions& ranks) {
+  const Launch launch = read_launch(variable_of_process, mpi_library());
+  if (launch.ranks.size <= 1 || !on_gpus(ranks)) return {};
+  set_numerics({.allow_tf32 = ranks.device->precision == "tf32",
+                .deterministic = ranks.device->deterministic});
+  return gpu_of;
+}
+
 /// An error of this rank is the end of all: rank 0 says it.
 void end_together(JoinedRanks& joined, const std::function<void(JoinedRanks&)>& work) {
   try {
@@ -96,12 +142,13 @@ void end_together(JoinedRanks& joined, const std::function<void(JoinedRanks&)>& 
 
 }  // namespace
 
-void declare_ranks(Options& options, RankOptions& ranks) {
+void declare_ranks(Options& options, RankOptions& ranks, const DeviceOptions* device) {
+  ranks.device = device;
   options.group("Ranks", Decides::kNothing);
   options
       .text("ranks", ranks.ranks, "N",
             "processes on this machine that share the work: a number, or auto for one a GPU; under "
-            "mpirun or srun their number counts")
+            "mpirun, srun or torchrun their number counts")
       .not_a_setting();
   options
       .number("deadline", ranks.deadline, {0, 1e6, true},
@@ -121,7 +168,7 @@ void start_ranks(const RankOptions& ranks, const Options& options) {
                                launch.ranks.size, "): leave it out"));
     return;
   }
-  if (wanted > 1) throw RanksEnded{run_as_ranks(wanted)};
+  if (wanted > 1) throw RanksEnded{on_gpus(ranks) ? run_on_gpus(wanted) : run_as_ranks(wanted)};
 }
 
 void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
@@ -130,8 +177,10 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
   limits.step = Seconds(ranks.deadline);
   limits.silence = std::min(limits.silence, limits.step);
   limits.beat = std::min(limits.beat, limits.silence / 4);
-  JoinedRanks joined = join_ranks(limits, folder);
+  JoinedRanks joined = join_ranks(limits, folder, gpus_for(ranks));
   if (joined.control == nullptr) return work(joined);
+  joined.control->progress_by(bytes_written);
+  joined.cores = share_cores(gather_cores(*joined.communicator));
   if (joined.ranks().rank == 0) return end_together(joined, work);
   const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
                                        : std::filesystem::path());
@@ -139,12 +188,30 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
 }
 
 void check_device(const JoinedRanks& ranks, Device device) {
-  if (ranks.ranks().size > 1 && device != kCpu)
+  if (ranks.ranks().size > 1 && device != ranks.device)
     throw UsageError(message(ranks.ranks().size, " ranks on ", device,
-                             ": several ranks compute on CPUs only: --device cpu"));
+                             ": several ranks of this command compute on CPUs only: --device cpu"));
 }
 
-void check_groups(const JoinedRanks& ranks, int groups) {
+void take_share(DeviceOptions& device, const JoinedRanks& ranks) {
+  if (device.threads == 0) device.threads = threads_of_rank(ranks);
+  if (ranks.device != kCpu) device.device = message(ranks.device);
+}
+
+void declare_groups(Options& options, int& groups, NormSpan& norms) {
+  options.integer("bn-groups", groups, {1, 1024},
+                  "parts of a batch that are normalized apart, as on several GPUs");
+  options.choice<NormSpan>("norms", norms, all_norm_spans(), "what a batch norm sees of the groups")
+      .notes({"one group, also where several ranks share it", "all groups as one batch",
+              "all groups, each of the same weight, as Detectron2's NaiveSyncBatchNorm"});
+}
+
+void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size) {
+  const int size = ranks.ranks().size;
+  if (batch_size < size) {
+    throw UsageError(message("--batch-size ", batch_size, " is less than one image for each of ",
+                             size, " ranks: --batch-size ", size, " or more, or fewer ranks"));
+  }
   try {
     share_of_rank(groups, ranks.ranks());
   } catch (const Error& error) {
@@ -156,10 +223,17 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
   RunRanks run{.communicator = ranks.communicator, .launched_by = ranks.launch.by};
   if (ranks.control == nullptr) return run;
   run.exchange = [control = ranks.control.get()](const StepTicket& mine) {
-    const Ticket total = control->exchange(
-        {.step = mine.step, .images = mine.images, .bad = mine.bad, .stop = mine.stop});
-    return StepTicket{
-        .step = total.step, .images = total.images, .bad = total.bad, .stop = total.stop};
+    const Ticket total = control->exchange({.step = mine.step,
+                                            .images = mine.images,
+                                            .bad = mine.bad,
+                                            .stop = mine.stop,
+                                            .save = mine.save});
+    return StepTicket{.step = total.step,
+                      .images = total.images,
+                      .bad = total.bad,
+                      .stop = total.stop,
+                      .save = total.save,
+                      .note = total.note};
   };
   run.entering = [control = ranks.control.get()](const char* phase, std::int64_t step) {
     control->entering(phase, step, true);
@@ -169,8 +243,7 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
 }
 
 int threads_of_rank(const JoinedRanks& ranks) {
-  const int sharing = ranks.ranks().local_size;
-  return sharing == 1 ? 0 : std::max(1, usable_cores() / sharing);
+  return ranks.cores.threads;
 }
 
 std::string ranks_line(const JoinedRanks& ranks) {

@@ -145,10 +145,17 @@ ConvolutionPlans::ConvolutionPlans(Context& gpu) : gpu_(gpu) {
   check_cudnn(cudnnCreate(&handle_), "cudnnCreate");
   check_cudnn(cudnnSetStream(handle_, gpu.stream()), "cudnnSetStream");
   const std::string place = place_of(gpu);
-  if (!run_plan_file().empty()) run_file_.emplace(run_plan_file(), place);
+  const GivenPlans& given = given_plans();
+  if (!run_plan_file().empty())
+    run_file_.emplace(run_plan_file(), place);
+  else if (given.given)
+    run_file_.emplace(PlanFile::given(given.of_run, place));
   // What other runs found fastest must not decide what a deterministic one computes.
-  if (numerics().deterministic || autotune_is_off() || user_plan_file().empty()) return;
-  shared_file_.emplace(user_plan_file(), place);
+  if (numerics().deterministic || autotune_is_off()) return;
+  if (given.given)
+    shared_file_.emplace(PlanFile::given(given.of_user, place));
+  else if (!user_plan_file().empty())
+    shared_file_.emplace(user_plan_file(), place);
 }
 
 ConvolutionPlans::~ConvolutionPlans() {
@@ -169,7 +176,8 @@ std::unique_ptr<ConvolutionGraph> ConvolutionPlans::choose(const ConvolutionProb
   const PlanPolicy policy{
       .run = run_file_ ? &*run_file_ : nullptr,
       .shared = shared_file_ ? &*shared_file_ : nullptr,
-      .measure = !numerics().deterministic && !autotune_is_off() && !capturing(),
+      .measure =
+          !numerics().deterministic && !autotune_is_off() && !given_plans().given && !capturing(),
   };
   if (!choose_plan(name_of(problem), offers, policy).exists()) return nullptr;
   return graph;

@@ -1,5 +1,6 @@
 #include "engine/ops/groups/batch_norm_groups.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/autograd/recompute.h"
@@ -22,10 +23,8 @@ void check(const MapGroups& x, const Tensor& residual, const BatchNormTensors& n
   CHECK(!residual.defined() ||
             (residual.shape() == x.rows.shape() && residual.dtype() == x.rows.dtype()),
         "[", kOp, "] the residual must be like x ", x.rows.shape());
-  for (const MapSize& size : x.sizes) {
-    CHECK(size.rows() >= 2, "[", kOp, "] training needs more than one value per channel in each",
-          " group, got ", size.rows());
-  }
+  CHECK(x.norms.ranks != nullptr || x.rows.dim(0) >= 2, "[", kOp,
+        "] training needs more than one value per channel, got ", x.rows.dim(0));
 }
 
 Tensor workspace(const Shape& shape, Device device) {
@@ -39,29 +38,68 @@ Tensor part_of(const Tensor& parts, std::size_t group, const Shape& shape) {
   return parts.slice(g, g + 1).view(shape);
 }
 
+/// f64 numbers of this process's groups (G, n, C), zeros where a group has no values.
+Tensor zeroed_parts(const MapGroups& x, std::int64_t numbers) {
+  const Shape shape{static_cast<std::int64_t>(x.groups()), numbers, x.channels()};
+  const bool hollow =
+      std::ranges::any_of(x.sizes, [](const MapSize& size) { return size.rows() == 0; });
+  const MemoryScope scope(MemoryUse::kWorkspace);
+  return hollow ? Tensor::zeros(shape, DType::kF64, x.rows.device())
+                : Tensor::empty(shape, DType::kF64, x.rows.device());
+}
+
+/// The parts (G, n, C) of all who share the statistics, in order.
+Tensor of_all_ranks(const GroupNorms& norms, const char* name, const Tensor& parts) {
+  if (norms.ranks == nullptr) return parts;
+  const std::int64_t ranks = norms.ranks->ranks().size;
+  const std::int64_t groups = parts.dim(0), numbers = parts.dim(1), channels = parts.dim(2);
+  const Tensor all = workspace({ranks * groups, numbers, channels}, parts.device());
+  norms.ranks->all_gather(name, parts, all.view({ranks, groups, numbers, channels}));
+  return all;
+}
+
+/// How `parts` parts of all who share the statistics are merged.
+SharedParts shared_parts(const GroupNorms& norms, std::int64_t parts) {
+  // Of one group the running variance is divided by one less, as an ordinary batch norm's.
+  const bool one_group = parts == norms.ranks_per_group;
+  return {.sharing = one_group ? NormSharing::kSync : norms.sharing,
+          .parts = parts,
+          .per_group = norms.ranks_per_group};
+}
+
+struct Statistics {
+  BatchNormScaling scaling;
+  Tensor divisors;  ///< of this process's groups: merge_moments
+};
+
 /// Mean and 1 / sqrt(var + eps) over all groups, computed once, also when the body is recomputed.
-BatchNormScaling scaling_of(const MapGroups& x, const BatchNormTensors& norm,
-                            const BatchNormParams& params) {
+Statistics statistics_of(const MapGroups& x, const BatchNormTensors& norm,
+                         const BatchNormParams& params) {
   const std::vector<Tensor> statistics = once([&] {
     const std::int64_t channels = x.channels();
     const Device device = x.rows.device();
-    const Tensor parts = workspace({static_cast<std::int64_t>(x.groups()), 3, channels}, device);
-    for (std::size_t g = 0; g < x.groups(); ++g)
-      DISPATCH(device, batch_norm_moments, x.map(g), part_of(parts, g, {3, channels}));
+    const Tensor parts = zeroed_parts(x, 3);
+    for (std::size_t g = 0; g < x.groups(); ++g) {
+      if (x.sizes[g].rows() > 0)
+        DISPATCH(device, batch_norm_moments, x.map(g), part_of(parts, g, {3, channels}));
+    }
+    const Tensor all = of_all_ranks(x.norms, "batch norms, forward", parts);
     const Tensor merged = workspace({3, channels}, device);
-    // Of one group the running variance is divided by one less, as an ordinary batch norm's.
-    DISPATCH(device, merge_moments, x.groups() == 1 ? NormSharing::kSync : x.norms.sharing, parts,
-             merged);
+    const Tensor divisors = Tensor::empty({all.dim(0)}, DType::kF64, device);
+    DISPATCH(device, merge_moments, shared_parts(x.norms, all.dim(0)), all, merged, divisors);
     const Tensor mean = Tensor::empty_like(norm.gamma);
     const Tensor inverse_std = Tensor::empty_like(norm.gamma);
     DISPATCH(device, batch_norm_finish, merged, params, mean, inverse_std, norm.running_mean,
              norm.running_var);
-    return std::vector<Tensor>{mean, inverse_std};
+    const std::int64_t first =
+        x.norms.ranks == nullptr ? 0 : x.norms.ranks->ranks().rank * parts.dim(0);
+    return std::vector<Tensor>{mean, inverse_std, divisors.slice(first, first + parts.dim(0))};
   });
-  return {.mean = statistics[0],
-          .inverse_std = statistics[1],
-          .gamma = norm.gamma.detach(),
-          .beta = norm.beta.detach()};
+  return {.scaling = {.mean = statistics[0],
+                      .inverse_std = statistics[1],
+                      .gamma = norm.gamma.detach(),
+                      .beta = norm.beta.detach()},
+          .divisors = statistics[2]};
 }
 
 Tensor in_place_of(const Tensor& given) {
@@ -72,6 +110,7 @@ MapGroups normalized(BatchNormFusion fusion, const MapGroups& x, const BatchNorm
                      const Tensor& residual) {
   MapGroups y = x.with(Tensor::empty_like(x.rows));
   for (std::size_t g = 0; g < x.groups(); ++g) {
+    if (x.sizes[g].rows() == 0) continue;
     DISPATCH(y.rows.device(), batch_norm_forward, fusion, x.map(g), scaling,
              residual.defined() ? x.map_of(residual, g) : Tensor(), y.map(g));
   }
@@ -82,24 +121,26 @@ MapGroups normalized(BatchNormFusion fusion, const MapGroups& x, const BatchNorm
 struct Kept {
   BatchNormFusion fusion;
   MapGroups x;
-  BatchNormScaling scaling;
+  Statistics statistics;
   Tensor y;
 
   Grads gradients(const Tensor& dy, const Needs& needs) const {
     const std::int64_t channels = x.channels();
-    const Tensor parts =
-        workspace({static_cast<std::int64_t>(x.groups()), 2, channels}, x.rows.device());
+    const Tensor parts = zeroed_parts(x, 2);
     // dresidual is written while dy is read; dx is computed from dresidual then.
     const Tensor dresidual = needs[3] ? in_place_of(dy) : Tensor();
     const Tensor dx = !needs[0] ? Tensor() : in_place_of(needs[3] ? x.rows : dy);
     TreeSum dgamma, dbeta;
     for (std::size_t g = 0; g < x.groups(); ++g) {
       const BatchNormReduced reduced = room(g, part_of(parts, g, {2, channels}), dresidual, needs);
-      DISPATCH(x.rows.device(), batch_norm_gradient_sums, fusion, x.map(g), scaling, part(y, g),
-               x.map_of(dy, g), reduced);
+      if (x.sizes[g].rows() > 0) {
+        DISPATCH(x.rows.device(), batch_norm_gradient_sums, fusion, x.map(g), statistics.scaling,
+                 part(y, g), x.map_of(dy, g), reduced);
+      }
       if (needs[1]) dgamma.add(reduced.dgamma);
       if (needs[2]) dbeta.add(reduced.dbeta);
     }
+    // Every rank needs a gradient of x, or none does.
     if (dx.defined())
       write_dx(dresidual.defined() ? dresidual : dy, dresidual.defined(), parts, dx);
     return {dx, dgamma.total(), dbeta.total(), dresidual};
@@ -113,25 +154,26 @@ struct Kept {
   BatchNormReduced room(std::size_t g, const Tensor& sums, const Tensor& dresidual,
                         const Needs& needs) const {
     const MemoryScope scope(MemoryUse::kGradients);
+    const auto like = [&](const Tensor& tensor) {
+      return x.sizes[g].rows() > 0 ? Tensor::empty_like(tensor)
+                                   : Tensor::zeros(tensor.shape(), tensor.dtype(), tensor.device());
+    };
     return {.sums = sums,
-            .dgamma = needs[1] ? Tensor::empty_like(scaling.gamma) : Tensor(),
-            .dbeta = needs[2] ? Tensor::empty_like(scaling.beta) : Tensor(),
+            .dgamma = needs[1] ? like(statistics.scaling.gamma) : Tensor(),
+            .dbeta = needs[2] ? like(statistics.scaling.beta) : Tensor(),
             .dresidual = part(dresidual, g)};
   }
 
   void write_dx(const Tensor& g_or_dy, bool has_g, const Tensor& parts, const Tensor& dx) const {
-    const std::int64_t channels = x.channels();
-    const Tensor sums = workspace({2, channels}, x.rows.device());
-    DISPATCH(sums.device(), add_parts, parts, sums);
-    const auto groups = static_cast<double>(x.groups());
-    const auto all = static_cast<double>(x.rows.dim(0));
+    const Device device = x.rows.device();
+    const Tensor all = of_all_ranks(x.norms, "batch norms, backward", parts);
+    const Tensor averages = workspace({2, x.channels()}, device);
     for (std::size_t g = 0; g < x.groups(); ++g) {
-      const double count = x.norms.sharing == NormSharing::kSync
-                               ? all
-                               : groups * static_cast<double>(x.sizes[g].rows());
-      DISPATCH(sums.device(), batch_norm_dx, has_g ? BatchNormFusion::kNone : fusion, x.map(g),
-               scaling, has_g ? Tensor() : part(y, g), x.map_of(g_or_dy, g), sums, count,
-               x.map_of(dx, g));
+      if (x.sizes[g].rows() == 0) continue;
+      DISPATCH(device, average_parts, all, part_of(statistics.divisors, g, {1}), averages);
+      DISPATCH(device, batch_norm_dx, has_g ? BatchNormFusion::kNone : fusion, x.map(g),
+               statistics.scaling, has_g ? Tensor() : part(y, g), x.map_of(g_or_dy, g), averages,
+               1.0, x.map_of(dx, g));
     }
   }
 };
@@ -159,11 +201,11 @@ MapGroups batch_norm_groups(BatchNormFusion fusion, const MapGroups& x, const Te
   params.momentum = x.norms.momentum;
   if (!params.training) return x.with(ordinary(fusion, x.rows, residual, norm, params));
   check(x, residual, norm);
-  const BatchNormScaling scaling = scaling_of(x, norm, params);
-  MapGroups y = normalized(fusion, x, scaling, residual);
+  const Statistics statistics = statistics_of(x, norm, params);
+  MapGroups y = normalized(fusion, x, statistics.scaling, residual);
   // x is kept for the gradient in any case.
   if (fusion != BatchNormFusion::kAddRelu && grad_enabled()) {
-    y.again = [fusion, x = x.with(x.rows.detach()), scaling] {
+    y.again = [fusion, x = x.with(x.rows.detach()), scaling = statistics.scaling] {
       return normalized(fusion, x, scaling, {}).rows;
     };
   }
@@ -171,7 +213,7 @@ MapGroups batch_norm_groups(BatchNormFusion fusion, const MapGroups& x, const Te
     const bool adds = fusion == BatchNormFusion::kAddRelu;
     return [kept = Kept{.fusion = fusion,
                         .x = x.with(x.rows.detach()),
-                        .scaling = scaling,
+                        .statistics = statistics,
                         .y = adds ? y.rows.detach() : Tensor()}](
                const Tensor& dy, const Needs& needs) { return kept.gradients(dy, needs); };
   });

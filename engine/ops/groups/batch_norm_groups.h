@@ -8,8 +8,15 @@
 //   Gradient of both, through mean and variance: as of the ordinary batch norm, with sums over all
 //   groups, and G M_g (kNaive) or the number of all values (kSync) for the count in group g.
 //   dgamma and dbeta are those of each group, added by TreeSum.
+//   A group without values has no share; of kNaive, G counts those that have some.
 //   Evaluation: as the ordinary batch norm.
-//   Throws as batch norm does; with kNaive each group needs two values per channel.
+//   Throws as batch norm does: all groups together need two values per channel.
+// Over ranks (GroupNorms::ranks): G counts the groups of all ranks, and M_g the values of all ranks
+//   that share group g. One all_gather in each direction, which is neither made again nor in
+//   another order when the pass is recomputed. All ranks merge what they get in the same order, so
+//   each has the same bits; where ranks have whole groups, those of one process with all groups.
+//   dgamma and dbeta are of this process's groups. That there are two values is the caller's to
+//   know.
 #pragma once
 
 #include "engine/ops/groups/map_groups.h"
@@ -32,11 +39,21 @@ MapGroups batch_norm_groups(BatchNormFusion fusion, const MapGroups& x, const Te
 
 inline constexpr double kManyValues = 4503599627370496.0;  // 2^52
 
-/// parts (G, 3, C) f64, BatchNormMoments of each group -> merged (3, C): what kSync or kNaive make
-/// of them. Of kNaive the count is kManyValues: the running variance is not to be divided by one
+/// Groups, or the parts of groups that ranks share, in order: P of them.
+struct SharedParts {
+  NormSharing sharing = NormSharing::kSync;
+  std::int64_t parts = 1;
+  std::int64_t per_group = 1;
+};
+
+/// parts (P, 3, C) f64, BatchNormMoments of each -> merged (3, C): what kSync or kNaive make of
+/// them. Of kNaive the count is kManyValues: the running variance is not to be divided by one
 /// less.
-KERNEL(merge_moments, NormSharing sharing, const Tensor& parts, const Tensor& merged);
-/// parts (G, n) f64 -> their sum (n), in order.
-KERNEL(add_parts, const Tensor& parts, const Tensor& total);
+/// divisors (P) f64: by what a sum over all parts is divided to be the average in the gradient of a
+/// part's values.
+KERNEL(merge_moments, const SharedParts& shared, const Tensor& parts, const Tensor& merged,
+       const Tensor& divisors);
+/// parts (P, n) f64 -> their sum (n), in order, divided by `divisor`, one f64.
+KERNEL(average_parts, const Tensor& parts, const Tensor& divisor, const Tensor& averages);
 
 }  // namespace invp

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "engine/comm/communicator.h"
 #include "engine/core/tensor.h"
 
 namespace invp {
@@ -24,6 +26,13 @@ enum class NormSharing : std::uint8_t {
 struct GroupNorms {
   NormSharing sharing = NormSharing::kNaive;
   float momentum = 0.1F;  ///< share of the new batch in the running statistics
+  /// Who share the statistics, each with as many groups, in the order of the groups; null: this
+  /// process alone. All of them make the same passes over the same network: the calls of a norm are
+  /// collective. A rank may have no pictures.
+  std::shared_ptr<Communicator> ranks = {};
+  /// More than one: so many neighboring ranks share a group, and each has one part of it, which is
+  /// "a group" in its process.
+  int ranks_per_group = 1;
 };
 
 /// The maps of one group.

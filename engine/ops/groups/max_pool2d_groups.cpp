@@ -18,6 +18,7 @@ MapGroups max_pool2d(const MapGroups& x, const MaxPool2dParams& params) {
   y.rows = Tensor::empty(out, x.rows.dtype(), x.rows.device());
   const Tensor tap = Tensor::empty(out, DType::kU8, x.rows.device());
   for (std::size_t g = 0; g < axes.size(); ++g) {
+    if (x.sizes[g].rows() == 0) continue;
     DISPATCH(tap.device(), max_pool2d_forward, axes[g].rows, axes[g].columns, x.map(g), y.map(g),
              y.map_of(tap, g));
   }
@@ -25,6 +26,7 @@ MapGroups max_pool2d(const MapGroups& x, const MaxPool2dParams& params) {
     return [axes, tap, x = x.with({}), y = y.with({})](const Tensor& dy, const Needs&) -> Grads {
       const Tensor dx = Tensor::empty({rows_of(x.sizes), dy.dim(1)}, dy.dtype(), dy.device());
       for (std::size_t g = 0; g < axes.size(); ++g) {
+        if (x.sizes[g].rows() == 0) continue;
         DISPATCH(dy.device(), max_pool2d_backward, axes[g].rows, axes[g].columns, y.map_of(tap, g),
                  y.map_of(dy, g), x.map_of(dx, g));
       }

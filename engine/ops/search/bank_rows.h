@@ -19,8 +19,8 @@ void add_weighted_rows(const Tensor& total, const Tensor& bank, const Tensor& ro
 
 /// bank[indices[i]] = normalise(momentum bank[indices[i]] + (1 - momentum) values[i]) for i = 0, 1,
 /// ... in this order, so that an index which comes twice is moved twice. indices (B) i32, values
-/// (B, D) f32; a row shorter than 1e-12 is divided by 1e-12. Nothing happens for an index of -1, and
-/// where `halted`, one i32, is given and not 0.
+/// (B, D) f32; a row shorter than 1e-12 is divided by 1e-12. Nothing happens for an index of -1,
+/// and where `halted`, one i32, is given and not 0.
 void blend_rows(const Tensor& bank, const Tensor& indices, const Tensor& values, float momentum,
                 const Tensor& halted = {});
 

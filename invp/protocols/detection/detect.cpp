@@ -38,8 +38,17 @@ Schedule detect_rate(const DetectConfig& config) {
   };
 }
 
-RunResult run_detect(FasterRcnn& detector, const DetectConfig& config, const DetectionSet& train,
+RunResult run_detect(FasterRcnn& detector, const DetectConfig& given, const DetectionSet& train,
                      const DetectionSet* test, RunObserver& observer) {
+  DetectConfig config = given;
+  const RunRanks& ranks = config.run.ranks;
+  const BatchPart part =
+      share_of_rank(static_cast<int>(config.loader.groups), ranks.communicator->ranks());
+  CHECK(part.pieces == 1, "[detect] ", part.groups, " groups are less than one for each of ",
+        part.groups * part.pieces, " ranks");
+  config.loader.first_group = part.first;
+  config.loader.made_groups = part.count;
+  config.loader.max_bad_share = ranks.alone() ? config.max_bad_share : 1;  // the run counts
   const std::int64_t block = std::min<std::int64_t>(config.report_every, config.iterations);
   const auto blocks_of = [block](std::int64_t iterations) {
     return static_cast<int>((iterations + block - 1) / block);
@@ -55,6 +64,7 @@ RunResult run_detect(FasterRcnn& detector, const DetectConfig& config, const Det
   run.shown = known_measures({"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "ap50",
                               "ap", "ap75", "recall", "foreground"});
   run.best_by = "ap";
+  run.max_bad_share = config.max_bad_share;
   run.identity.entries.push_back(training_boxes(train));
   run.identity.facts = detector_facts(train, config);
   DetectionSource batches(train, config.loader, block, config.device);

@@ -29,7 +29,8 @@ struct DetectConfig {
   NormSharing norms = NormSharing::kNaive;
   int precise_batches = 200;  ///< for the running statistics of the end; 0: they stay as they are
   PreciseNormRule precise_rule = PreciseNormRule::kAverage;
-  DetectionLoaderOptions loader = {};
+  DetectionLoaderOptions loader = {};  ///< its part and its share of bad pictures come from `run`
+  double max_bad_share = 0.01;         ///< of the pictures, before the run stops
 
   int test_short_edge = kTestShortEdge;
   int report_every = 1000;          ///< iterations between reports and checkpoints

@@ -6,12 +6,13 @@
 
 #include "engine/autograd/node.h"
 #include "engine/core/hash.h"
-#include "engine/ops/basic/scale.h"
+#include "engine/ops/basic/elementwise.h"
 #include "invp/protocols/detection/detect_set.h"
 #include "invp/protocols/detection/detector_batch.h"
-#include "invp/protocols/detection/usual_precision.h"
+#include "invp/run/same_on_ranks.h"
 #include "layers/detection/find_detector.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -34,6 +35,12 @@ Sgd make_optimizer(const DetectConfig& config, FasterRcnn& detector) {
     (of_norm ? norms : weights).parameters.push_back({item.name, item.tensor});
   }
   return Sgd({std::move(weights), std::move(norms)});
+}
+
+std::vector<Tensor> learning_of(const FasterRcnn& detector) {
+  std::vector<Tensor> learning;
+  for (const NamedTensor& item : detector.parameters()) learning.push_back(item.tensor);
+  return learning;
 }
 
 /// The running statistics, put back where work on them is given up.
@@ -87,7 +94,8 @@ DetectTask::DetectTask(const DetectConfig& config, FasterRcnn& detector, const D
       config_(config),
       detector_(detector),
       train_(train),
-      test_(test) {
+      test_(test),
+      learning_(learning_of(detector)) {
   detector_.train(true);
 }
 
@@ -96,22 +104,39 @@ std::vector<std::string> DetectTask::loss_names() const {
           "loss_box_reg", "foreground",   "recall"};
 }
 
+/// Batch norms share their statistics over all groups, whoever computes them.
+GroupNorms DetectTask::norms(float momentum) const {
+  return {.sharing = config_.norms,
+          .momentum = momentum,
+          .ranks = ranks().alone() ? nullptr : config_.run.ranks.communicator};
+}
+
+SampleAddress DetectTask::samples(std::uint64_t seed, std::int64_t step) const {
+  return {.seed = seed,
+          .step = static_cast<std::uint64_t>(step),
+          .first_picture = static_cast<std::uint64_t>(config_.loader.part().first *
+                                                      config_.loader.pictures_per_group)};
+}
+
 Tensor DetectTask::losses_with_gradients(const Batch& batch, const Progress& progress) {
-  DetectionLosses losses = detector_.losses(
-      detector_input(batch.groups, {.sharing = config_.norms}, device()),
-      {.seed = config_.loader.seed, .step = static_cast<std::uint64_t>(progress.step)});
+  DetectionLosses losses =
+      detector_.losses(detector_input(batch.groups, norms(GroupNorms{}.momentum), device()),
+                       samples(config_.loader.seed, progress.step));
   const Tensor all = Tensor::empty({7}, DType::kF32, device());
-  const auto groups = static_cast<float>(batch.groups.size());
-  const Tensor sum = scale(losses.total.detach(), Tensor::full({1}, 1 / groups, device()));
+  const Tensor sum =
+      add(add(losses.objectness, losses.rpn_boxes), add(losses.classes, losses.boxes));
+  const auto per_cent = [&](double share) {
+    return Tensor::full({1}, static_cast<float>(100 * share), device());
+  };
   std::int64_t at = 0;
   for (const Tensor& part :
        {sum, losses.objectness, losses.rpn_boxes, losses.classes, losses.boxes,
-        Tensor::full({1}, static_cast<float>(100 * losses.foreground), device()),
-        Tensor::full({1}, static_cast<float>(100 * losses.recall), device())}) {
+        per_cent(losses.counts.foreground_share()), per_cent(losses.counts.recall())}) {
     all.slice(at, at + 1).copy_from(part.detach().view({1}));
     ++at;
   }
-  FasterRcnn::backward(std::move(losses), batch.groups.size());
+  FasterRcnn::backward(std::move(losses), static_cast<std::size_t>(config_.loader.groups));
+  sum_gradients_over_ranks(ranks(), learning_);
   return all;
 }
 
@@ -128,15 +153,29 @@ void DetectTask::finish_training(const PhaseProgress& progress) {
   detector_.train(true);
   for (int i = 0; i < config_.precise_batches; ++i) {
     progress("precise batch norm", i, config_.precise_batches);
-    const GroupNorms norms{.sharing = config_.norms, .momentum = 1};
-    detector_.losses(detector_input(batches.next().groups, norms, device()),
-                     {.seed = options.seed, .step = static_cast<std::uint64_t>(i)});
+    detector_.losses(detector_input(batches.next().groups, norms(1), device()),
+                     samples(options.seed, i));
     precise.add();
   }
   progress("precise batch norm", config_.precise_batches, config_.precise_batches);
   precise.finish(config_.precise_rule);
+  // Numbers of values are those of the first group, which rank 0 has.
+  share_statistics(ranks(), detector_);
   before.forget();
   detector_.set_batches_tracked(tracked);
+}
+
+/// Rank 0 judges, and writes what was found.
+AveragePrecision DetectTask::judged(const Detections& detections) const {
+  AveragePrecision judged;
+  if (config_.run.ranks.first()) {
+    write_detections(config_.run.out / "detections", *test_, detections);
+    judged = usual_precision(*test_, detections);
+  }
+  const Tensor figures = Tensor::from(std::vector{judged.ap, judged.ap50, judged.ap75}, {3});
+  ranks().broadcast("average precision", figures, 0);
+  const auto figure = figures.span<double>();
+  return {.ap = figure[0], .ap50 = figure[1], .ap75 = figure[2]};
 }
 
 Evaluation DetectTask::evaluate(const PhaseProgress& progress) {
@@ -146,14 +185,18 @@ Evaluation DetectTask::evaluate(const PhaseProgress& progress) {
       {.short_edge = config_.test_short_edge,
        .longest = config_.loader.longest,
        .decode = config_.loader.decode,
-       .max_bad_share = config_.loader.max_bad_share},
-      [&](std::int64_t done, std::int64_t total) { progress("detection", done, total); });
+       .max_bad_share = config_.max_bad_share},
+      [&](std::int64_t done, std::int64_t total) { progress("detection", done, total); }, ranks());
   detector_.train(true);
-  write_detections(config_.run.out / "detections", *test_, found.detections);
-  const AveragePrecision judged = usual_precision(*test_, found.detections);
-  return {.measures = {{"ap50", judged.ap50}, {"ap", judged.ap}, {"ap75", judged.ap75}},
+  const AveragePrecision precision = judged(found.detections);
+  return {.measures = {{"ap50", precision.ap50}, {"ap", precision.ap}, {"ap75", precision.ap75}},
           .images = std::ssize(test_->pictures),
           .bad = found.bad};
+}
+
+std::vector<Measure> DetectTask::after_epoch() {
+  check_same_on_ranks(ranks(), "weights", learning_);
+  return {};
 }
 
 TensorFile DetectTask::state() const {

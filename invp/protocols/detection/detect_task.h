@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "invp/protocols/detection/detect.h"
+#include "invp/protocols/detection/usual_precision.h"
 #include "invp/run/identity.h"
 #include "invp/run/sgd_task.h"
 
@@ -30,16 +31,22 @@ class DetectTask final : public SgdTask {
   void finish_training(const PhaseProgress& progress) override;
   /// "ap", "ap50", "ap75", per cent, by the set's own rule.
   Evaluation evaluate(const PhaseProgress& progress) override;
+  std::vector<Measure> after_epoch() override;
   TensorFile state() const override;
   void load_state(const TensorFile& state, const std::string& origin) override;
 
  private:
+  Communicator& ranks() const { return *config_.run.ranks.communicator; }
+  GroupNorms norms(float momentum) const;
+  SampleAddress samples(std::uint64_t seed, std::int64_t step) const;
+  AveragePrecision judged(const Detections& detections) const;
   Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
 
   const DetectConfig& config_;
   FasterRcnn& detector_;
   const DetectionSet& train_;
   const DetectionSet* test_;
+  const std::vector<Tensor> learning_;  ///< what gets gradients
 };
 
 }  // namespace invp

@@ -22,6 +22,7 @@ class DetectionSource final : public BatchSource {
   std::int64_t images_per_epoch() const override {
     return iterations_ * batches_.pictures_per_batch();
   }
+  std::int64_t images() const override { return std::ssize(pictures().rows); }
   std::int64_t batches_per_epoch() const override { return iterations_; }
   /// Batch b of epoch e is that of iteration (e - 1) N + b. What was made ahead is kept where the
   /// iterations go on.

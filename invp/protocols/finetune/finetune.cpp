@@ -60,7 +60,8 @@ std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t clas
 
 RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Dataset& train,
                        const Dataset& validation, RunObserver& observer) {
-  check_batches(train.size(), config.batch_size, config.bn_groups,
+  check_batches(train.size(), config.batch_size,
+                config.norms == NormSpan::kLocal ? config.bn_groups : 1,
                 last_map(network.config().arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp finetune";
@@ -69,9 +70,6 @@ RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Data
   run.shown = shown_measures(config.protocol, train.origin());
   run.best_by = run.shown.front().name;
   run.max_bad_share = config.max_bad_share;
-  if (!run.ranks.alone())
-    run.sharing =
-        sharing_line(run.ranks, config.batch_size, config.bn_groups, config.learning_rate);
   run.identity.entries.push_back(training_images(train));
   run.identity.version_1["augmentation"] =
       message(version_1_augmentation(config.augment), ", shorter side ",

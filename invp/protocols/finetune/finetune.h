@@ -9,6 +9,7 @@
 #include "data/images/augment.h"
 #include "data/sets/dataset.h"
 #include "invp/run/run.h"
+#include "layers/in_groups.h"
 #include "layers/resnet.h"
 
 namespace invp {
@@ -31,9 +32,10 @@ struct FinetuneConfig {
   double momentum = 0.9;
   double weight_decay = 1e-6;  ///< of everything, biases and batch norms too
   bool fc_only = false;        ///< the backbone stays but for its running statistics
-  /// Batch norms see the batch in so many parts and keep the running statistics of the first part,
-  /// as the released code's GPUs did.
+  /// Groups of a batch, as on the released code's GPUs, and what batch norms see of them
+  /// (layers/in_groups.h).
   int bn_groups = 1;
+  NormSpan norms = NormSpan::kLocal;
 
   Device device;
   DType compute_type = DType::kF32;

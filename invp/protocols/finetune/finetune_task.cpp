@@ -1,12 +1,14 @@
 #include "invp/protocols/finetune/finetune_task.h"
 
-#include "data/sets/subset.h"
+#include <algorithm>
+
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/scale.h"
 #include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/cross_entropy.h"
+#include "invp/run/same_on_ranks.h"
+#include "invp/run/shared_batches.h"
 #include "layers/exchange.h"
-#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -58,18 +60,16 @@ FinetuneTask::FinetuneTask(const FinetuneConfig& config, ResNet& network, const 
       config_(config),
       network_(network),
       learning_(learning_of(config, network)),
+      shared_(shared_norms(config.norms, config.bn_groups, config.run.ranks.communicator)),
       validation_(validation) {
   network_.train(true);
 }
 
-Tensor FinetuneTask::logits(const Tensor& images) {
-  if (!config_.fc_only) return network_.forward(images);
-  Tensor features;
-  {
-    const NoGrad no_grad;
-    features = network_.features(images);
-  }
-  return network_.head().forward(features);
+GroupedImages FinetuneTask::grouped(const Batch& batch, const std::vector<RowRange>& groups) const {
+  GroupedImages grouped{.images = batch.images};
+  for (const RowRange& group : groups) grouped.counts.push_back(group.count());
+  if (shared_) grouped.seen = shared_->images(images_of_ranks(batch, config_.bn_groups, ranks()));
+  return grouped;
 }
 
 Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
@@ -79,59 +79,42 @@ Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /
   const std::vector<RowRange> groups =
       batch.rows(share_of_rank(config_.bn_groups, ranks().ranks()));
   TreeSum sum;
-  sum_gradients_in_groups(network_, learning_, groups.size(), [&](std::size_t group) {
+  const auto learn = [&](std::size_t group, const Tensor& features) {
     const auto [first, last] = groups[group];
     if (first == last) return sum.add(Tensor::zeros({1}, DType::kF32, on));
     const Tensor share = Tensor::full(
         {}, static_cast<float>(last - first) / static_cast<float>(batch.images_of_all()), on);
-    const Tensor mean =
-        cross_entropy(logits(batch.images.slice(first, last)), labels.slice(first, last));
+    const Tensor mean = cross_entropy(network_.outputs(features), labels.slice(first, last));
     sum.add(scale(mean.detach(), share).view({1}));
     backward(mean, share);
-  });
+  };
+  learn_in_groups(network_, learning_, !config_.fc_only, shared_, grouped(batch, groups), learn);
   const Tensor loss = sum.total();
   ranks().all_reduce("losses", loss);
   sum_gradients_over_ranks(ranks(), learning_);
   return loss;
 }
 
-/// Classifies a set in evaluation mode. Those of it that cannot be read.
-std::vector<BadOfRank> FinetuneTask::judge(const Dataset& set, double max_bad_share,
-                                           Accuracy& accuracy, const PhaseProgress& progress) {
-  BatchFeed feed(set, config_.evaluation,
+/// Classifies the validation set in evaluation mode, each rank its batches. What cannot be read.
+std::vector<BadImage> FinetuneTask::judge(Accuracy& accuracy, const PhaseProgress& progress) {
+  const Ranks here = ranks().ranks();
+  BatchFeed feed(validation_, config_.evaluation,
                  {.batch_size = config_.batch_size,
                   .workers = config_.workers,
                   .shuffle = false,
-                  .max_bad_share = max_bad_share,
-                  .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
+                  .max_bad_share = ranks().alone() ? config_.max_bad_share : 1,
+                  .augment_on = config_.augment_on.value_or(best_augment_on(device())),
+                  .turns = here.size,
+                  .turn = here.rank},
                  device());
   feed.start_epoch(0);
   while (const std::optional<Batch> batch = feed.next()) {
     accuracy.add(network_.forward(batch->images), batch->labels);
-    progress("evaluation", accuracy.images(), set.size());
+    progress("evaluation", std::min(accuracy.images() * here.size, validation_.size()),
+             validation_.size());
   }
-  std::vector<BadOfRank> bad;
-  const std::vector<BadPlace> places = feed.bad_places();
-  for (std::size_t i = 0; i < places.size(); ++i)
-    bad.emplace_back(places[i].index, feed.bad_images()[i]);
-  return bad;
-}
-
-/// Each rank its share of the validation set; counts are added up.
-std::vector<BadImage> FinetuneTask::judge_all(Accuracy& accuracy, const PhaseProgress& progress) {
-  if (ranks().alone()) {
-    std::vector<BadImage> bad;
-    for (const auto& [index, image] : judge(validation_, config_.max_bad_share, accuracy, progress))
-      bad.push_back(image);
-    return bad;
-  }
-  const std::vector<std::int64_t> own =
-      evaluated_by(ranks().ranks(), validation_.size(), config_.batch_size);
-  std::vector<BadOfRank> bad;
-  if (!own.empty()) bad = judge(*subset(validation_, own), 1, accuracy, progress);
-  for (BadOfRank& one : bad) one.first = own[static_cast<std::size_t>(one.first)];
   accuracy.add_up(ranks());
-  return bad_of_evaluation(ranks(), bad, config_.max_bad_share, validation_.size());
+  return bad_of_evaluation(ranks(), bad_of_feed(feed), config_.max_bad_share, validation_.size());
 }
 
 Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
@@ -139,7 +122,7 @@ Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
   const NoGrad no_grad;
   network_.train(false);
   Accuracy accuracy(network_.config().dim);
-  const std::vector<BadImage> bad = judge_all(accuracy, progress);
+  const std::vector<BadImage> bad = judge(accuracy, progress);
   network_.train(true);
   CHECK(accuracy.images() > 0, "no image of ", validation_.kind(), " could be read to evaluate on");
   return {.measures = {{"top1", accuracy.top1()},
@@ -147,6 +130,11 @@ Evaluation FinetuneTask::evaluate(const PhaseProgress& progress) {
                        {"mean_per_class", accuracy.mean_per_class()}},
           .images = validation_.size(),
           .bad = bad};
+}
+
+std::vector<Measure> FinetuneTask::after_epoch() {
+  check_same_on_ranks(ranks(), "weights", learning_);
+  return {};
 }
 
 TensorFile FinetuneTask::state() const {

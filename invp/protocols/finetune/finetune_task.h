@@ -1,6 +1,7 @@
 // A step and an evaluation of fine-tuning (finetune.h).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,20 +23,20 @@ class FinetuneTask final : public SgdTask {
 
   /// "top1", "top5", "mean_per_class", per cent.
   Evaluation evaluate(const PhaseProgress& progress) override;
+  std::vector<Measure> after_epoch() override;
   TensorFile state() const override;
   void load_state(const TensorFile& state, const std::string& origin) override;
 
  private:
   Communicator& ranks() const { return *config_.run.ranks.communicator; }
-  std::vector<BadOfRank> judge(const Dataset& set, double max_bad_share, Accuracy& accuracy,
-                               const PhaseProgress& progress);
-  std::vector<BadImage> judge_all(Accuracy& accuracy, const PhaseProgress& progress);
-  Tensor logits(const Tensor& images);
+  std::vector<BadImage> judge(Accuracy& accuracy, const PhaseProgress& progress);
+  GroupedImages grouped(const Batch& batch, const std::vector<RowRange>& groups) const;
   Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
 
   const FinetuneConfig& config_;
   ResNet& network_;
   const std::vector<Tensor> learning_;  ///< what gets gradients
+  const std::optional<SharedNorms> shared_;
   const Dataset& validation_;
 };
 

@@ -17,11 +17,13 @@ bool can_cache(const AugmentConfig& augment) {
 
 CachedFeatures::CachedFeatures(ResNet& network, const std::vector<TapLayer>& layers,
                                const Dataset& dataset, const AugmentConfig& augment,
-                               const LoaderOptions& options, const Progress& progress)
+                               const LoaderOptions& options, const Progress& progress,
+                               std::shared_ptr<Communicator> ranks)
     : dataset_(dataset),
       augment_(augment),
       options_(options),
-      there_(static_cast<std::size_t>(dataset.size())),
+      there_(static_cast<std::size_t>(dataset.size()), true),
+      ranks_(std::move(ranks)),
       order_(static_cast<std::size_t>(dataset.size())) {
   CHECK(can_cache(augment), "[linear] features of pictures that chance cuts or colors cannot be ",
         "kept: every epoch sees others");
@@ -46,6 +48,11 @@ CachedFeatures::Pass CachedFeatures::run(ResNet& network, const std::vector<TapL
   augment.flip_prob = flip_prob;
   LoaderOptions options = options_;
   options.shuffle = false;
+  options.part = {};
+  const Ranks here = ranks_->ranks();
+  options.turns = here.size;
+  options.turn = here.rank;
+  if (here.size > 1) options.max_bad_share = 1;  // counted over all
   BatchFeed feed(dataset_, augment, options, network.device());
   feed.start_epoch(0);
   std::int64_t done = 0;
@@ -58,11 +65,43 @@ CachedFeatures::Pass CachedFeatures::run(ResNet& network, const std::vector<TapL
         pass[k].slice(to, to + 1).copy_from(host.slice(from, from + 1));
       }
     });
-    for (const std::int64_t index : batch->indices) there_[static_cast<std::size_t>(index)] = true;
-    progress(done += std::ssize(batch->indices));
+    done += std::ssize(batch->indices) * here.size;
+    progress(std::min(done, dataset_.size()));
   }
-  bad_images_ = feed.bad_images();
+  bad_ = gather_bad(*ranks_, bad_of_feed(feed));
+  std::ranges::sort(bad_, {}, &BadOfRank::first);
+  BadImages accepted("[loader]", options_.max_bad_share, dataset_.size());
+  for (const auto& [index, image] : bad_) {
+    accepted.add(index, image);
+    there_[static_cast<std::size_t>(index)] = false;
+  }
+  accepted.check();
+  share(pass);
   return pass;
+}
+
+/// Gives all ranks the rows of every batch.
+void CachedFeatures::share(const Pass& pass) {
+  const int size = ranks_->ranks().size;
+  if (size == 1) return;
+  for (std::int64_t batch = 0; batch < batches_per_epoch(); ++batch) {
+    const std::int64_t first = batch * options_.batch_size;
+    const std::int64_t last = std::min(first + options_.batch_size, dataset_.size());
+    for (const Tensor& layer : pass)
+      ranks_->broadcast("features", layer.slice(first, last), static_cast<int>(batch % size));
+  }
+}
+
+std::vector<BadImage> CachedFeatures::bad_images() {
+  std::vector<BadImage> images;
+  for (const auto& [index, image] : bad_) images.push_back(image);
+  return images;
+}
+
+std::vector<BadPlace> CachedFeatures::bad_places() {
+  BadImages bad("[loader]", 1, dataset_.size());
+  for (const auto& [index, image] : bad_) bad.add(index, image);
+  return bad.places();
 }
 
 std::int64_t CachedFeatures::bytes() const {
@@ -101,13 +140,16 @@ std::optional<Batch> CachedFeatures::next() {
     batch.position = next_++;
     const std::int64_t first = batch.position * options_.batch_size;
     const std::int64_t last = std::min(first + options_.batch_size, dataset_.size());
-    for (std::int64_t i = first; i < last; ++i) {
-      const std::int64_t index = order_[static_cast<std::size_t>(i)];
+    batch.planned = last - first;
+    const RowRange own = options_.part.rows(batch.planned);
+    for (std::int64_t row = own.first; row < own.last; ++row) {
+      const std::int64_t index = order_[static_cast<std::size_t>(first + row)];
       if (!there_[static_cast<std::size_t>(index)]) continue;
       batch.indices.push_back(index);
       batch.labels.push_back(dataset_.label(index));
+      batch.places.push_back(row);
     }
-    if (!batch.indices.empty()) return batch;
+    if (!batch.indices.empty() || !options_.part.whole()) return batch;
   }
   return std::nullopt;
 }

@@ -48,8 +48,9 @@ LoaderOptions loader_options(const LinearConfig& config, Device device) {
   return {.batch_size = config.batch_size,
           .workers = config.workers,
           .seed = config.seed,
-          .max_bad_share = config.max_bad_share,
-          .augment_on = config.augment_on.value_or(best_augment_on(device))};
+          .max_bad_share = config.run.ranks.alone() ? config.max_bad_share : 1,  // the run counts
+          .augment_on = config.augment_on.value_or(best_augment_on(device)),
+          .part = share_of_rank(config.bn_groups, config.run.ranks.communicator->ranks())};
 }
 
 void check(const LinearConfig& config, const Dataset& train, const Dataset& validation,
@@ -72,15 +73,21 @@ struct Caches {
   Caches(ResNet& network, const std::vector<TapLayer>& layers, const LinearConfig& config,
          const Dataset& train_set, const Dataset& validation_set, RunObserver& observer) {
     if (!config.cache_features) return;
+    const RunRanks& ranks = config.run.ranks;
+    ranks.enter("features", 0);
     LoaderOptions options = loader_options(config, network.device());
+    options.max_bad_share = config.max_bad_share;
     const auto made = [&](const char* phase, const Dataset& set, const AugmentConfig& augment) {
-      return std::make_unique<CachedFeatures>(network, layers, set, augment, options,
-                                              [&](std::int64_t done, std::int64_t total) {
-                                                observer.phase_progress(phase, done, total);
-                                              });
+      const auto told = [&](std::int64_t done, std::int64_t total) {
+        ranks.move_on();
+        observer.phase_progress(phase, done, total);
+      };
+      return std::make_unique<CachedFeatures>(network, layers, set, augment, options, told,
+                                              ranks.communicator);
     };
     if (can_cache(config.augment)) train = made("features of train", train_set, config.augment);
     options.shuffle = false;
+    options.part = {};
     if (config.views == TestViews::kOne && can_cache(config.evaluation))
       validation = made("features of val", validation_set, config.evaluation);
     const std::int64_t bytes =
@@ -95,6 +102,10 @@ struct Caches {
 };
 
 }  // namespace
+
+IdentityEntry network_identity(const ResNet& network) {
+  return {.name = "network", .value = fingerprint(network, false), .option = false};
+}
 
 LinearResult run_linear(ResNet& network, const LinearConfig& config, const Dataset& train,
                         const Dataset& validation, RunObserver& observer) {
@@ -116,9 +127,8 @@ LinearResult run_linear(ResNet& network, const LinearConfig& config, const Datas
   run.evaluate_every = config.evaluate_every;
   run.shown = shown_of(multi_label);
   run.best_by = run.shown.front().name;
-  // What the classifiers see is decided by the network's weights.
-  run.identity.entries.push_back(
-      {.name = "network", .value = fingerprint(network, false), .option = false});
+  run.max_bad_share = config.max_bad_share;
+  run.identity.entries.push_back(network_identity(network));
   run.identity.entries.push_back(training_images(train));
   // It comes with the checkpoint's file, which may be another one with the same weights.
   const std::string normalization = described(config.augment.normalization);

@@ -32,6 +32,9 @@ struct LinearConfig {
 
   int epochs = 100;
   int batch_size = 256;
+  /// The gradients of so many parts of a batch are added in a fixed tree, so that ranks may compute
+  /// them. No norm sees a batch here.
+  int bn_groups = 1;
   double learning_rate = 30;
   std::vector<int> milestones = {60, 80};
   double lr_decay = 0.1;
@@ -68,6 +71,9 @@ struct LinearResult {
     return multi_label ? tap.score.map : tap.score.top1;
   }
 };
+
+/// The network's weights as a run compares them: what the classifiers see is decided by them.
+IdentityEntry network_identity(const ResNet& network);
 
 /// Trains the classifiers for `train` and judges them by `validation`, of the same classes. The
 /// network is used in evaluation mode on the device it is on. Single labels are trained with cross

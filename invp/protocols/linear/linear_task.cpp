@@ -7,9 +7,13 @@
 #include "engine/autograd/node.h"
 #include "engine/ops/basic/reduce.h"
 #include "engine/ops/basic/scale.h"
+#include "engine/ops/groups/tree_sum.h"
 #include "engine/ops/loss/bce_with_logits.h"
 #include "engine/ops/loss/cross_entropy.h"
+#include "invp/run/bad_of_ranks.h"
+#include "invp/run/same_on_ranks.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 
 namespace invp {
 
@@ -44,6 +48,27 @@ std::vector<Schedule> rates_of(const LinearConfig& config, std::size_t heads) {
   return {[rate = config.learning_rate](const Progress&) { return rate; }, falling};
 }
 
+/// What a step changes.
+std::vector<Tensor> learning_of(const ResNet& network, const LinearHeads& heads,
+                                const LinearConfig& config) {
+  std::vector<Tensor> learning;
+  for (const NamedTensor& item : heads.parameters()) learning.push_back(item.tensor);
+  if (!config.train_network) return learning;
+  for (const NamedTensor& item : network.parameters()) {
+    if (!item.name.starts_with("fc.")) learning.push_back(item.tensor);
+  }
+  return learning;
+}
+
+/// Some pictures of a batch as one of their own.
+Batch rows_of(const Batch& batch, const RowRange& rows) {
+  Batch part;
+  if (batch.images.defined()) part.images = batch.images.slice(rows.first, rows.last);
+  part.indices.assign(batch.indices.begin() + rows.first, batch.indices.begin() + rows.last);
+  part.labels.assign(batch.labels.begin() + rows.first, batch.labels.begin() + rows.last);
+  return part;
+}
+
 /// The mean over the classifiers, then, of several, each of them.
 int losses_of(const LinearHeads& heads) {
   const auto taps = static_cast<int>(heads.layers().size());
@@ -61,7 +86,7 @@ float target_of(Presence presence) {
 
 }  // namespace
 
-TapLoss::TapLoss(const Dataset& dataset, const Batch& batch, Device device) {
+TapLoss::TapLoss(const Dataset& dataset, const Batch& batch, Device device) : device_(device) {
   const auto count = std::ssize(batch.indices);
   if (dataset.presences(0).empty()) {
     labels_ = Tensor::from(batch.labels, {count}, device);
@@ -73,19 +98,16 @@ TapLoss::TapLoss(const Dataset& dataset, const Batch& batch, Device device) {
     for (const Presence presence : dataset.presences(index)) targets.push_back(target_of(presence));
   }
   targets_ = Tensor::from(targets, {count, classes}, device);
-  classes_ = Tensor::full({}, static_cast<float>(classes), device);
+  classes_ = static_cast<float>(classes);
 }
 
-Tensor TapLoss::backward(const Tensor& logits) const {
-  if (labels_.defined()) {
-    const Tensor loss = cross_entropy(logits, labels_);
-    invp::backward(loss);
-    return loss.detach();
-  }
-  // The operation averages over the classes too.
-  const Tensor mean = bce_with_logits(logits, targets_);
-  invp::backward(mean, classes_);
-  return scale(mean.detach(), classes_);
+// The operation of several labels averages over the classes too.
+Tensor TapLoss::backward(const Tensor& logits, float share) const {
+  const Tensor mean =
+      labels_.defined() ? cross_entropy(logits, labels_) : bce_with_logits(logits, targets_);
+  const Tensor times = Tensor::full({}, classes_ * share, device_);
+  invp::backward(mean, times);
+  return scale(mean.detach(), times);
 }
 
 LinearTask::LinearTask(ResNet& network, LinearHeads& heads, const LinearConfig& config,
@@ -95,6 +117,7 @@ LinearTask::LinearTask(ResNet& network, LinearHeads& heads, const LinearConfig& 
       network_(network),
       heads_(heads),
       config_(config),
+      learning_(learning_of(network, heads, config)),
       train_(train),
       validation_(validation) {}
 
@@ -123,17 +146,36 @@ void LinearTask::each_tap(const Batch& batch, const CachedFeatures* cache, const
 
 // A tap's classifier is trained as soon as the network has come to it, so that the memory of its
 // features is free again before the next block is computed.
-Tensor LinearTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
+Tensor LinearTask::losses_of_group(const Batch& batch, float share) {
   const TapLoss loss(train_, batch, device());
-  const auto taps = std::ssize(heads_.layers());
-  const std::int64_t first = taps == 1 ? 0 : 1;
-  const Tensor losses = Tensor::empty({first + taps}, DType::kF32, device());
+  const Tensor losses = Tensor::empty({std::ssize(heads_.layers())}, DType::kF32, device());
   each_tap(batch, train_cache_, [&](std::size_t k, const Tensor& features) {
     const GradMode record(true);
-    const std::int64_t row = first + static_cast<std::int64_t>(k);
-    losses.slice(row, row + 1).copy_from(loss.backward(heads_.head(k).forward(features)).view({1}));
+    const auto row = static_cast<std::int64_t>(k);
+    losses.slice(row, row + 1)
+        .copy_from(loss.backward(heads_.head(k).forward(features), share).view({1}));
   });
-  if (first == 1) losses.slice(0, 1).copy_from(mean(losses.slice(1, 1 + taps)).view({1}));
+  return losses;
+}
+
+Tensor LinearTask::losses_with_gradients(const Batch& batch, const Progress& /*progress*/) {
+  const auto taps = std::ssize(heads_.layers());
+  const std::vector<RowRange> groups =
+      batch.rows(share_of_rank(config_.bn_groups, ranks().ranks()));
+  TreeSum sum;
+  sum_gradients_of_groups(learning_, groups.size(), [&](std::size_t group) {
+    const RowRange& rows = groups[group];
+    if (rows.count() == 0) return sum.add(Tensor::zeros({taps}, DType::kF32, device()));
+    const auto share = static_cast<float>(rows.count()) / static_cast<float>(batch.images_of_all());
+    sum.add(losses_of_group(rows_of(batch, rows), share));
+  });
+  const Tensor of_taps = sum.total();
+  ranks().all_reduce("losses", of_taps);
+  sum_gradients_over_ranks(ranks(), learning_);
+  if (taps == 1) return of_taps;
+  const Tensor losses = Tensor::empty({1 + taps}, DType::kF32, device());
+  losses.slice(0, 1).copy_from(mean(of_taps).view({1}));
+  losses.slice(1, 1 + taps).copy_from(of_taps);
   return losses;
 }
 
@@ -144,6 +186,7 @@ Evaluation LinearTask::evaluate(const PhaseProgress& progress) {
   for (std::size_t k = 0; k < heads_.layers().size(); ++k)
     judges.emplace_back(validation_, config_.views);
   std::vector<BadImage> bad = judge(judges, progress);
+  for (TapJudge& tap : judges) tap.add_up(ranks());
   CHECK(std::ssize(bad) < validation_.size(), "no image of ", validation_.kind(),
         " could be read to evaluate on");
   scores_.clear();
@@ -153,27 +196,31 @@ Evaluation LinearTask::evaluate(const PhaseProgress& progress) {
           .bad = std::move(bad)};
 }
 
+/// The validation features that are kept, each rank its batches.
+std::vector<BadImage> LinearTask::judge_cached(const Judge& add) {
+  const Ranks here = ranks().ranks();
+  validation_cache_->start_epoch(0, 0);
+  while (const std::optional<Batch> batch = validation_cache_->next()) {
+    if (batch->position % here.size == here.rank) add(*batch, validation_cache_);
+  }
+  return validation_cache_->bad_images();
+}
+
 std::vector<BadImage> LinearTask::judge(std::vector<TapJudge>& judges,
                                         const PhaseProgress& progress) {
-  const auto add = [&](const Batch& batch, const CachedFeatures* cache) {
+  const bool crops = config_.views == TestViews::kTenCrops;
+  const int passes = config_.views == TestViews::kTenRandom ? kRandomViews : 1;
+  const std::int64_t total = validation_.size() * passes * (crops ? TenCrops::kCrops : 1);
+  const Ranks here = ranks().ranks();
+  std::int64_t done = 0;
+  const Judge add = [&](const Batch& batch, const CachedFeatures* cache) {
     each_tap(batch, cache, [&](std::size_t k, const Tensor& features) {
       judges[k].add(heads_.head(k).forward(features), batch.indices);
     });
+    done += std::ssize(batch.indices) * here.size;
+    progress("evaluation", std::min(done, total), total);
   };
-  const bool crops = config_.views == TestViews::kTenCrops;
-  const int passes = config_.views == TestViews::kTenRandom ? kRandomViews : 1;
-  std::int64_t done = 0;
-  const auto told = [&](const Batch& batch, std::int64_t images) {
-    progress("evaluation", done += std::ssize(batch.indices), images * passes);
-  };
-  if (validation_cache_ != nullptr) {
-    validation_cache_->start_epoch(0, 0);
-    while (const std::optional<Batch> batch = validation_cache_->next()) {
-      add(*batch, validation_cache_);
-      told(*batch, validation_.size());
-    }
-    return validation_cache_->bad_images();
-  }
+  if (validation_cache_ != nullptr) return judge_cached(add);
   const AugmentConfig& evaluation = config_.evaluation;
   std::unique_ptr<TenCrops> ten;
   if (crops) {
@@ -190,21 +237,26 @@ std::vector<BadImage> LinearTask::judge(std::vector<TapJudge>& judges,
                   .workers = config_.workers,
                   .seed = config_.seed,
                   .shuffle = false,
-                  .max_bad_share = config_.max_bad_share,
-                  .augment_on = config_.augment_on.value_or(best_augment_on(device()))},
+                  .max_bad_share = ranks().alone() ? config_.max_bad_share : 1,
+                  .augment_on = config_.augment_on.value_or(best_augment_on(device())),
+                  .turns = here.size,
+                  .turn = here.rank},
                  device());
   for (int pass = 0; pass < passes; ++pass) {
     feed.start_epoch(pass);
-    while (const std::optional<Batch> batch = feed.next()) {
-      add(*batch, nullptr);
-      told(*batch, shown.size());
-    }
+    while (const std::optional<Batch> batch = feed.next()) add(*batch, nullptr);
   }
+  std::vector<BadImage> bad =
+      bad_of_evaluation(ranks(), bad_of_feed(feed), config_.max_bad_share, shown.size());
   // Each crop of a picture fails.
-  std::vector<BadImage> bad = feed.bad_images();
   const auto same_file = [](const BadImage& a, const BadImage& b) { return a.file == b.file; };
   bad.erase(std::unique(bad.begin(), bad.end(), same_file), bad.end());
   return bad;
+}
+
+std::vector<Measure> LinearTask::after_epoch() {
+  check_same_on_ranks(ranks(), "weights", learning_);
+  return {};
 }
 
 TensorFile LinearTask::state() const {

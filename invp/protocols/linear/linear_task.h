@@ -19,14 +19,16 @@ class TapLoss {
   /// For a batch of the data set, on the device.
   TapLoss(const Dataset& dataset, const Batch& batch, Device device);
 
-  /// Adds the gradient of the classifier's loss to what it was computed from. Returns the loss, f32
-  /// with one element.
-  Tensor backward(const Tensor& logits) const;
+  /// Adds `share` of the gradient of the classifier's loss to what it was computed from. Returns
+  /// that share of the loss, f32 with one element. The share is that of these pictures in all of
+  /// the step's.
+  Tensor backward(const Tensor& logits, float share) const;
 
  private:
-  Tensor labels_;   ///< (n) i64, or
-  Tensor targets_;  ///< (n, classes) f32
-  Tensor classes_;  ///< one f32: their number
+  Tensor labels_;      ///< (n) i64, or
+  Tensor targets_;     ///< (n, classes) f32
+  float classes_ = 1;  ///< their number
+  Device device_;
 };
 
 class LinearTask final : public SgdTask {
@@ -45,19 +47,26 @@ class LinearTask final : public SgdTask {
   /// Of the best tap "top1" and "top5", or "map", "map_envelope" and "map_11point"; then of each
   /// tap, "top1_tap1" and so on.
   Evaluation evaluate(const PhaseProgress& progress) override;
+  std::vector<Measure> after_epoch() override;
   TensorFile state() const override;
   void load_state(const TensorFile& state, const std::string& origin) override;
 
  private:
+  Communicator& ranks() const { return *config_.run.ranks.communicator; }
   Tensor losses_with_gradients(const Batch& batch, const Progress& progress) override;
+  /// Its share of the losses of each tap, with their gradients.
+  Tensor losses_of_group(const Batch& batch, float share);
   using Visit = std::function<void(std::size_t k, const Tensor& features)>;
   void each_tap(const Batch& batch, const CachedFeatures* cache, const Visit& visit);
-  /// Returns the images that could not be read.
+  using Judge = std::function<void(const Batch& batch, const CachedFeatures* cache)>;
+  /// Whole batches go round the ranks. Returns the images that no rank could read.
+  std::vector<BadImage> judge_cached(const Judge& add);
   std::vector<BadImage> judge(std::vector<TapJudge>& judges, const PhaseProgress& progress);
 
   ResNet& network_;
   LinearHeads& heads_;
   const LinearConfig& config_;
+  const std::vector<Tensor> learning_;  ///< what gets gradients
   const Dataset& train_;
   const Dataset& validation_;
   const CachedFeatures* train_cache_ = nullptr;

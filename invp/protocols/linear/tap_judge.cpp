@@ -64,6 +64,19 @@ void TapJudge::add_crop(std::span<const float> row, std::int64_t index) {
   accuracy_.add(Tensor::from(sum, {1, classes_}), std::span(&label, 1));
 }
 
+// A picture's scores are sums of one rank's and of zeros.
+void TapJudge::add_up(Communicator& ranks) {
+  if (seen_.empty()) return accuracy_.add_up(ranks);
+  if (ranks.alone()) return;
+  const Tensor sums = Tensor::from(sums_, {std::ssize(sums_)});
+  const Tensor seen =
+      Tensor::from(std::vector<std::int64_t>(seen_.begin(), seen_.end()), {std::ssize(seen_)});
+  ranks.all_reduce("scores", sums);
+  ranks.all_reduce("pictures seen", seen);
+  std::ranges::copy(sums.span<float>(), sums_.begin());
+  for (std::size_t i = 0; i < seen_.size(); ++i) seen_[i] = seen.span<std::int64_t>()[i] > 0;
+}
+
 TapScore TapJudge::score() const {
   if (!seen_.empty()) return score_of_multi_label();
   return {.top1 = accuracy_.top1(), .top5 = accuracy_.top5(), .classes = {}};

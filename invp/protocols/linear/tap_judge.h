@@ -39,6 +39,9 @@ class TapJudge {
   /// TenCrops of it, where the crops of a picture come one after the other.
   void add(const Tensor& logits, std::span<const std::int64_t> indices);
 
+  /// Adds what the other ranks were given; a collective call. Each picture was given to one rank.
+  void add_up(Communicator& ranks);
+
   /// Of all pictures added.
   TapScore score() const;
 

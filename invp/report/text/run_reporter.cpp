@@ -171,6 +171,10 @@ void RunReporter::note(const std::string& line) {
   log(line);
 }
 
+void RunReporter::keep(const std::string& line) {
+  if (!line.empty()) log(line);
+}
+
 std::optional<EpochReport> RunReporter::last_epoch() const {
   if (!metrics_ || metrics_->epochs().empty()) return std::nullopt;
   return metrics_->epochs().back();

@@ -38,6 +38,8 @@ class RunReporter : public RunObserver {
   void epoch_finished(const EpochReport& report) override;
   void checkpoint_written(const std::string& path) override;
   void note(const std::string& line) override;
+  /// For the log alone: a line that the person has seen already. Empty: nothing.
+  void keep(const std::string& line);
 
   /// The last finished epoch, after a resume that of the earlier process.
   std::optional<EpochReport> last_epoch() const;

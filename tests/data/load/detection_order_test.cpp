@@ -23,8 +23,12 @@ bool is_wide(std::int64_t row) {
   return (row - 10) % 3 != 0;
 }
 
+BatchPart all(int groups) {
+  return {.groups = groups, .count = groups};
+}
+
 TEST(DetectionOrder, EveryPictureComesOnceInEachPermutation) {
-  DetectionOrder order(pictures(23), 4, 1, 5);
+  DetectionOrder order(pictures(23), all(4), 1, 5);
   std::vector<std::int64_t> stream;
   for (std::int64_t t = 0; t < 23; ++t) {  // 92 positions: four permutations
     for (const StreamPlace& place : order.next()) {
@@ -43,8 +47,8 @@ TEST(DetectionOrder, EveryPictureComesOnceInEachPermutation) {
 }
 
 TEST(DetectionOrder, SeedsGiveOtherOrders) {
-  DetectionOrder one(pictures(50), 4, 1, 1), same(pictures(50), 4, 1, 1),
-      other(pictures(50), 4, 1, 2);
+  DetectionOrder one(pictures(50), all(4), 1, 1), same(pictures(50), all(4), 1, 1),
+      other(pictures(50), all(4), 1, 2);
   const std::vector<StreamPlace> first = one.next();
   EXPECT_EQ(first, same.next());
   EXPECT_NE(first, other.next());
@@ -52,20 +56,20 @@ TEST(DetectionOrder, SeedsGiveOtherOrders) {
 
 TEST(DetectionOrder, SeekingGivesWhatWalkingGives) {
   for (const std::int64_t per_group : {1, 2, 3}) {
-    DetectionOrder walked(pictures(23), 2, per_group, 9);
-    std::vector<std::vector<StreamPlace>> all;
-    for (int t = 0; t < 40; ++t) all.push_back(walked.next());
-    DetectionOrder sought(pictures(23), 2, per_group, 9);
+    DetectionOrder walked(pictures(23), all(2), per_group, 9);
+    std::vector<std::vector<StreamPlace>> places;
+    for (int t = 0; t < 40; ++t) places.push_back(walked.next());
+    DetectionOrder sought(pictures(23), all(2), per_group, 9);
     for (const std::size_t t : {37U, 5U, 6U, 0U, 20U}) {
       sought.seek(static_cast<std::int64_t>(t));
-      EXPECT_EQ(sought.next(), all[t]) << per_group << ' ' << t;
-      EXPECT_EQ(sought.next(), all[t + 1]) << per_group << ' ' << t;
+      EXPECT_EQ(sought.next(), places[t]) << per_group << ' ' << t;
+      EXPECT_EQ(sought.next(), places[t + 1]) << per_group << ' ' << t;
     }
   }
 }
 
 TEST(DetectionOrder, GroupsOfSeveralNeverMixOrientationsAndLoseNoPicture) {
-  DetectionOrder order(pictures(23), 4, 2, 3);
+  DetectionOrder order(pictures(23), all(4), 2, 3);
   std::set<std::int64_t> positions;
   constexpr std::int64_t kIterations = 500;
   for (std::int64_t t = 0; t < kIterations; ++t) {
@@ -87,7 +91,7 @@ TEST(DetectionOrder, GroupsOfSeveralNeverMixOrientationsAndLoseNoPicture) {
 
 // What several processes of one group each must rely on.
 TEST(DetectionOrder, AGroupTakesItsPositionsWhateverTheOthersTake) {
-  DetectionOrder two(pictures(1), 3, 2, 3);  // fewer pictures than places
+  DetectionOrder two(pictures(1), all(3), 2, 3);  // fewer pictures than places
   for (int t = 0; t < 5; ++t) {
     const auto places = two.next();
     EXPECT_EQ(places[2].position, 1 + 6 * t);
@@ -95,10 +99,30 @@ TEST(DetectionOrder, AGroupTakesItsPositionsWhateverTheOthersTake) {
   }
 }
 
+// Parts of a batch, one after another, are the batch; each may begin anywhere.
+TEST(DetectionOrder, PartsTogetherGiveTheWhole) {
+  for (const std::int64_t per_group : {1, 2}) {
+    DetectionOrder whole(pictures(23), all(6), per_group, 9);
+    DetectionOrder left(pictures(23), {.groups = 6, .first = 0, .count = 4}, per_group, 9);
+    DetectionOrder right(pictures(23), {.groups = 6, .first = 4, .count = 2}, per_group, 9);
+    for (DetectionOrder* const order : {&whole, &left, &right}) order->seek(3);
+    for (int t = 0; t < 40; ++t) {
+      std::vector<StreamPlace> together = left.next();
+      const std::vector<StreamPlace> rest = right.next();
+      EXPECT_EQ(std::ssize(rest), 2 * per_group);
+      together.insert(together.end(), rest.begin(), rest.end());
+      EXPECT_EQ(together, whole.next()) << per_group << ' ' << t;
+    }
+  }
+  EXPECT_THAT(testing::error_of(
+                  [] { DetectionOrder(pictures(2), {.groups = 2, .first = 1, .count = 2}, 1, 0); }),
+              ::testing::HasSubstr("no groups 1 to 2 of 2"));
+}
+
 TEST(DetectionOrder, RefusesNothing) {
-  EXPECT_THAT(testing::error_of([] { DetectionOrder({}, 1, 1, 0); }),
+  EXPECT_THAT(testing::error_of([] { DetectionOrder({}, all(1), 1, 0); }),
               ::testing::HasSubstr("no pictures"));
-  EXPECT_THAT(testing::error_of([] { DetectionOrder(pictures(2), 1, 0, 0); }),
+  EXPECT_THAT(testing::error_of([] { DetectionOrder(pictures(2), all(1), 0, 0); }),
               ::testing::HasSubstr("at least 1 group of 1 picture"));
 }
 

@@ -102,6 +102,30 @@ TEST(ImageBatches, OutputDoesNotDependOnWorkersOrPrefetch) {
   }
 }
 
+// 83 images in batches of 13: seven, the last of 5. Taken in turn they are the batches of one.
+TEST(ImageBatches, WholeBatchesGoRoundThoseWhoTakeTurns) {
+  const GraySet set(83, {5, 6, 40});
+  LoaderOptions options{
+      .batch_size = 13, .workers = 1, .seed = 7, .shuffle = false, .max_bad_share = 0.2};
+  const std::vector<Copy> whole = run(set, options, 3);
+  ASSERT_EQ(whole.size(), 7u);
+  for (const int turns : {2, 3, 7, 9}) {
+    options.turns = turns;
+    std::vector<Copy> together;
+    for (options.turn = 0; options.turn < turns; ++options.turn) {
+      for (const Copy& batch : run(set, options, 3)) {
+        EXPECT_EQ(batch.position % turns, options.turn);
+        together.push_back(batch);
+      }
+    }
+    std::ranges::sort(together, {}, &Copy::position);
+    EXPECT_EQ(together, whole) << turns;
+  }
+  options.turns = options.turn = 2;
+  EXPECT_THAT(error_of([&] { ImageBatches(set, augmentation(), options); }),
+              HasSubstr("no turn 2 of 2"));
+}
+
 TEST(ImageBatches, AnEpochHoldsEachPictureOnceInAnOrderOfItsOwn) {
   const GraySet set(50);
   const LoaderOptions options{.batch_size = 8, .workers = 2, .seed = 1};

@@ -187,8 +187,8 @@ TEST(FasterRcnn, ChoosesTheReferencesRegions) {
               ::testing::ElementsAreArray(expected.labels.span<std::int64_t>()));
   EXPECT_THAT(regions.columns.span<std::int32_t>(),
               ::testing::ElementsAreArray(expected.columns.span<std::int32_t>()));
-  EXPECT_NEAR(regions.foreground, 80.0 / 1024, 1e-9);
-  EXPECT_GT(regions.recall, 0.9);
+  EXPECT_NEAR(regions.counts.foreground_share(), 80.0 / 1024, 1e-9);
+  EXPECT_GT(regions.counts.recall(), 0.9);
   const FasterRcnn::Prediction prediction = detector->predict(maps, expected.boxes);
   EXPECT_LT(distance(prediction.logits, tiny("a.forward.roi.scores")), 2e-5);
 }

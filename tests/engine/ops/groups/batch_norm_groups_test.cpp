@@ -3,9 +3,10 @@
 #include <gmock/gmock.h>
 
 #include "engine/autograd/node.h"
+#include "engine/autograd/recompute.h"
+#include "tests/engine/ops/groups/batch_norm_groups_oracle.h"
 #include "tests/support/close.h"
 #include "tests/support/devices.h"
-#include "tests/support/gradient.h"
 
 namespace invp::testing {
 namespace {
@@ -15,106 +16,6 @@ using ::testing::ThrowsMessage;
 
 class BatchNormGroupsTest : public OpTest {};
 RUN_ON_ALL_DEVICES(BatchNormGroupsTest);
-
-struct Problem {
-  std::vector<MapSize> sizes;
-  std::int64_t channels;
-  NormSharing sharing;
-  Fusion fusion;
-  Values x, residual, gamma, beta, running_mean, running_var, dy;
-};
-
-Problem make_problem(std::vector<MapSize> sizes, std::int64_t channels, NormSharing sharing,
-                     Fusion fusion, std::uint64_t seed = 0) {
-  const std::int64_t n = rows_of(sizes) * channels;
-  return {.sizes = std::move(sizes),
-          .channels = channels,
-          .sharing = sharing,
-          .fusion = fusion,
-          .x = random_values(seed + 1, n),
-          .residual = random_values(seed + 2, n),
-          .gamma = random_values(seed + 3, channels),
-          .beta = random_values(seed + 4, channels),
-          .running_mean = random_values(seed + 5, channels),
-          .running_var = random_values(seed + 6, channels, 0.5, 2),
-          .dy = random_values(seed + 7, n)};
-}
-
-struct Statistics {
-  double mean = 0, var = 0, running_var = 0;
-};
-
-/// Of one channel, by the definition: averages of x and x^2.
-Statistics statistics_of(const Problem& p, std::int64_t channel) {
-  double mean = 0, square = 0;
-  std::size_t at = static_cast<std::size_t>(channel);
-  const auto all = static_cast<double>(rows_of(p.sizes));
-  for (const MapSize& size : p.sizes) {
-    const double share =
-        p.sharing == NormSharing::kSync
-            ? 1 / all
-            : 1 / (static_cast<double>(size.rows()) * static_cast<double>(p.sizes.size()));
-    for (std::int64_t row = 0; row < size.rows(); ++row) {
-      mean += share * p.x[at];
-      square += share * p.x[at] * p.x[at];
-      at += static_cast<std::size_t>(p.channels);
-    }
-  }
-  Statistics s{.mean = mean, .var = square - mean * mean};
-  const bool unbiased = p.sharing == NormSharing::kSync || p.sizes.size() == 1;
-  s.running_var = unbiased ? s.var * all / (all - 1) : s.var;
-  return s;
-}
-
-Values forward(const Problem& p) {
-  Values y = p.x;
-  for (std::int64_t c = 0; c < p.channels; ++c) {
-    const Statistics s = statistics_of(p, c);
-    const auto channel = static_cast<std::size_t>(c);
-    for (std::size_t i = channel; i < y.size(); i += static_cast<std::size_t>(p.channels)) {
-      y[i] = p.gamma[channel] * (p.x[i] - s.mean) / std::sqrt(s.var + 1e-5) + p.beta[channel];
-      if (p.fusion == Fusion::kAddRelu) y[i] += p.residual[i];
-      if (p.fusion != Fusion::kNone) y[i] = std::max(y[i], 0.0);
-    }
-  }
-  return y;
-}
-
-/// The gradient of inner(y, dy) with respect to one of the problem's parts, by central differences.
-Values numeric(const Problem& p, Values Problem::*which) {
-  constexpr double kStep = 1e-5;
-  Values gradient;
-  Problem moved = p;
-  for (std::size_t i = 0; i < (p.*which).size(); ++i) {
-    (moved.*which)[i] = (p.*which)[i] + kStep;
-    const double above = inner(forward(moved), p.dy);
-    (moved.*which)[i] = (p.*which)[i] - kStep;
-    const double below = inner(forward(moved), p.dy);
-    (moved.*which)[i] = (p.*which)[i];
-    gradient.push_back((above - below) / (2 * kStep));
-  }
-  return gradient;
-}
-
-/// No value of the fused form lies within the step's reach of relu's kink.
-bool smooth(const Problem& p) {
-  Problem bare = p;
-  bare.fusion = Fusion::kNone;
-  Values y = forward(bare);
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    if (p.fusion == Fusion::kAddRelu) y[i] += p.residual[i];
-    if (std::abs(y[i]) < 1e-3) return false;
-  }
-  return true;
-}
-
-/// The first problem that has a derivative everywhere.
-Problem smooth_problem(const std::vector<MapSize>& sizes, NormSharing sharing, Fusion fusion) {
-  for (std::uint64_t seed = 0;; seed += 10) {
-    Problem p = make_problem(sizes, 3, sharing, fusion, seed);
-    if (fusion == Fusion::kNone || smooth(p)) return p;
-  }
-}
 
 struct Inputs {
   Tensor x, residual, gamma, beta, running_mean, running_var;
@@ -139,7 +40,7 @@ struct Inputs {
 
 TEST_P(BatchNormGroupsTest, MatchesItsDefinition) {
   const std::vector<std::vector<MapSize>> all = {
-      {{1, 2, 3}, {2, 2, 2}}, {{1, 1, 2}, {1, 3, 3}, {1, 2, 2}, {3, 1, 1}}, {{2, 3, 1}}};
+      {{1, 2, 3}, {2, 2, 2}}, {{1, 1, 2}, {1, 3, 3}, {1, 1, 1}, {3, 1, 1}}, {{2, 3, 1}}};
   for (const auto& sizes : all) {
     for (const NormSharing sharing : {NormSharing::kNaive, NormSharing::kSync}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kRelu, Fusion::kAddRelu}) {
@@ -189,10 +90,69 @@ TEST_P(BatchNormGroupsTest, MomentumOfOneLeavesTheBatchsOwnStatistics) {
   }
 }
 
-TEST(BatchNormGroups, GroupsNeedTwoValues) {
-  const Problem p = make_problem({{1, 1, 1}, {1, 2, 2}}, 2, NormSharing::kNaive, Fusion::kNone);
-  EXPECT_THAT([&] { Inputs(p, kCpu).run(p, DType::kF32); },
-              ThrowsMessage<Error>(::testing::HasSubstr("more than one value per channel")));
+// A group of which no picture is left.
+TEST_P(BatchNormGroupsTest, AGroupWithoutValuesHasNoShare) {
+  for (const NormSharing sharing : {NormSharing::kNaive, NormSharing::kSync}) {
+    const Problem p = smooth_problem({{1, 2, 3}, {2, 2, 2}}, sharing, Fusion::kRelu);
+    Problem hollow = p;
+    hollow.sizes = {{1, 2, 3}, {0, 2, 2}, {2, 2, 2}};
+    const Inputs want(p, device());
+    const Inputs got(hollow, device());
+    const MapGroups y = want.run(p, dtype());
+    const MapGroups z = got.run(hollow, dtype());
+    expect_identical(z.rows, y.rows);
+    backward(y.rows, constant(p.dy, y.rows.shape()));
+    backward(z.rows, constant(p.dy, y.rows.shape()));
+    expect_identical(got.x.grad(), want.x.grad());
+    expect_identical(got.gamma.grad(), want.gamma.grad());
+    expect_identical(got.running_var, want.running_var);
+  }
+}
+
+/// One rank, that counts what it is asked to gather.
+class Counting final : public Communicator {
+ public:
+  Ranks ranks() const override { return {}; }
+  void all_reduce(const char*, const Tensor&, Reduction, SumOrder) override { FAIL(); }
+  void all_gather(const char* name, const Tensor& mine, const Tensor& all) override {
+    names.emplace_back(name);
+    invp::alone()->all_gather(name, mine, all);
+  }
+  void all_to_all(const char*, const Tensor&, const Tensor&) override { FAIL(); }
+  void broadcast(const char*, const Tensor&, int) override { FAIL(); }
+  std::shared_ptr<Communicator> split(int) override { return nullptr; }
+  void wait(const DeviceMark&) override { FAIL(); }
+
+  std::vector<std::string> names;
+};
+
+TEST_P(BatchNormGroupsTest, RanksExchangeOnceInEachDirectionAlsoWhenThePassIsRecomputed) {
+  const Problem p = smooth_problem({{1, 2, 3}, {2, 2, 2}}, NormSharing::kNaive, Fusion::kRelu);
+  const auto ranks = std::make_shared<Counting>();
+  const Inputs want(p, device());
+  const Inputs got(p, device());
+  backward(want.run(p, dtype()).rows, constant(p.dy, want.x.shape()));
+  const auto body = [&](const Tensor& x) {
+    const MapGroups maps{
+        .rows = x, .sizes = p.sizes, .norms = {.sharing = p.sharing, .ranks = ranks}};
+    return batch_norm_groups(p.fusion, maps, {},
+                             {got.gamma, got.beta, got.running_mean, got.running_var}, {})
+        .rows;
+  };
+  backward(recomputed(body, cast(got.x, dtype())), constant(p.dy, want.x.shape()));
+  EXPECT_THAT(ranks->names,
+              ::testing::ElementsAre("batch norms, forward", "batch norms, backward"));
+  expect_identical(got.x.grad(), want.x.grad());
+  expect_identical(got.gamma.grad(), want.gamma.grad());
+  expect_identical(got.running_mean, want.running_mean);
+}
+
+TEST(BatchNormGroups, NeedTwoValues) {
+  for (const NormSharing sharing : {NormSharing::kNaive, NormSharing::kSync}) {
+    const Problem p = make_problem({{1, 1, 1}, {0, 2, 2}}, 2, sharing, Fusion::kNone);
+    EXPECT_THAT([&] { Inputs(p, kCpu).run(p, DType::kF32); },
+                ThrowsMessage<Error>(::testing::HasSubstr("more than one value per channel")));
+  }
 }
 
 }  // namespace
