@@ -53,6 +53,21 @@ TEST_F(PretrainOnRanks, EndsInTheBytesOfOneProcess) {
   }
 }
 
+// A part of the bank on each rank: the same bytes for any number of them.
+TEST_F(PretrainOnRanks, WithAShardedBankEndInTheBytesOfOneProcess) {
+  const std::string sharded = "--bn-groups 4 --bank sharded ";
+  ASSERT_EQ(train("one", sharded).code, 0);
+  for (const int ranks : {2, 4}) {
+    const std::string name = std::to_string(ranks);
+    const Outcome outcome = train(name, sharded + "--ranks " + name);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(read_all(last(name)) == read_all(last("one"))) << ranks;
+  }
+  const Outcome other = train("2", "--bn-groups 4 --epochs 4 --schedule constant --resume auto");
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("with --bank sharded, this run has --bank replicated"));
+}
+
 TEST_F(PretrainOnRanks, StopsAndGoesOnWithAnotherNumber) {
   const std::string longer = "--bn-groups 4 --epochs 20 ";
   ASSERT_EQ(train("longer", longer).code, 0);
