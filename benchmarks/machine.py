@@ -23,8 +23,9 @@ def machine(invp, python):
         platform.machine(),
     )
     probe = (
-        "import torch, torchvision, faiss, re; c = torch.__config__.show();"
-        "print(torch.__version__, torchvision.__version__, faiss.__version__,"
+        "import torch, torchvision, re, importlib.util as u; c = torch.__config__.show();"
+        "faiss = __import__('faiss').__version__ if u.find_spec('faiss') else 'none';"
+        "print(torch.__version__, torchvision.__version__, faiss,"
         "re.search(r'MKL-DNN v(\\S+)', c).group(1))"
     )
     torch, torchvision, faiss, onednn = output(python, "-c", probe).split()

@@ -49,7 +49,7 @@ RunResult pretrain(const PretrainConfig& config, const Dataset& train, const Dat
   CHECK(validation == nullptr || validation->classes() == train.classes(),
         "the validation split has other classes than the training split");
   check_batches(train.size(), config.batch_size,
-                config.norms == NormSpan::kLocal ? config.bn_groups : 1,
+                config.norms == NormSharing::kLocal ? config.bn_groups : 1,
                 last_map(config.network.arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp pretrain";

@@ -40,8 +40,8 @@ struct PretrainConfig {
 
   int epochs = 800;
   int batch_size = 128;
-  int bn_groups = 1;                  ///< TrainerConfig::groups
-  NormSpan norms = NormSpan::kLocal;  ///< TrainerConfig::norms
+  int bn_groups = 1;                        ///< TrainerConfig::groups
+  NormSharing norms = NormSharing::kLocal;  ///< TrainerConfig::norms
   double learning_rate = 0.03;
   ScheduleKind schedule = ScheduleKind::kCosine;
   std::vector<int> milestones;

@@ -34,8 +34,8 @@ struct TrainerConfig {
   std::uint64_t seed = 0;
   /// A batch is cut into so many groups, as on so many GPUs (layers/in_groups.h).
   int groups = 1;
-  NormSpan norms = NormSpan::kLocal;  ///< what batch norms see of them
-  Device device;                      ///< everything the step moves lives and is computed there
+  NormSharing norms = NormSharing::kLocal;  ///< what batch norms see of them
+  Device device;  ///< everything the step moves lives and is computed there
 };
 
 /// Thrown when a loss or an embedding is NaN or infinite.

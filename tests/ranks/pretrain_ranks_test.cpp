@@ -134,6 +134,49 @@ RANKS_TEST(PretrainRanks, OneGroupOverAllRanksHasTheLossOfOneRank, 2, 4) {
   expect_close_reports(rest, alone, 4);
 }
 
+/// Asks to stop once it has been asked so often itself: about once a step.
+class StopsLater final : public Recorder {
+ public:
+  explicit StopsLater(std::int64_t questions) : left_(questions) {}
+  bool stop_requested() const override { return left_-- <= 0; }
+
+ private:
+  mutable std::int64_t left_;
+};
+
+// One rank after another is told to, at twenty moments in turn.
+RANKS_TEST(PretrainRanks, AnyRankStopsAllBeforeTheSameStep, 3) {
+  Ranked here;
+  const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  const auto run = [&](const std::string& name, RunObserver& observer, bool resume) {
+    PretrainConfig config = config_of(here, name, true);
+    config.epochs = 5;
+    if (resume) config.run.resume = "auto";
+    return pretrain(config, *train, nullptr, observer);
+  };
+  Recorder recorder;
+  const RunResult whole = run("whole", recorder, false);
+  std::int64_t before = -1;
+  for (int moment = 0; moment < 20; ++moment) {
+    SCOPED_TRACE(moment);
+    const std::string name = message("stop-", moment);
+    StopsLater stops(moment % 3 == here.ranks->ranks().rank ? moment : 1'000'000);
+    const RunResult result = run(name, stops, false);
+    EXPECT_FALSE(result.finished);
+    const std::vector<std::int64_t> steps = gather_numbers(*here.ranks, "steps", result.steps);
+    EXPECT_EQ(std::ranges::count(steps, steps[0]), 3) << "all after the same step";
+    EXPECT_GE(result.steps, before) << "later moments, later steps";
+    before = result.steps;
+    if (moment % 6 != 5) continue;
+    Recorder rest;
+    const RunResult end = run(name, rest, true);
+    EXPECT_TRUE(end.finished);
+    if (here.first()) expect_same_tensors(end.checkpoint, whole.checkpoint);
+    here.settle();
+  }
+  EXPECT_GT(before, 10);
+}
+
 // Fewer images than ranks; groups and ranks without any.
 RANKS_TEST(PretrainRanks, FewerImagesThanRanks, 4) {
   Ranked here;

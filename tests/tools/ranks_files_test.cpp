@@ -103,6 +103,27 @@ TEST_F(RanksFiles, OnlyRank0Writes) {
   EXPECT_TRUE(read_all(folder + last) == read_all(one + last));
 }
 
+// Two commands under one mpirun: each time the second is another.
+TEST_F(RanksFiles, OtherOptionsOrDataOnOneRankAreRefused) {
+  struct Case {
+    const char* other;
+    const char* why;
+  };
+  for (const auto& [other, why] :
+       {Case{"--lr 0.03", "lr is 0.03, rank 0's is 0.02"}, Case{"--seed 4", "seed is 4"},
+        Case{"--threads 2", "threads is 2"}, Case{"--synthetic-train 66", "rank 1 ("}}) {
+    const std::string work = program() + kPretrain + "--epochs 2 --out " + path("refused") + " ";
+    std::string mpirun;
+    for (const std::string& variable : mpi_variables()) mpirun += "export " + variable + "\n";
+    for (const std::string& word : mpi_command(1, std::getenv("PATH"))) mpirun += word + " ";
+    const Outcome outcome = run(mpirun + work + ": -n 1 " + work + other + "\n");
+    EXPECT_EQ(outcome.code, 2) << outcome.out;
+    EXPECT_THAT(outcome.out, HasSubstr("invp pretrain: rank 1 ("));
+    EXPECT_THAT(outcome.out, HasSubstr(why));
+    EXPECT_FALSE(fs::exists(path("refused")));
+  }
+}
+
 // What metrics.jsonl says, digit for digit, of losses and of images.
 TEST_F(RanksFiles, MetricsAreThoseOfOneProcess) {
   const auto metrics = [&](const std::string& name, const std::string& more) {

@@ -198,10 +198,12 @@ void take_share(DeviceOptions& device, const JoinedRanks& ranks) {
   if (ranks.device != kCpu) device.device = message(ranks.device);
 }
 
-void declare_groups(Options& options, int& groups, NormSpan& norms) {
+void declare_groups(Options& options, int& groups, NormSharing& norms) {
   options.integer("bn-groups", groups, {1, 1024},
                   "parts of a batch that are normalized apart, as on several GPUs");
-  options.choice<NormSpan>("norms", norms, all_norm_spans(), "what a batch norm sees of the groups")
+  options
+      .choice<NormSharing>("norms", norms, all_norm_sharings(),
+                           "what a batch norm sees of the groups")
       .notes({"one group, also where several ranks share it", "all groups as one batch",
               "all groups, each of the same weight, as Detectron2's NaiveSyncBatchNorm"});
 }
