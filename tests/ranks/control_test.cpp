@@ -77,6 +77,51 @@ void expect_all(const std::vector<std::string>& ends, const std::vector<const ch
       EXPECT_NE(ends[rank].find(part), std::string::npos) << rank << ": " << ends[rank];
 }
 
+TEST(Control, TellsAllWhatRank0Says) {
+  const auto ends = run(4, kPatient, [](int rank, Control& control) {
+    EXPECT_EQ(control.share(rank == 0 ? "an id" : "nothing"), "an id");
+    EXPECT_EQ(control.share(rank == 0 ? "another" : ""), "another");
+  });
+  expect_all(ends, {});
+  for (const std::string& end : ends) EXPECT_EQ(end, "");
+}
+
+// Fifteen of the ports are taken: by somebody who says nothing, by runs with other tokens.
+TEST(Control, FindsItsRunAmongOthersPorts) {
+  const std::string name = message("a start of ", getpid());
+  const std::vector<int> ports = ports_of(name);
+  Limits passing = kShort;
+  passing.step = Seconds(0.05);
+  std::vector<Socket> silent;
+  std::vector<std::unique_ptr<Hub>> others;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (i == 14) continue;
+    try {
+      Socket taken = listen_at({ports[i]});
+      if (i == 3)
+        silent.push_back(std::move(taken));
+      else
+        others.push_back(std::make_unique<Hub>(std::move(taken), 1, "another", passing));
+    } catch (const Error&) {  // by somebody else: the better
+    }
+  }
+  std::vector<std::thread> threads;
+  for (const int rank : {0, 1, 2}) {
+    threads.emplace_back([&, rank] {
+      const Launch launch{.starter = Starter::kTorchrun,
+                          .ranks = {.rank = rank, .size = 3},
+                          .host = "127.0.0.1",
+                          .name = name,
+                          .ports = ports};
+      EXPECT_NO_THROW({
+        Control control(launch.ranks, meet_at(launch), kPatient);
+        EXPECT_EQ(control.share(rank == 0 ? "id" : ""), "id");
+      });
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(Control, AddsUpTickets) {
   const auto ends = run(5, kPatient, [](int rank, Control& control) {
     for (int step = 0; step < 200; ++step) {
