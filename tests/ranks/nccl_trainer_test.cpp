@@ -13,10 +13,11 @@ namespace {
 
 constexpr Seconds kLong{400};  // of ten steps on an emulated GPU
 
-void expect_bits_of_one_gpu(const NetworkConfig& network) {
+void expect_bits_of_one_gpu(const NetworkConfig& network, NormSharing norms = NormSharing::kLocal) {
   set_num_threads(1);
   const auto ranks = join_gpus(kLong);
   TrainerConfig config = config_of(network, 4);
+  config.norms = norms;
   config.device = gpu_of_rank();
   Trainer shared(config, kImages, ranks);
   Trainer alone(config, kImages);
@@ -53,6 +54,12 @@ TEST(NcclTrainer, ResNet50WithAnMlpEndsInTheBitsOfOneGpu) {
   if (!is_rank()) return on_gpus({2});
   expect_bits_of_one_gpu(
       {.arch = Arch::kResNet50Cifar, .width = 2, .head = HeadKind::kMlp, .dim = 8});
+}
+
+// Norms exchange statistics inside of the captured step.
+TEST(NcclTrainer, NormsThatSeeAllGroupsEndInTheBitsOfOneGpu) {
+  if (!is_rank()) return on_gpus({2});
+  expect_bits_of_one_gpu({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, NormSharing::kSync);
 }
 
 // Each rank with a file of its own: all compute by what rank 0's hold, and only rank 0's is
