@@ -140,17 +140,17 @@ void zero_gradients(const std::vector<Tensor>& leaves) {
 
 }  // namespace
 
-const char* name_of(NormSpan span) {
-  for (const auto& [name, other] : all_norm_spans()) {
-    if (other == span) return name.c_str();
+const char* name_of(NormSharing sharing) {
+  for (const auto& [name, other] : all_norm_sharings()) {
+    if (other == sharing) return name.c_str();
   }
   return "?";
 }
 
-const std::vector<std::pair<std::string, NormSpan>>& all_norm_spans() {
-  static const std::vector<std::pair<std::string, NormSpan>> spans = {
-      {"local", NormSpan::kLocal}, {"sync", NormSpan::kSync}, {"naive", NormSpan::kNaive}};
-  return spans;
+const std::vector<std::pair<std::string, NormSharing>>& all_norm_sharings() {
+  static const std::vector<std::pair<std::string, NormSharing>> sharings = {
+      {"local", NormSharing::kLocal}, {"sync", NormSharing::kSync}, {"naive", NormSharing::kNaive}};
+  return sharings;
 }
 
 std::int64_t SharedNorms::images(std::span<const std::int64_t> of_ranks) const {
@@ -160,11 +160,11 @@ std::int64_t SharedNorms::images(std::span<const std::int64_t> of_ranks) const {
   return std::accumulate(mine.begin(), mine.end(), std::int64_t{0});
 }
 
-std::optional<SharedNorms> shared_norms(NormSpan span, int groups,
+std::optional<SharedNorms> shared_norms(NormSharing sharing, int groups,
                                         const std::shared_ptr<Communicator>& ranks) {
   const Ranks who = ranks->ranks();
   const int per_group = std::max(1, who.size / groups);
-  if (span == NormSpan::kLocal) {
+  if (sharing == NormSharing::kLocal) {
     if (per_group == 1) return std::nullopt;
     const int group = who.rank / per_group;
     return SharedNorms{.norms = {.sharing = NormSharing::kSync,
@@ -173,10 +173,9 @@ std::optional<SharedNorms> shared_norms(NormSpan span, int groups,
                        .first_rank = group * per_group};
   }
   if (groups == 1 && who.size == 1) return std::nullopt;
-  return SharedNorms{
-      .norms = {.sharing = span == NormSpan::kSync ? NormSharing::kSync : NormSharing::kNaive,
-                .ranks = who.size == 1 ? nullptr : ranks,
-                .ranks_per_group = per_group}};
+  return SharedNorms{.norms = {.sharing = sharing,
+                               .ranks = who.size == 1 ? nullptr : ranks,
+                               .ranks_per_group = per_group}};
 }
 
 Tensor outputs_in_groups(ResNet& network, const std::optional<SharedNorms>& shared,

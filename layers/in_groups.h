@@ -18,15 +18,9 @@
 
 namespace invp {
 
-/// What a batch norm sees of a batch in groups.
-enum class NormSpan : std::uint8_t {
-  kLocal,  ///< one group, wherever its images are
-  kSync,   ///< all groups, as one (NormSharing::kSync)
-  kNaive,  ///< all groups, each of the same weight (NormSharing::kNaive)
-};
-const char* name_of(NormSpan span);
+const char* name_of(NormSharing sharing);
 /// "local", "sync", "naive", for the command line.
-const std::vector<std::pair<std::string, NormSpan>>& all_norm_spans();
+const std::vector<std::pair<std::string, NormSharing>>& all_norm_sharings();
 
 /// How this rank's norms share statistics.
 struct SharedNorms {
@@ -38,7 +32,7 @@ struct SharedNorms {
 };
 /// Nothing where every norm sees one group, and this process has all of it. `groups` is a multiple
 /// of the number of ranks, or that of `groups`. A collective call.
-std::optional<SharedNorms> shared_norms(NormSpan span, int groups,
+std::optional<SharedNorms> shared_norms(NormSharing sharing, int groups,
                                         const std::shared_ptr<Communicator>& ranks);
 
 /// Images of this process, group after group.

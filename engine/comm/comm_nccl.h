@@ -11,6 +11,8 @@ namespace invp {
 
 /// "NCCL 2.28.9": what the program runs with. Empty in a build without.
 std::string nccl_library();
+/// "2.28.9": what it was built with.
+std::string nccl_headers();
 
 /// How to get what a build lacks, for the end of a message.
 inline constexpr const char* kHowToGetNccl =

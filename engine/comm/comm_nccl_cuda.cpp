@@ -78,7 +78,7 @@ class NcclCommunicator final : public Communicator {
   void all_reduce(const char* name, const Tensor& x, Reduction reduction, SumOrder order) override {
     check_reducible(name, x.dtype());
     const Call call(*this, "all_reduce", name, x);
-    if (ranks_.size == 1 || x.numel() == 0) return;
+    if (x.numel() == 0) return;
     const Tensor there = on_device(x);
     const bool any_order =
         x.dtype() == DType::kI64 || (order == SumOrder::kFast && x.dtype() != DType::kBF16);
@@ -288,6 +288,10 @@ std::string nccl_library() {
   int version = 0;
   if (ncclGetVersion(&version) != ncclSuccess) return "NCCL";
   return message("NCCL ", version / 10000, '.', version / 100 % 100, '.', version % 100);
+}
+
+std::string nccl_headers() {
+  return message(NCCL_MAJOR, '.', NCCL_MINOR, '.', NCCL_PATCH);
 }
 
 std::string new_nccl_id() {

@@ -15,6 +15,9 @@ namespace {
 std::string nccl_library() {
   return {};
 }
+std::string nccl_headers() {
+  return {};
+}
 std::string new_nccl_id() {
   refuse();
 }

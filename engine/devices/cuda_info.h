@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace invp {
@@ -34,6 +35,8 @@ struct CudaInfo {
   bool emulated = false;  ///< the CPU emulates the GPU (tests/emulator)
   std::vector<GpuInfo> gpus;
   std::vector<CudaLibrary> libraries = {};
+  /// Pairs of GPUs that cannot read each other's memory: what goes between them goes by the host.
+  std::vector<std::pair<int, int>> apart = {};
 };
 
 /// Never throws: a machine without a GPU or a driver is a valid answer.

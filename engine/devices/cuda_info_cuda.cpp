@@ -79,6 +79,13 @@ CudaInfo cuda_info() {
                          .compute_major = properties.major,
                          .compute_minor = properties.minor});
   }
+  for (int i = 0; i < count; ++i) {
+    for (int other = i + 1; other < count; ++other) {
+      int can = 0;
+      if (cudaDeviceCanAccessPeer(&can, i, other) != cudaSuccess || can == 0)
+        info.apart.emplace_back(i, other);
+    }
+  }
   return info;
 }
 

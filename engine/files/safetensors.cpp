@@ -146,13 +146,10 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   return open_safetensors(path)->all();
 }
 
-namespace {
-
-/// `elements_at(i)`: the bytes of tensor i, valid until the next call.
-template <class ElementsAt>
-void write_tensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
-                   const std::map<std::string, std::string>& metadata,
-                   const ElementsAt& elements_at) {
+void write_safetensors_by_pieces(const std::filesystem::path& path,
+                                 std::span<const StoredTensor> tensors,
+                                 const std::map<std::string, std::string>& metadata,
+                                 const GiveElements& give) {
   std::set<std::string_view> names = {"__metadata__"};
   SafetensorsHeader header;
   header.metadata = metadata;
@@ -177,39 +174,42 @@ void write_tensors(const std::filesystem::path& path, std::span<const StoredTens
   file.append(text);
   std::vector<std::uint32_t> checksums(tensors.size());
   for (const std::size_t i : order) {
-    const std::span<const std::byte> elements = elements_at(i);
-    checksums[i] = crc32c(elements);
-    file.append(elements);
+    std::uint64_t given = 0;
+    give(i, [&](std::span<const std::byte> piece) {
+      checksums[i] = crc32c(piece, checksums[i]);
+      given += piece.size();
+      file.append(piece);
+    });
+    CHECK(given == tensors[i].bytes, path.string(), ": tensor \"", tensors[i].name, "\" has ",
+          tensors[i].bytes, " bytes, and ", given, " were given");
   }
   set_checksums(text, checksums);
   file.overwrite(kLengthBytes, std::as_bytes(std::span(text)));
   file.commit();
 }
 
-}  // namespace
-
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const std::map<std::string, std::string>& metadata,
                        const FillElements& fill) {
   std::vector<std::byte> buffer;
-  write_tensors(path, tensors, metadata, [&](std::size_t i) -> std::span<const std::byte> {
+  const auto give = [&](std::size_t i, const AppendElements& append) {
     const auto bytes = static_cast<std::size_t>(tensors[i].bytes);
     if (buffer.size() < bytes) buffer.resize(bytes);
     const std::span elements = std::span(buffer).first(bytes);
     fill(i, elements);
-    return elements;
-  });
+    append(elements);
+  };
+  write_safetensors_by_pieces(path, tensors, metadata, give);
 }
 
 void write_safetensors(const std::filesystem::path& path,
                        std::span<const std::pair<std::string, Tensor>> tensors,
                        const std::map<std::string, std::string>& metadata) {
-  const std::vector<StoredTensor> stored = stored_tensors(tensors);
-  Tensor host;  // of a tensor that is there already, no copy
-  write_tensors(path, stored, metadata, [&](std::size_t i) -> std::span<const std::byte> {
-    host = tensors[i].second.to(kCpu);
-    return {static_cast<const std::byte*>(host.raw()), host.nbytes()};
-  });
+  const auto give = [&](std::size_t i, const AppendElements& append) {
+    const Tensor host = tensors[i].second.to(kCpu);  // of a tensor that is there already, no copy
+    append({static_cast<const std::byte*>(host.raw()), host.nbytes()});
+  };
+  write_safetensors_by_pieces(path, stored_tensors(tensors), metadata, give);
 }
 
 }  // namespace invp

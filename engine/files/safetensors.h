@@ -54,6 +54,15 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const std::map<std::string, std::string>& metadata,
                        const FillElements& fill);
+/// Gives append() the elements of tensor i piece after piece, in row-major order.
+using AppendElements = std::function<void(std::span<const std::byte> piece)>;
+using GiveElements = std::function<void(std::size_t index, const AppendElements& append)>;
+/// The same with tensors that are larger than what is to be in memory at once. Throws Error, and
+/// replaces nothing, if other elements are given than announced.
+void write_safetensors_by_pieces(const std::filesystem::path& path,
+                                 std::span<const StoredTensor> tensors,
+                                 const std::map<std::string, std::string>& metadata,
+                                 const GiveElements& give);
 /// Tensors may live on any device.
 void write_safetensors(const std::filesystem::path& path,
                        std::span<const std::pair<std::string, Tensor>> tensors,

@@ -154,6 +154,12 @@ BankShards::BankShards(std::shared_ptr<Communicator> ranks, std::int64_t images)
       shard_{.index = ranks_->ranks().rank, .count = ranks_->ranks().size},
       images_(images) {}
 
+std::int64_t BankShards::rounds(std::int64_t queries, std::int64_t block) {
+  const std::int64_t most = std::ranges::max(gather_numbers(*ranks_, "queries to come", queries));
+  expect(std::min(most, block));
+  return (most + block - 1) / block;
+}
+
 /// (b, ...) of each rank, filled up, as (S p, ...), p being the most that any rank has.
 Tensor BankShards::gather(const char* name, const Tensor& mine) const {
   const std::int64_t most = shard_.count == 1 ? mine.dim(0) : most_queries_;

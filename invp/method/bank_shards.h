@@ -28,11 +28,15 @@ class BankShards {
   std::int64_t images() const { return images_; }
   Shard shard() const { return shard_; }
   std::int64_t own_rows() const { return shard_.rows_of(images_); }
-  Communicator& ranks() const { return *ranks_; }
+  const std::shared_ptr<Communicator>& ranks() const { return ranks_; }
 
   /// The most queries that any rank brings to a call from here on: the same number on all ranks,
   /// since they send as many whether they have them or not.
   void expect(std::int64_t queries) { most_queries_ = queries; }
+
+  /// How many blocks of at most `block` queries the rank that has the most of them asks about,
+  /// where this one has `queries`: all ranks ask as often, and expect so many.
+  std::int64_t rounds(std::int64_t queries, std::int64_t block);
 
   // As the functions of MemoryBank. A search does not throw for NaN: a query that cannot be
   // answered gets rows of -1 and similarities of NaN, so that all ranks go on together.

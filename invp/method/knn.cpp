@@ -153,7 +153,8 @@ std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
                                                         std::span<const std::int64_t> labels,
                                                         std::span<const std::int64_t> ks,
                                                         const KnnConfig& config) {
-  CHECK(queries.rank() == 2 && queries.dim(0) == std::ssize(query_labels) && !query_labels.empty(),
+  CHECK(queries.rank() == 2 && queries.dim(0) == std::ssize(query_labels) &&
+            (bank.shards() != nullptr || !query_labels.empty()),
         "[knn] ", query_labels.size(), " labels for queries ", queries.shape());
   CHECK(!ks.empty(), "[knn] needs at least one k");
   const auto [least, most] = std::ranges::minmax(ks);
@@ -164,10 +165,12 @@ std::vector<std::vector<KnnAccuracy>> knn_classify_each(const Tensor& queries,
   const std::int64_t count = queries.dim(0);
   std::vector<std::vector<KnnAccuracy>> accuracy(ks.size(),
                                                  std::vector<KnnAccuracy>(config.taus.size()));
-  for (std::int64_t begin = 0; begin < count; begin += kBlock) {
+  for (std::int64_t round = 0, rounds = bank.rounds(count, kBlock); round < rounds; ++round) {
     check_stop();
+    const std::int64_t begin = std::min(round * kBlock, count);
     const std::int64_t end = std::min(begin + kBlock, count);
     const Voters voters = find_voters(queries.slice(begin, end), bank, most);
+    if (begin == end) continue;
     for (std::size_t i = 0; i < ks.size(); ++i) {
       judge(count_votes(fewer(voters, ks[i]), labels, config.taus, classes),
             query_labels.subspan(static_cast<std::size_t>(begin),

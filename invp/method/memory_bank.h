@@ -44,6 +44,12 @@ class MemoryBank {
   void expect_queries(std::int64_t most) const {
     if (shards_) shards_->expect(most);
   }
+  /// How many blocks of at most `block` a rank with `queries` of them asks about. Where rows are
+  /// spread a collective call, and those of the rank that has the most: the others ask about
+  /// nothing then, so that all go together.
+  std::int64_t rounds(std::int64_t queries, std::int64_t block) const {
+    return shards_ ? shards_->rounds(queries, block) : (queries + block - 1) / block;
+  }
 
   /// The `count` images whose rows are most similar to each query, exactly (top_similar.h):
   /// queries (b, d) -> images and similarities (b, min(count, n)).

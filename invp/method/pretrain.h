@@ -32,6 +32,14 @@ enum class BankStart {
   kFeatures,  ///< one pass of the untrained network over the training set
 };
 
+/// Where the bank is.
+enum class BankPlace {
+  kAuto,        ///< on every rank up to kMostReplicatedBank bytes of rows, then spread
+  kReplicated,  ///< on every rank
+  kSharded,     ///< its rows spread over the ranks of a machine
+};
+inline constexpr std::int64_t kMostReplicatedBank = 12'000'000'000;
+
 struct PretrainConfig {
   NetworkConfig network;
   ObjectiveConfig objective;
@@ -40,8 +48,8 @@ struct PretrainConfig {
 
   int epochs = 800;
   int batch_size = 128;
-  int bn_groups = 1;                  ///< TrainerConfig::groups
-  NormSpan norms = NormSpan::kLocal;  ///< TrainerConfig::norms
+  int bn_groups = 1;                        ///< TrainerConfig::groups
+  NormSharing norms = NormSharing::kLocal;  ///< TrainerConfig::norms
   double learning_rate = 0.03;
   ScheduleKind schedule = ScheduleKind::kCosine;
   std::vector<int> milestones;
@@ -51,6 +59,7 @@ struct PretrainConfig {
   double momentum = 0.9;
   double weight_decay = 1e-4;
   BankStart bank_start = BankStart::kRandom;
+  BankPlace bank = BankPlace::kAuto;
   bool center_head = false;  ///< set the last bias so that the first outputs have mean zero
 
   int knn_k = 200;
@@ -67,6 +76,9 @@ struct PretrainConfig {
 
   RunConfig run;  ///< where it goes and how it is saved; the rest is filled in by pretrain()
 };
+
+/// Whether the bank of so many images is spread: a function of the settings, not of the ranks.
+bool spreads_bank(const PretrainConfig& config, std::int64_t images);
 
 /// Trains. `validation` may be null; it has the classes of `train`. The faults are those of
 /// run_task.

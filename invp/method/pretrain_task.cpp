@@ -43,7 +43,7 @@ TensorFile copied(TensorFile file) {
   return file;
 }
 
-TrainerConfig trainer_config(const PretrainConfig& config) {
+TrainerConfig trainer_config(const PretrainConfig& config, std::int64_t images) {
   return {.network = config.network,
           .objective = config.objective,
           .learning_rate = config.learning_rate,
@@ -53,6 +53,7 @@ TrainerConfig trainer_config(const PretrainConfig& config) {
           .seed = config.seed,
           .groups = config.bn_groups,
           .norms = config.norms,
+          .spread_bank = spreads_bank(config, images),
           .device = config.device};
 }
 
@@ -64,7 +65,7 @@ PretrainTask::PretrainTask(const PretrainConfig& config, const Dataset& train,
       train_(train),
       validation_(validation),
       schedule_(make_schedule(config)),
-      trainer_(trainer_config(config), train.size(), config.run.ranks.communicator) {}
+      trainer_(trainer_config(config, train.size()), train.size(), config.run.ranks.communicator) {}
 
 // Epoch 0's augmentations, which no training epoch uses.
 void PretrainTask::prepare(BatchSource& batches, const PhaseProgress& progress) {
@@ -134,7 +135,7 @@ void PretrainTask::add_up(KnnAccuracy& accuracy, Features& queries) {
 void PretrainTask::check_ranks_agree() {
   std::vector<Tensor> all;
   for (const NamedTensor& item : trainer_.network().parameters()) all.push_back(item.tensor);
-  all.push_back(trainer_.bank().rows());
+  if (trainer_.bank().shards() == nullptr) all.push_back(trainer_.bank().rows());
   all.push_back(trainer_.graph().rows());
   check_same_on_ranks(trainer_.ranks(), "weights, bank or graph", all);
 }
@@ -144,7 +145,10 @@ Evaluation PretrainTask::evaluate(const PhaseProgress& progress) {
   share_statistics(trainer_.ranks(), trainer_.network());
   Features queries = queries_of_rank(progress);
   KnnAccuracy accuracy;
-  if (!queries.labels.empty()) {
+  const bool spread = trainer_.bank().shards() != nullptr;
+  if (spread && queries.labels.empty())
+    queries.features = Tensor::empty({0, trainer_.bank().dim()});
+  if (spread || !queries.labels.empty()) {
     accuracy = knn_classify(queries.features, queries.labels, trainer_.bank(), labels_of(train_),
                             {.k = std::min<std::int64_t>(config_.knn_k, train_.size()),
                              .taus = {config_.knn_tau},

@@ -39,6 +39,7 @@ class PretrainTask final : public Task {
   void load_state(const TensorFile& state, const std::string& origin) override {
     trainer_.load_state(state, origin);
   }
+  const SpreadRows* spread_rows() const override { return trainer_.spread_rows(); }
   Sgd& optimizer() override { return trainer_.optimizer(); }
 
  private:

@@ -68,6 +68,17 @@ std::vector<std::int32_t> spread_anchors(std::span<const std::int64_t> labels, s
   return anchors;
 }
 
+/// Blocks of them go round the ranks.
+std::vector<std::int32_t> own_anchors(const std::vector<std::int32_t>& anchors,
+                                      std::size_t at_a_time, const Ranks& here) {
+  std::vector<std::int32_t> own;
+  for (std::size_t i = 0; i < anchors.size(); ++i) {
+    if (i / at_a_time % static_cast<std::size_t>(here.size) == static_cast<std::size_t>(here.rank))
+      own.push_back(anchors[i]);
+  }
+  return own;
+}
+
 bool one_class(std::span<const std::int64_t> labels) {
   std::int64_t first = -1;
   for (const std::int64_t label : labels) {
@@ -93,12 +104,13 @@ std::optional<Purity> positive_purity(const MemoryBank& bank, const NeighborGrap
   Count all;
   Count hard;
   const Ranks here = ranks == nullptr ? Ranks{} : ranks->ranks();
-  const auto size = static_cast<std::size_t>(here.size);
-  for (std::size_t begin = 0; begin < anchors.size(); begin += at_a_time) {
-    if (begin / at_a_time % size != static_cast<std::size_t>(here.rank)) continue;
+  const std::vector<std::int32_t> own = own_anchors(anchors, at_a_time, here);
+  const auto blocks = bank.rounds(std::ssize(own), static_cast<std::int64_t>(at_a_time));
+  for (std::size_t round = 0; round < static_cast<std::size_t>(blocks); ++round) {
     check_stop();
+    const std::size_t begin = std::min(round * at_a_time, own.size());
     const std::span<const std::int32_t> block =
-        std::span(anchors).subspan(begin, std::min(at_a_time, anchors.size() - begin));
+        std::span(own).subspan(begin, std::min(at_a_time, own.size() - begin));
     const Tensor rows = Tensor::from(block, {std::ssize(block)}, bank.device());
     const Positives positives = discover_positives(bank.take(rows), rows, bank, graph, config);
     count(positives.all, block, labels, all);

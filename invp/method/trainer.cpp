@@ -42,6 +42,19 @@ NetworkConfig seeded(NetworkConfig network, std::uint64_t seed) {
   return network;
 }
 
+MemoryBank make_bank(const TrainerConfig& config, std::int64_t images, Communicator& ranks) {
+  if (config.spread_bank)
+    return {images,      config.network.dim, config.seed,
+            DType::kF32, config.device,      ranks_of_machine(ranks)};
+  return {images, config.network.dim, config.seed, DType::kF32, config.device};
+}
+
+/// The most images of a group in this batch, on any rank.
+std::int64_t largest_group(const Batch& batch, int groups) {
+  const std::int64_t images = std::max(batch.planned, std::ssize(batch.indices));
+  return (images + groups - 1) / groups;
+}
+
 const Tensor& require(const TensorFile& file, const std::string& name, const Tensor& like,
                       const std::string& origin) {
   const Tensor* const tensor = file.find(name);
@@ -67,7 +80,7 @@ Trainer::Trainer(const TrainerConfig& config, std::int64_t images,
       shared_(shared_norms(config.norms, config.groups, ranks_)),
       network_(seeded(config.network, config.seed)),
       optimizer_(make_optimizer(network_, config)),
-      bank_(images, config.network.dim, config.seed, DType::kF32, config.device),
+      bank_(make_bank(config, images, *ranks_)),
       graph_(images, config.objective.neighbors, config.device),
       settings_(config.device),
       queue_(kLosses, config.device),
@@ -75,6 +88,12 @@ Trainer::Trainer(const TrainerConfig& config, std::int64_t images,
   network_.to(config.device);
   network_.set_compute_type(config.compute_type);
   for (const NamedTensor& item : network_.parameters()) learning_.push_back(item.tensor);
+  if (const BankShards* const shards = bank_.shards(); shards != nullptr) {
+    const std::shared_ptr<Communicator> holders = shards->ranks();
+    const bool with_first =
+        gather_numbers(*holders, "ranks of a machine", ranks_->ranks().rank).front() == 0;
+    spread_.emplace(kBank, bank_.rows(), images, holders, with_first);
+  }
 }
 
 void Trainer::enqueue(const Batch& batch, int epoch, double lr_factor) {
@@ -82,6 +101,7 @@ void Trainer::enqueue(const Batch& batch, int epoch, double lr_factor) {
   if (!network_.training()) network_.train(true);
   settings_.set(lr_factor, config_.objective.invariance_weight(epoch));
   Step& step = step_for(batch);
+  bank_.expect_queries(largest_group(batch, config_.groups));
   step.indices.copy_from(image_rows(batch.indices, bank_));
   if (config_.device == kCpu && !batch.indices.empty()) {
     step.images = batch.images.to(kCpu);  // read where it is: nothing is captured
@@ -141,6 +161,13 @@ std::optional<ObjectiveStep> Trainer::find(const Tensor& embeddings, const Tenso
   }
 }
 
+/// A rank without an image has rows of the bank that others ask for, in all the calls of an
+/// objective with its gradient.
+void Trainer::answer_others() {
+  Tensor no_image = Tensor::zeros({1, bank_.dim()}, DType::kF32, config_.device);
+  find(no_image.set_requires_grad(true), Tensor::zeros({1}, DType::kI32, config_.device));
+}
+
 // The same calls for every batch, whichever groups are empty or not finite.
 void Trainer::compute_in_groups(const Step& step) {
   optimizer_.zero_grad();
@@ -180,7 +207,10 @@ Tensor Trainer::learn_from_group(const Step& step, std::size_t group, const Tens
                                  const Updates& updates) {
   const Tensor losses = Tensor::zeros({kLosses + 1}, DType::kF32, config_.device);
   const auto [first, last] = step.groups[group];
-  if (first == last) return losses;
+  if (first == last) {
+    if (bank_.shards() != nullptr) answer_others();
+    return losses;
+  }
   const Tensor embeddings = l2_normalize(network_.outputs(features));
   losses.slice(kLosses, kLosses + 1).copy_from(sum(embeddings.detach()).view({1}));
   std::optional<ObjectiveStep> found = find(embeddings, step.indices.slice(first, last));
@@ -226,6 +256,7 @@ Trainer::Step& Trainer::step_for(const Batch& batch) {
   std::vector<std::int64_t> key(shape.dims().begin(), shape.dims().end());
   for (const RowRange& group : groups) key.push_back(group.last);
   key.insert(key.end(), counts.begin(), counts.end());
+  key.push_back(largest_group(batch, config_.groups));
   const auto found = steps_.find(key);
   if (found != steps_.end()) return found->second;
   const MemoryScope scope(MemoryUse::kData);

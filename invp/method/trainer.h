@@ -17,6 +17,7 @@
 #include "engine/core/dtype.h"
 #include "engine/files/tensor_file.h"
 #include "invp/method/objective.h"
+#include "invp/run/spread_rows.h"
 #include "invp/run/step_queue.h"
 #include "layers/in_groups.h"
 #include "layers/resnet.h"
@@ -34,8 +35,11 @@ struct TrainerConfig {
   std::uint64_t seed = 0;
   /// A batch is cut into so many groups, as on so many GPUs (layers/in_groups.h).
   int groups = 1;
-  NormSpan norms = NormSpan::kLocal;  ///< what batch norms see of them
-  Device device;                      ///< everything the step moves lives and is computed there
+  NormSharing norms = NormSharing::kLocal;  ///< what batch norms see of them
+  /// The bank's rows are spread over the ranks of a machine, not on every rank. Whether they are,
+  /// but not over how many, decides the last bits of the gradient (bank_shards.h).
+  bool spread_bank = false;
+  Device device;  ///< everything the step moves lives and is computed there
 };
 
 /// Thrown when a loss or an embedding is NaN or infinite.
@@ -94,7 +98,10 @@ class Trainer {
   NeighborGraph& graph() { return graph_; }
 
   /// "model.NAME", "bank" (n, d) f32, "neighbors" (n, k) i32, -1 where unset: all but the momentum.
+  /// Of a bank that is spread, the rows that are here.
   TensorFile state() const;
+  /// The bank, where it is spread; else null.
+  const SpreadRows* spread_rows() const { return spread_ ? &*spread_ : nullptr; }
   /// Throws Error naming `origin` when it does not fit; nothing has changed then.
   void load_state(const TensorFile& state, const std::string& origin);
 
@@ -129,6 +136,7 @@ class Trainer {
   GroupedImages grouped(const Tensor& images, const std::vector<RowRange>& groups,
                         const std::vector<std::int64_t>& counts) const;
   std::optional<ObjectiveStep> find(const Tensor& embeddings, const Tensor& indices);
+  void answer_others();
   Tensor outputs_of(const Batch& batch, const std::vector<std::int64_t>& counts);
   bool in_one_group() const { return config_.groups == 1 && !shared_; }
   std::uint64_t addresses() const;
@@ -142,6 +150,7 @@ class Trainer {
   Sgd optimizer_;
   MemoryBank bank_;
   NeighborGraph graph_;
+  std::optional<SpreadRows> spread_;
 
   StepSettings settings_;
   StepQueue queue_;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <vector>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
@@ -92,6 +93,26 @@ Position fill(const TensorFile& file, Task& task, std::int64_t steps_per_epoch,
   return position;
 }
 
+/// Its `spread` tensor whole, of which the file has this rank's rows.
+void write_with_spread_rows(const std::filesystem::path& path, const TensorFile& file,
+                            const SpreadRows& spread) {
+  std::vector<StoredTensor> stored = stored_tensors(file.tensors);
+  for (StoredTensor& tensor : stored) {
+    if (tensor.name != spread.name()) continue;
+    std::uint64_t row = bits_of(tensor.type) / 8;
+    for (std::size_t i = 1; i < tensor.extents.size(); ++i)
+      row *= static_cast<std::uint64_t>(tensor.extents[i]);
+    tensor.extents.front() = spread.rows();
+    tensor.bytes = row * static_cast<std::uint64_t>(spread.rows());
+  }
+  write_safetensors_by_pieces(path, stored, file.metadata,
+                              [&](std::size_t i, const AppendElements& append) {
+                                if (stored[i].name == spread.name()) return spread.give(append);
+                                const Tensor host = file.tensors[i].second.to(kCpu);
+                                append({static_cast<const std::byte*>(host.raw()), host.nbytes()});
+                              });
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
@@ -104,6 +125,8 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& comma
   write_identity(identity, file.metadata);
   write_position(position, task.loss_names(), file.metadata);
   write_conditions(computing_conditions(task.device()), file.metadata);
+  const SpreadRows* const spread = task.spread_rows();
+  if (spread != nullptr) return write_with_spread_rows(path, file, *spread);
   write_safetensors(path, file);
 }
 

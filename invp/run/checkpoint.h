@@ -15,7 +15,8 @@
 namespace invp {
 
 /// Atomic: PATH holds the old checkpoint or the new one, whatever happens meanwhile. `command` is
-/// "invp pretrain". Throws Error when it cannot be written.
+/// "invp pretrain". Throws Error when it cannot be written. For rank 0; where the task has spread
+/// rows, the ranks that hold them are in their serve() meanwhile.
 void save_checkpoint(const std::filesystem::path& path, const std::string& command, Task& task,
                      const Position& position, const RunIdentity& identity);
 

@@ -67,6 +67,8 @@ class Run {
   void note_bad_images();
   void write_skipped_images();
   void save(const std::vector<std::string>& names);
+  template <class Write>
+  void write_or_serve(const Write& write) const;
   void advise(const EpochReport& report);
 
   bool all_steps_done() const { return invp::all_steps_done(config_, position_); }
@@ -80,6 +82,8 @@ class Run {
     return (config_.ranks.alone() && observer_.stop_requested()) ||
            (config_.stop_after > 0 && position_.progress.step >= config_.stop_after);
   }
+  /// Other ranks hold a part of what a checkpoint has, so that they take part in writing it.
+  bool rows_elsewhere() const { return !config_.ranks.alone() && task_.spread_rows() != nullptr; }
   void count_time() { position_.seconds += clock_.lap(); }
   double data_wait() const { return position_.wait_seconds / std::max(position_.seconds, 1e-9); }
   Task::PhaseProgress told() {
@@ -146,7 +150,7 @@ void Run::stop() {
 void Run::start() {
   if (writes_ && std::filesystem::exists(config_.out)) lock_.emplace(config_.out);
   resume();
-  if (writes_) take_folder();
+  write_or_serve([&] { take_folder(); });
   // Which algorithms a GPU's libraries take is measured: a resumed run must take the same.
   if (task_.device() != kCpu) share_plans(*config_.ranks.communicator, config_.out / "plans.json");
   const Progress& at = position_.progress;
@@ -184,8 +188,11 @@ void Run::resume() {
         restore(checkpoint, config_.command, task_, batches_.batches_per_epoch(), config_.identity);
   };
   std::optional<Checkpoint> taken;
-  if (writes_) taken = folder_.to_resume(config_.resume, observer_, take);
-  taken = share_checkpoint(*config_.ranks.communicator, std::move(taken));
+  const SpreadRows* const spread = task_.spread_rows();
+  if (writes_)
+    taken = folder_.to_resume(config_.resume, observer_,
+                              [&](const Checkpoint& whole) { take(with_own_rows(whole, spread)); });
+  taken = share_checkpoint(*config_.ranks.communicator, std::move(taken), spread);
   if (!taken) return;
   if (!writes_) take(*taken);
   resumed_ = taken->path;
@@ -233,7 +240,8 @@ std::optional<Batch> Run::next_batch() {
   } catch (const Error&) {
     report_steps();
     write_skipped_images();
-    if (position_.progress.step > first_step_) save({"last"});
+    // Of rows that others hold nothing can be saved: they may not have met the failure.
+    if (position_.progress.step > first_step_ && !rows_elsewhere()) save({"last"});
     throw;
   }
 }
@@ -383,8 +391,19 @@ void Run::write_skipped_images() {
 void Run::save(const std::vector<std::string>& names) {
   position_.bad_images = batches_.bad_places();
   config_.ranks.enter("checkpoint", position_.progress.step);
-  if (writes_) checkpoints_.save(names, position_);
+  write_or_serve([&] { checkpoints_.save(names, position_); });
   saved_ = true;
+}
+
+/// Rank 0 writes, and asks the others for rows that it does not have.
+template <class Write>
+void Run::write_or_serve(const Write& write) const {
+  if (writes_) write();
+  if (!rows_elsewhere()) return;
+  if (writes_)
+    task_.spread_rows()->dismiss();
+  else
+    task_.spread_rows()->serve();
 }
 
 void Run::advise(const EpochReport& report) {

@@ -64,7 +64,7 @@ struct SharedStep {
   std::int64_t batch_size = 1;
   int groups = 1;
   double learning_rate = 0;
-  std::string norms = "local";  ///< NormSpan by name
+  std::string norms = "local";  ///< NormSharing by name
   const char* pictures = "images";
   const char* of = " of batch norm";  ///< what groups are
 };

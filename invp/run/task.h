@@ -10,6 +10,7 @@
 #include "engine/files/tensor_file.h"
 #include "invp/run/batch_source.h"
 #include "invp/run/observer.h"
+#include "invp/run/spread_rows.h"
 #include "invp/run/step_queue.h"
 #include "optim/progress.h"
 #include "optim/sgd.h"
@@ -60,6 +61,9 @@ class Task {
   /// What is trained, by the names it has in checkpoints. Of a whole network "model.NAME" in
   /// torchvision's names and layouts, so that other commands find it.
   virtual TensorFile state() const = 0;
+  /// The tensor of state() of which every rank has some rows only, if there is one: state() and
+  /// load_state() then mean those.
+  virtual const SpreadRows* spread_rows() const { return nullptr; }
   /// Throws Error naming `origin` when it does not fit, or, of a file without checksums, where it
   /// holds what no run writes.
   virtual void load_state(const TensorFile& state, const std::string& origin) = 0;

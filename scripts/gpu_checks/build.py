@@ -110,7 +110,7 @@ class Build:
         number = architecture.split()[0].replace(".", "")
         if not shutil.which("ninja"):
             options += ["-G", "Unix Makefiles"]
-        targets = ["invp", "test_engine", "test_layers", "test_data", "test_invp"]
+        targets = ["invp", "test_engine", "test_layers", "test_data", "test_invp", "test_ranks"]
         self.run(
             "build",
             [

@@ -54,6 +54,15 @@ def check_all(checker, args):
         "determinism", "two runs with --deterministic end in the same file", checker.determinism
     )
     checker.check("resume", "a run killed and resumed ends in the same file", checker.resume)
+    tests(
+        "nccl",
+        "NCCL: sums and gathers of one GPU in a captured graph, ended during a replay",
+        "test_ranks",
+        "NcclOneGpu.*",
+    )
+    checker.check(
+        "several", "two GPUs end in the file of one with the same groups", checker.several_gpus
+    )
     checker.check(
         "pytorch", "operations against PyTorch in double precision", checker.against_pytorch
     )

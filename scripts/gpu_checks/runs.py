@@ -1,5 +1,6 @@
 """Short trainings: the same seed twice, killed and resumed, started twice."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -97,6 +98,29 @@ class Runs:
         self.program("resume", *self.training("killed", "--resume", "auto"), limit=90)
         self.same("once", "killed")
         return "killed after its first epoch and resumed: the same file as without"
+
+    def several_gpus(self):
+        """Two ranks, one GPU each, beside one rank with as many groups of batch norm."""
+        if self.args.emulated:
+            self.environment["INVP_EMULATED_GPUS"] = "2"
+        try:
+            doctor = json.loads(
+                self.run("several", [self.build / "bin/invp", "doctor", "--json"], 60).splitlines()[-1]
+            )
+            if "gpu_peers" not in doctor["ranks"]:
+                raise NotRun("there is one GPU here")
+            if doctor["ranks"]["nccl"].startswith("none"):
+                raise NotRun("built without NCCL: scripts/dependencies fetches it")
+            for ranks in ("1", "2"):
+                shutil.rmtree(self.results / f"on-{ranks}", ignore_errors=True)
+                groups = ["--bn-groups", "2", "--ranks", ranks, "--threads", "1"]
+                self.program("several", *self.training(f"on-{ranks}", *groups), limit=120)
+            self.same("on-1", "on-2")
+        finally:
+            self.environment.pop("INVP_EMULATED_GPUS", None)
+            for ranks in ("1", "2"):
+                shutil.rmtree(self.results / f"on-{ranks}", ignore_errors=True)
+        return f"the same file; {doctor['ranks']['gpu_peers']}"
 
     def plan_cache(self):
         plans = pathlib.Path(self.environment["INVP_PLAN_CACHE"])

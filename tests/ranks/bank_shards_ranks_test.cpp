@@ -1,12 +1,15 @@
 // A bank that is spread over ranks answers as the whole bank does, to the bit.
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <cstring>
 #include <limits>
+#include <optional>
 
 #include "engine/comm/comm_mpi.h"
 #include "engine/core/parallel.h"
 #include "invp/method/memory_bank.h"
+#include "invp/run/share_checkpoint.h"
+#include "invp/run/spread_rows.h"
 #include "tests/ranks/run_ranks.h"
 #include "tests/support/close.h"
 #include "tests/support/values.h"
@@ -196,6 +199,42 @@ RANKS_TEST(BankShards, AreThoseOfAMachine, 4) {
   const std::shared_ptr<Communicator> machine = all->split(all->ranks().rank % 2);
   const Tensor whole = random_rows(41, 777);
   expect_same_search(machine, whole, queries_of(*machine, 43), 50);
+}
+
+// A checkpoint is written from all shards, and read into them, in pieces: less than a row to all.
+RANKS_TEST(SpreadRows, AreWholeInACheckpoint, 1, 2, 3, 4) {
+  const auto ranks = join();
+  const bool first = ranks->ranks().rank == 0;
+  for (const std::int64_t rows : {1, 2, 7, 64}) {
+    const Tensor whole = random_rows(47, rows);
+    const Tensor own = spread(whole, ranks).rows();
+    for (const std::int64_t piece : {1, 100, 32 * 9, 1 << 20}) {
+      SCOPED_TRACE(message(rows, " rows in pieces of ", piece, " bytes"));
+      const SpreadRows some("bank", own, rows, ranks, true, piece);
+      expect_identical(some.own_of(whole), own);
+      if (first) {
+        std::vector<std::byte> written;
+        for (int file = 0; file < 2; ++file) {
+          written.clear();
+          some.give([&](std::span<const std::byte> part) {
+            written.insert(written.end(), part.begin(), part.end());
+          });
+        }
+        some.dismiss();
+        ASSERT_EQ(written.size(), whole.nbytes());
+        EXPECT_EQ(std::memcmp(written.data(), whole.raw(), whole.nbytes()), 0);
+      } else {
+        some.serve();
+      }
+      Checkpoint checkpoint;
+      checkpoint.file.tensors = {{"other", random_rows(1, 3)}, {"bank", whole}};
+      const std::optional<Checkpoint> got =
+          share_checkpoint(*ranks, first ? std::optional(checkpoint) : std::nullopt, &some);
+      if (!first) expect_identical(*got->file.find("bank"), own);
+      expect_identical(*got->file.find("other"), random_rows(1, 3));
+      expect_identical(*with_own_rows(checkpoint, &some).file.find("bank"), own);
+    }
+  }
 }
 
 // The figures that the design was calculated with: 128 images a rank, 4096 of the background.

@@ -88,6 +88,9 @@ RANKS_TEST(DetectRanks, ARunIsThatOfOneRank, 2, 3, 4) {
   sync.loader.pictures_per_group = 2;
   sync.precise_rule = PreciseNormRule::kPooled;
   expect_same_runs(here, "sync", sync, pictures);
+  DetectConfig local = naive;
+  local.norms = NormSharing::kLocal;
+  expect_same_runs(here, "local", local, pictures);
 }
 
 // Stopped on these ranks, gone on with on one, and the other way round.

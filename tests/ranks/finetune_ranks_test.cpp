@@ -1,8 +1,6 @@
 // Fine-tuning on several ranks is that of one.
 #include <gtest/gtest.h>
 
-#include <tuple>
-
 #include "data/sets/synthetic_dataset.h"
 #include "invp/protocols/finetune/finetune.h"
 #include "tests/ranks/ranked.h"
@@ -66,16 +64,20 @@ RANKS_TEST(FinetuneRanks, SharedNormsHaveTheLossOfOneRank, 4) {
   const auto set = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
   const auto validation = open_synthetic(kSet, SyntheticSplit::kVal, 30);
   const Holed train(*set, {7, 20, 33});
-  for (const auto& [groups, norms, fc_only] :
-       {std::tuple(1, NormSpan::kLocal, false), std::tuple(1, NormSpan::kLocal, true),
-        std::tuple(2, NormSpan::kNaive, false)}) {
+  struct Form {
+    int groups;
+    NormSharing norms;
+    bool fc_only;
+  };
+  for (const Form& form : {Form{1, NormSharing::kLocal, false}, Form{1, NormSharing::kLocal, true},
+                           Form{2, NormSharing::kNaive, false}}) {
     const auto run = [&](bool shared, Recorder& recorder) {
       const auto network =
           make_classifier({.arch = Arch::kResNet18Cifar, .width = 4}, 7, nullptr, "test");
-      const std::string name = message(shared ? "shared" : "alone", groups, fc_only);
-      FinetuneConfig config = config_of(here, name, shared, fc_only);
-      config.bn_groups = groups;
-      config.norms = norms;
+      const std::string name = message(shared ? "shared" : "alone", form.groups, form.fc_only);
+      FinetuneConfig config = config_of(here, name, shared, form.fc_only);
+      config.bn_groups = form.groups;
+      config.norms = form.norms;
       config.learning_rate = config.fc_learning_rate = 1e-5;
       run_finetune(*network, config, train, *validation, recorder);
     };

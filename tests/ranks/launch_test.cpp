@@ -41,6 +41,16 @@ const Variables kTorchrun = {{"RANK", "3"},
                              {"TORCHELASTIC_RUN_ID", "a"},
                              {"TORCHELASTIC_RESTART_COUNT", "1"}};
 
+/// What variables_of_rank() gives.
+Variables own(int rank, int size) {
+  Variables variables;
+  for (const std::string& variable : variables_of_rank(rank, size, 4711, "secret", 9)) {
+    const std::size_t equals = variable.find('=');
+    variables[variable.substr(0, equals)] = variable.substr(equals + 1);
+  }
+  return variables;
+}
+
 Variables with(Variables variables, const std::string& name, const std::string& value) {
   variables[name] = value;
   return variables;
@@ -60,6 +70,9 @@ TEST(Launch, IsReadFromWhatLaunchersSet) {
       {"mpirun", kMpirun, "Open MPI 4.1.4", Starter::kMpi, 3, 4, "mpirun (Open MPI 4.1.4)"},
       {"mpiexec", kMpiexec, "MPICH 4.0.2", Starter::kMpi, 2, 4, "mpiexec (MPICH 4.0.2)"},
       {"srun", kSrun, "Open MPI 4.1.4", Starter::kSrun, 4, 5, "srun"},
+      {"--ranks on GPUs", own(2, 3), "", Starter::kOwn, 2, 3, "--ranks"},
+      {"--ranks on GPUs in a step of srun", with(own(2, 3), "SLURM_STEP_NUM_TASKS", "5"), "",
+       Starter::kOwn, 2, 3, "--ranks"},
       {"srun, a build without MPI", kSrun, "", Starter::kSrun, 4, 5, "srun"},
       {"srun --mpi=pmix", with(kSrun, "PMIX_RANK", "4"), "Open MPI 4.1.4", Starter::kMpi, 4, 5,
        "srun --mpi=pmix (Open MPI 4.1.4)"},
@@ -99,6 +112,21 @@ TEST(Launch, IsReadFromWhatLaunchersSet) {
     EXPECT_EQ(launch.ranks.size, c.size) << c.what;
     EXPECT_EQ(launch.by, c.by) << c.what;
   }
+}
+
+TEST(Launch, KnowsWhereRank0Listens) {
+  const Launch first = read_launch(of(own(0, 2)), "");
+  const Launch second = read_launch(of(own(1, 2)), "");
+  EXPECT_EQ(first.ports, std::vector<int>{4711});
+  EXPECT_EQ(second.ports, std::vector<int>{4711});
+  EXPECT_EQ(first.name, "secret");
+  EXPECT_EQ(second.host, "127.0.0.1");
+  EXPECT_EQ(first.socket, 9);
+  EXPECT_EQ(second.socket, -1);
+  EXPECT_EQ(second.ranks.local_rank, 1);
+  EXPECT_EQ(second.ranks.local_size, 2);
+  EXPECT_EQ(read_launch(of(kTorchrun), "").ports, ports_of("a.1"));
+  EXPECT_EQ(read_launch(of(kSrun), "").ports, ports_of("12.0"));
 }
 
 TEST(Launch, KnowsItsNode) {

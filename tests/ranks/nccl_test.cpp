@@ -4,6 +4,7 @@
 #include <iostream>
 #include <thread>
 
+#include "engine/comm/join.h"
 #include "engine/core/captured_work.h"
 #include "engine/core/memory.h"
 #include "tests/emulator/emulator.h"
@@ -147,6 +148,50 @@ RANKS_TEST(Nccl, MakesOneContext, 4) {
   EXPECT_EQ(emulator::contexts(), 1);
 }
 
+/// As launchers other than MPI's start ranks: by variables, and a port on rank 0's host.
+void become_started_by(const std::vector<std::pair<std::string, std::string>>& variables) {
+  for (const char* const name :
+       {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_RANK"})
+    unsetenv(name);
+  for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
+}
+
+RANKS_TEST(Nccl, RanksFindEachOtherWithoutMpi, 2, 3) {
+  const Ranks who = start_mpi();  // only to know which of the processes this is
+  const auto hosts = join_mpi(deadline_watch(who, kDeadline));
+  const std::string job =
+      broadcast_text(*hosts, "job", who.rank == 0 ? std::to_string(getpid()) : "");
+  gpu_of_rank();
+  const std::string rank = std::to_string(who.rank);
+  const std::string size = std::to_string(who.size);
+  const auto join = [&] {
+    const JoinedRanks joined = join_ranks({}, {}, [](const Ranks& ranks) {
+      return Device{DeviceType::kCuda, ranks.local_rank};
+    });
+    EXPECT_EQ(joined.ranks().rank, who.rank);
+    EXPECT_EQ(joined.ranks().size, who.size);
+    EXPECT_EQ(joined.device.index, who.rank);
+    check_all(*joined.communicator, 100, joined.device);
+    return joined.launch.by;
+  };
+  become_started_by({{"SLURM_STEP_NUM_TASKS", size},
+                     {"SLURM_PROCID", rank},
+                     {"SLURM_LOCALID", rank},
+                     {"SLURM_STEP_TASKS_PER_NODE", size},
+                     {"SLURM_STEP_NODELIST", "localhost"},
+                     {"SLURM_JOB_ID", job},
+                     {"SLURM_STEP_ID", "0"}});
+  EXPECT_EQ(join(), "srun");
+  become_started_by({{"WORLD_SIZE", size},
+                     {"RANK", rank},
+                     {"LOCAL_RANK", rank},
+                     {"LOCAL_WORLD_SIZE", size},
+                     {"MASTER_ADDR", "127.0.0.1"},
+                     {"MASTER_PORT", "29500"},
+                     {"TORCHELASTIC_RUN_ID", job}});
+  EXPECT_EQ(join(), "torchrun");
+}
+
 /// What rank 0 said, of ranks of which something went wrong.
 RanksOutcome outcome_of(int ranks, const std::vector<std::string>& variables) {
   const RanksOutcome outcome = run_ranks(ranks, this_test(), Seconds(30), variables);
@@ -181,6 +226,28 @@ TEST(Nccl, ThatHangsEndsAtADeadline) {
     expect_said(outcome, rank, "waited 1.0 s for the others in wait for the device");
     expect_said(outcome, rank, "second: [updates] an earlier exchange between ranks has failed");
   }
+}
+
+// Of six sums in turn the last is a replay in which rank 1 never comes.
+TEST(Nccl, ThatHangsInAReplayEndsAtADeadline) {
+  if (is_rank()) {
+    const Device gpu = gpu_of_rank();
+    const auto ranks = join_gpus(Seconds(1));
+    const Tensor x = Tensor::zeros({100}, DType::kI64, gpu);
+    CapturedWork work(make_memory_pool(gpu));
+    int replays = 0;
+    std::cerr << error_of([&] {
+      for (int turn = 0; turn < 6; ++turn) {
+        replays += work.run([&] { ranks->all_reduce("gradients", x); }) ? 1 : 0;
+        ranks->wait(DeviceMark(gpu));
+      }
+    }) << ", after "
+              << replays << " replays\n";
+    return;
+  }
+  if (const std::string why = why_no_ranks(); !why.empty()) GTEST_SKIP() << why;
+  const RanksOutcome outcome = outcome_of(2, {"INVP_EMULATED_NCCL=hang:rank=1:op=5"});
+  expect_said(outcome, 0, "waited 1.0 s for the others in wait for the device, after 3 replays");
 }
 
 TEST(Nccl, ThatFailsSaysSoInNcclsWords) {

@@ -12,7 +12,8 @@ namespace {
 
 constexpr SyntheticOptions kSet{.classes = 4, .size = 16};
 
-PretrainConfig config_of(const Ranked& here, const std::string& name, bool shared) {
+PretrainConfig config_of(const Ranked& here, const std::string& name, bool shared,
+                         BankPlace bank = BankPlace::kAuto) {
   PretrainConfig config = testing::small_pretrain(here.out(name));
   config.epochs = 2;
   config.batch_size = 12;
@@ -21,26 +22,28 @@ PretrainConfig config_of(const Ranked& here, const std::string& name, bool share
   config.center_head = true;
   config.knn_k = 5;
   config.max_bad_share = 0.2;
+  config.bank = bank;
   if (shared) config.run.ranks.communicator = here.ranks;
   return config;
 }
 
 // 51 images in batches of 12: the last has 3. Some cannot be read, of training and of validation.
-RANKS_TEST(PretrainRanks, ARunIsThatOfOneRank, 1, 2, 3, 4) {
+void expect_run_of_one_rank(BankPlace bank) {
   Ranked here;
   const auto set = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
   const auto queries = open_synthetic(kSet, SyntheticSplit::kVal, 30);
   const Holed train(*set, {7, 20, 33});
   const Holed validation(*queries, {13, 29});
   Recorder shared;
-  const RunResult result = pretrain(config_of(here, "shared", true), train, &validation, shared);
+  const RunResult result =
+      pretrain(config_of(here, "shared", true, bank), train, &validation, shared);
   EXPECT_TRUE(result.finished);
   if (!here.first()) {
     EXPECT_TRUE(shared.steps.empty()) << "rank 0 alone speaks";
     return;
   }
   Recorder alone;
-  const RunResult want = pretrain(config_of(here, "alone", false), train, &validation, alone);
+  const RunResult want = pretrain(config_of(here, "alone", false, bank), train, &validation, alone);
   ASSERT_EQ(shared.steps.size(), 10U);
   EXPECT_EQ(shared.epochs.back().skipped_images, 3);
   expect_same_reports(shared, alone);
@@ -49,25 +52,33 @@ RANKS_TEST(PretrainRanks, ARunIsThatOfOneRank, 1, 2, 3, 4) {
             read_all(here.out("alone") / "skipped-images.tsv"));
 }
 
+RANKS_TEST(PretrainRanks, ARunIsThatOfOneRank, 1, 2, 3, 4) {
+  expect_run_of_one_rank(BankPlace::kReplicated);
+}
+RANKS_TEST(PretrainRanks, ARunWithAShardedBankIsThatOfOneRank, 1, 2, 3, 4) {
+  expect_run_of_one_rank(BankPlace::kSharded);
+}
+
 // Stopped on these ranks, gone on with on one, and the other way round.
-RANKS_TEST(PretrainRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
+void expect_to_go_on(BankPlace bank, const std::vector<std::int64_t>& stops) {
   Ranked here;
   const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
   const auto queries = open_synthetic(kSet, SyntheticSplit::kVal, 30);
   std::filesystem::path whole;
   if (here.first()) {
     Recorder recorder;
-    whole = pretrain(config_of(here, "whole", false), *train, queries.get(), recorder).checkpoint;
+    whole =
+        pretrain(config_of(here, "whole", false, bank), *train, queries.get(), recorder).checkpoint;
   }
   for (const bool shared_first : {true, false}) {
-    for (const std::int64_t stop : {1, 4, 5, 7}) {
+    for (const std::int64_t stop : stops) {
       SCOPED_TRACE(message(shared_first, " ", stop));
       const std::string name = message(shared_first ? "shared-" : "alone-", stop);
       std::filesystem::path end;
       for (const bool shared : {shared_first, !shared_first}) {
         if (!shared && !here.first()) continue;
         if (shared) here.settle();
-        PretrainConfig config = config_of(here, name, shared);
+        PretrainConfig config = config_of(here, name, shared, bank);
         Recorder recorder;
         if (shared == shared_first) {
           recorder.stop_at = stop;
@@ -84,6 +95,58 @@ RANKS_TEST(PretrainRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
       if (here.first()) expect_same_tensors(end, whole);
     }
   }
+}
+
+RANKS_TEST(PretrainRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
+  expect_to_go_on(BankPlace::kReplicated, {1, 4, 5, 7});
+}
+RANKS_TEST(PretrainRanks, ARunWithAShardedBankGoesOnToo, 2, 4) {
+  expect_to_go_on(BankPlace::kSharded, {4, 5});
+}
+
+// Whether rows are spread decides the last bits: a run does not change over.
+RANKS_TEST(PretrainRanks, AShardedBankDoesNotGoOnFromAWholeOne, 2) {
+  Ranked here;
+  const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  for (const auto& [before, after] : {std::pair{BankPlace::kSharded, BankPlace::kReplicated},
+                                      {BankPlace::kReplicated, BankPlace::kSharded}}) {
+    const std::string name = before == BankPlace::kSharded ? "spread" : "whole";
+    Recorder recorder;
+    recorder.stop_at = 2;
+    pretrain(config_of(here, name, true, before), *train, nullptr, recorder);
+    here.settle();
+    if (!here.first()) continue;
+    PretrainConfig config = config_of(here, name, false, after);
+    config.run.resume = "auto";
+    try {
+      pretrain(config, *train, nullptr, recorder);
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what())
+                    .find(name == "whole" ? "with --bank replicated, this run has --bank sharded"
+                                          : "with --bank sharded, this run has --bank replicated"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
+class CheckpointCounter final : public Recorder {
+ public:
+  void checkpoint_written(const std::string& /*path*/) override { ++checkpoints; }
+  int checkpoints = 0;
+};
+
+// Checkpoints by the clock of rank 0, which the others do not have.
+RANKS_TEST(PretrainRanks, AShardedBankIsSavedWhenRank0Says, 2) {
+  Ranked here;
+  const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 51);
+  PretrainConfig config = config_of(here, "clock", true, BankPlace::kSharded);
+  config.run.save_minutes = here.first() ? 1e-9 : 1e9;
+  CheckpointCounter recorder;
+  EXPECT_TRUE(pretrain(config, *train, nullptr, recorder).finished);
+  if (!here.first()) return;
+  EXPECT_GE(recorder.checkpoints, 8) << "before most of the 10 steps, and after the epochs";
 }
 
 // A weight of one rank has changed as only a fault can change it: found after the epoch.
@@ -178,18 +241,26 @@ RANKS_TEST(PretrainRanks, AnyRankStopsAllBeforeTheSameStep, 3) {
 }
 
 // Fewer images than ranks; groups and ranks without any.
-RANKS_TEST(PretrainRanks, FewerImagesThanRanks, 4) {
+void expect_few_images(BankPlace bank) {
   Ranked here;
   const auto train = open_synthetic(kSet, SyntheticSplit::kTrain, 3);
   Recorder shared;
-  const RunResult result = pretrain(config_of(here, "shared", true), *train, train.get(), shared);
+  const RunResult result =
+      pretrain(config_of(here, "shared", true, bank), *train, train.get(), shared);
   if (!here.first()) return;
   Recorder alone;
-  const RunResult want = pretrain(config_of(here, "alone", false), *train, train.get(), alone);
+  const RunResult want =
+      pretrain(config_of(here, "alone", false, bank), *train, train.get(), alone);
   ASSERT_EQ(shared.steps.size(), 2U);
   EXPECT_EQ(shared.steps.front().images, 3);
   expect_same_reports(shared, alone);
   expect_same_tensors(result.checkpoint, want.checkpoint);
+}
+RANKS_TEST(PretrainRanks, FewerImagesThanRanks, 4) {
+  expect_few_images(BankPlace::kReplicated);
+}
+RANKS_TEST(PretrainRanks, FewerRowsThanShards, 4) {
+  expect_few_images(BankPlace::kSharded);
 }
 
 // Too many are bad all together, not on any one rank: all ranks end, at the step where one rank

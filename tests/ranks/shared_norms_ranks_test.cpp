@@ -17,7 +17,7 @@ BatchPart whole(int groups) {
   return {.groups = groups, .first = 0, .count = groups};
 }
 
-TrainerConfig config_with(const NetworkConfig& network, int groups, NormSpan norms) {
+TrainerConfig config_with(const NetworkConfig& network, int groups, NormSharing norms) {
   TrainerConfig config = config_of(network, groups);
   config.norms = norms;
   return config;
@@ -59,7 +59,7 @@ void expect_ranks_agree(Communicator& ranks, Trainer& trainer) {
 }
 
 /// Steps that move nothing but bank, momentum and running statistics: rounding does not grow.
-void expect_steps_of_one_rank(int groups, NormSpan norms) {
+void expect_steps_of_one_rank(int groups, NormSharing norms) {
   const auto ranks = join();
   Trainer shared(config_with(kSmall, groups, norms), kImages, ranks);
   Trainer alone(config_with(kSmall, groups, norms), kImages);
@@ -71,14 +71,14 @@ void expect_steps_of_one_rank(int groups, NormSpan norms) {
     expect_close_losses(got, alone.step(batch_of(step, whole(groups)), epoch, 0.0));
   }
   EXPECT_EQ(shared.network().batches_tracked(), alone.network().batches_tracked());
-  if (groups == 1 || norms != NormSpan::kLocal) expect_ranks_agree(*ranks, shared);
+  if (groups == 1 || norms != NormSharing::kLocal) expect_ranks_agree(*ranks, shared);
   if (ranks->ranks().rank == 0) expect_close_state(shared, alone);
 }
 
 // One group over all ranks against the step without groups: short batches, missing images, ranks
 // without an image.
 RANKS_TEST(SharedNorms, AGroupOverAllRanksIsThatOfOneRank, 2, 3, 4) {
-  expect_steps_of_one_rank(1, NormSpan::kLocal);
+  expect_steps_of_one_rank(1, NormSharing::kLocal);
 }
 RANKS_TEST(SharedNorms, AGroupOverAllRanksLearnsAsOneRank, 2, 4) {
   const auto ranks = join();
@@ -95,17 +95,17 @@ RANKS_TEST(SharedNorms, AGroupOverAllRanksLearnsAsOneRank, 2, 4) {
 }
 // Groups of two ranks each; of a short batch a group may be empty.
 RANKS_TEST(SharedNorms, GroupsOfSeveralRanksAreThoseOfOneRank, 4) {
-  expect_steps_of_one_rank(2, NormSpan::kLocal);
+  expect_steps_of_one_rank(2, NormSharing::kLocal);
 }
 RANKS_TEST(SharedNorms, AllGroupsOverRanksAreThoseOfOneRank, 4) {
-  expect_steps_of_one_rank(2, NormSpan::kSync);
-  expect_steps_of_one_rank(2, NormSpan::kNaive);
+  expect_steps_of_one_rank(2, NormSharing::kSync);
+  expect_steps_of_one_rank(2, NormSharing::kNaive);
 }
 
 // Groups that share statistics, whoever computes which of them.
 RANKS_TEST(SharedNorms, WholeGroupsEndInTheBitsOfOneRank, 2, 4) {
   const auto ranks = join();
-  for (const NormSpan norms : {NormSpan::kSync, NormSpan::kNaive}) {
+  for (const NormSharing norms : {NormSharing::kSync, NormSharing::kNaive}) {
     for (const HeadKind head : {HeadKind::kLinear, HeadKind::kMlp}) {
       NetworkConfig network = kSmall;
       network.head = head;
@@ -128,8 +128,8 @@ RANKS_TEST(SharedNorms, WholeGroupsEndInTheBitsOfOneRank, 2, 4) {
 // Of groups of equal size both forms have the mean of the whole batch.
 RANKS_TEST(SharedNorms, SyncOverGroupsIsOneGroup, 2) {
   const auto ranks = join();
-  Trainer shared(config_with(kSmall, 4, NormSpan::kSync), kImages, ranks);
-  Trainer one(config_with(kSmall, 1, NormSpan::kLocal), kImages);
+  Trainer shared(config_with(kSmall, 4, NormSharing::kSync), kImages, ranks);
+  Trainer one(config_with(kSmall, 1, NormSharing::kLocal), kImages);
   const BatchPart part = share_of_rank(4, ranks->ranks());
   for (std::size_t step = 0; step < steps().size(); ++step) {
     SCOPED_TRACE(step);
@@ -174,7 +174,7 @@ RANKS_TEST(SharedNorms, BFloat16TrainsOnARankWithoutImages, 4) {
 
 RANKS_TEST(SharedNorms, FillTheBankAndCenterTheHeadAsOneRank, 4) {
   const auto ranks = join();
-  for (const NormSpan norms : {NormSpan::kLocal, NormSpan::kNaive}) {
+  for (const NormSharing norms : {NormSharing::kLocal, NormSharing::kNaive}) {
     const TrainerConfig config = config_with(kSmall, 2, norms);
     Trainer shared(config, kImages, ranks);
     Trainer alone(config, kImages);
@@ -209,7 +209,7 @@ RANKS_TEST(SharedNorms, RefuseALossThatIsNotFiniteTogether, 4) {
 
 // The last map of 8 pixels is one; one image is then one value per channel.
 TEST(SharedNorms, OneValueIsRefused) {
-  Trainer trainer(config_with(kSmall, 2, NormSpan::kSync), kImages);
+  Trainer trainer(config_with(kSmall, 2, NormSharing::kSync), kImages);
   const Batch batch{.images = Tensor::zeros({1, 8, 8, 3}), .indices = {3}};
   try {
     trainer.step(batch, 1, 1.0);

@@ -10,11 +10,13 @@ namespace invp::testing {
 namespace {
 
 /// Each kind of network; 4 groups, or 6 where 3 ranks share them.
-void expect_bits_of_one_rank(const NetworkConfig& network) {
+void expect_bits_of_one_rank(const NetworkConfig& network, bool spread = false) {
   const auto ranks = join();
   const int groups = ranks->ranks().size == 3 ? 6 : 4;
-  Trainer shared(config_of(network, groups), kImages, ranks);
-  Trainer alone(config_of(network, groups), kImages);
+  TrainerConfig config = config_of(network, groups);
+  config.spread_bank = spread;
+  Trainer shared(config, kImages, ranks);
+  Trainer alone(config, kImages);
   const BatchPart part = share_of_rank(groups, ranks->ranks());
   const BatchPart whole{.groups = groups, .first = 0, .count = groups};
   for (std::size_t step = 0; step < steps().size(); ++step) {
@@ -40,6 +42,36 @@ RANKS_TEST(TrainerRanks, ResNet50EndsInTheBitsOfOneRank, 2, 4) {
   expect_bits_of_one_rank({.arch = Arch::kResNet50Cifar, .width = 2, .dim = 8});
 }
 
+// Each rank keeps a part of the bank: the same bits for any number of them.
+RANKS_TEST(TrainerRanks, ASpreadBankEndsInTheBitsOfOneRank, 2, 3, 4) {
+  expect_bits_of_one_rank({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, true);
+}
+
+// Beside a bank that is on every rank: the same neighbors and losses, and gradients but for their
+// last bits, of which the weights learn.
+RANKS_TEST(TrainerRanks, ASpreadBankComputesWhatAWholeOneDoes, 1, 2) {
+  const auto ranks = join();
+  TrainerConfig config = config_of({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, 4);
+  Trainer whole(config, kImages, ranks);
+  config.spread_bank = true;
+  Trainer spread(config, kImages, ranks);
+  EXPECT_EQ(spread.bank().nbytes() * ranks->ranks().size, whole.bank().nbytes());
+  const BatchPart part = share_of_rank(4, ranks->ranks());
+  for (const std::size_t step : {0UL, 1UL, 2UL}) {
+    const StepLosses got = spread.step(batch_of(step, part), 2, 1.0);
+    const StepLosses want = whole.step(batch_of(step, part), 2, 1.0);
+    if (step == 0) {
+      EXPECT_EQ(got.losses, want.losses);
+      expect_identical(spread.graph().rows(), whole.graph().rows());
+    }
+    EXPECT_NEAR(got.losses.back(), want.losses.back(), 1e-4);
+  }
+  const std::vector<NamedTensor> weights = whole.network().parameters();
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    expect_close(spread.network().parameters()[i].tensor.detach(),
+                 values_of(weights[i].tensor.detach()), 1000);
+}
+
 RANKS_TEST(TrainerRanks, FillTheBankAndCenterTheHeadAsOneRank, 4) {
   const auto ranks = join();
   const TrainerConfig config = config_of({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, 4);
@@ -59,9 +91,10 @@ RANKS_TEST(TrainerRanks, FillTheBankAndCenterTheHeadAsOneRank, 4) {
 }
 
 // NaN in one rank's share: all ranks refuse the same step, and go on together.
-RANKS_TEST(TrainerRanks, RefuseALossThatIsNotFiniteTogether, 4) {
+void expect_refused_together(bool spread) {
   const auto ranks = join();
-  const TrainerConfig config = config_of({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, 4);
+  TrainerConfig config = config_of({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, 4);
+  config.spread_bank = spread;
   Trainer shared(config, kImages, ranks);
   Trainer alone(config, kImages);
   const BatchPart part = share_of_rank(4, ranks->ranks());
@@ -77,6 +110,12 @@ RANKS_TEST(TrainerRanks, RefuseALossThatIsNotFiniteTogether, 4) {
   // Rank 0's running statistics saw no NaN.
   EXPECT_EQ(alone.step(batch_of(3, whole), 1, 1.0).losses,
             shared.step(batch_of(3, part), 1, 1.0).losses);
+}
+RANKS_TEST(TrainerRanks, RefuseALossThatIsNotFiniteTogether, 4) {
+  expect_refused_together(false);
+}
+RANKS_TEST(TrainerRanks, RefuseItWithASpreadBankToo, 4) {
+  expect_refused_together(true);
 }
 
 }  // namespace

@@ -53,6 +53,21 @@ TEST_F(PretrainOnRanks, EndsInTheBytesOfOneProcess) {
   }
 }
 
+// A part of the bank on each rank: the same bytes for any number of them.
+TEST_F(PretrainOnRanks, WithAShardedBankEndInTheBytesOfOneProcess) {
+  const std::string sharded = "--bn-groups 4 --bank sharded ";
+  ASSERT_EQ(train("one", sharded).code, 0);
+  for (const int ranks : {2, 4}) {
+    const std::string name = std::to_string(ranks);
+    const Outcome outcome = train(name, sharded + "--ranks " + name);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(read_all(last(name)) == read_all(last("one"))) << ranks;
+  }
+  const Outcome other = train("2", "--bn-groups 4 --epochs 4 --schedule constant --resume auto");
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("with --bank sharded, this run has --bank replicated"));
+}
+
 TEST_F(PretrainOnRanks, StopsAndGoesOnWithAnotherNumber) {
   const std::string longer = "--bn-groups 4 --epochs 20 ";
   ASSERT_EQ(train("longer", longer).code, 0);
@@ -110,6 +125,22 @@ TEST_F(PretrainOnRanks, WhoseNormsSeeAllGroupsEndInTheBytesOfOneProcess) {
     EXPECT_TRUE(read_all(last(norms + "1")) == read_all(last(norms + "2"))) << norms;
   }
   EXPECT_FALSE(read_all(last("sync1")) == read_all(last("naive1")));
+}
+
+// Behind MPI's launcher, too, a terminal gets a bar: that of rank 0.
+TEST_F(PretrainOnRanks, ShowOneBar) {
+  for (const bool terminal : {true, false}) {
+    setenv("TERM", "xterm", 1);
+    if (terminal) setenv("INVP_TERMINAL", "80", 1);
+    const std::string name = terminal ? "bar" : "plain";
+    const Outcome outcome = train(name, "--bn-groups 4 --ranks 2 --rank-logs");
+    unsetenv("INVP_TERMINAL");
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("\repoch 1/3") != std::string::npos, terminal) << outcome.err;
+    const std::string log = read_all(out(name) + "/ranks/rank-0001.log");
+    EXPECT_THAT(log, HasSubstr("network  resnet18-cifar"));
+    EXPECT_EQ(log.find('\r'), std::string::npos) << log;
+  }
 }
 
 TEST_F(PretrainOnRanks, AreRefusedWhereImagesAreFewerThanRanks) {

@@ -27,6 +27,9 @@ class RunTest : public ::testing::Test {
   std::string last(const std::string& name) const {
     return out(name) + "/checkpoints/last.safetensors";
   }
+  std::string arguments(const std::string& name, const std::string& more) const {
+    return command_ + " --out " + out(name) + " " + more;
+  }
   Outcome train(const std::string& name, const std::string& more = "") const {
     return run_invp(arguments(name, more));
   }
@@ -78,9 +81,6 @@ class RunTest : public ::testing::Test {
   }
 
  private:
-  std::string arguments(const std::string& name, const std::string& more) const {
-    return command_ + " --out " + out(name) + " " + more;
-  }
   /// When the run's last checkpoint was written.
   std::filesystem::file_time_type written(const std::string& name) const {
     std::error_code none_yet;

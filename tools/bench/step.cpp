@@ -171,7 +171,7 @@ class BenchStep : public Command {
   ObjectiveConfig objective_;
   std::int64_t bank_ = 10'000;
   int groups_ = 1;
-  NormSpan norms_ = NormSpan::kLocal;
+  NormSharing norms_ = NormSharing::kLocal;
   RankOptions ranks_;
   Options* options_ = nullptr;
 };

@@ -7,6 +7,7 @@
 #include "invp/protocols/detection/detect_task.h"
 #include "invp/report/text/table.h"
 #include "layers/detection/memory.h"
+#include "layers/in_groups.h"
 #include "tools/commands/detect.h"
 #include "tools/commands/training.h"
 #include "tools/options/detect_options.h"
@@ -55,7 +56,7 @@ class DetectTrainCommand : public Command {
                      {.batch_size = groups * config.loader.pictures_per_group,
                       .groups = static_cast<int>(groups),
                       .learning_rate = config.learning_rate,
-                      .norms = config.norms == NormSharing::kNaive ? "naive" : "sync",
+                      .norms = name_of(config.norms),
                       .pictures = "pictures"});
     const DetectionSet train = settings_.data().open(settings_.split());
     const std::optional<DetectionSet> test = open_test();
@@ -100,10 +101,10 @@ class DetectTrainCommand : public Command {
     observer.note(message("network  Faster R-CNN R50-C4, width ", detector.config().width,
                           ", from ",
                           settings_.from_scratch() ? "random weights" : settings_.checkpoint()));
-    observer.note(message(
-        "batch    ", config.loader.groups, " groups x ", config.loader.pictures_per_group,
-        " pictures, norms ", config.norms == NormSharing::kNaive ? "naive" : "sync", ", lr ",
-        formatted("%g", config.learning_rate), ", ", config.iterations, " iterations"));
+    observer.note(message("batch    ", config.loader.groups, " groups x ",
+                          config.loader.pictures_per_group, " pictures, norms ",
+                          name_of(config.norms), ", lr ", formatted("%g", config.learning_rate),
+                          ", ", config.iterations, " iterations"));
     observer.note(memory_line(config, detector));
     for (const std::string& line : settings_.notes()) observer.note(line);
     observer.note(run_line(config.run));

@@ -15,11 +15,13 @@
 #include <thread>
 
 #include "engine/comm/comm_mpi.h"
+#include "engine/comm/comm_nccl.h"
 #include "engine/comm/launch.h"
 #include "engine/comm/mpi_launcher.h"
 #include "engine/core/cpu_share.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/devices/cuda_info.h"
 #include "invp/report/text/table.h"
 
 namespace invp::cli {
@@ -74,6 +76,21 @@ std::string started_text(const std::string& library) {
   }
 }
 
+std::string nccl_text() {
+  const std::string library = nccl_library();
+  if (library.empty()) return message("none: ", kHowToGetNccl);
+  return message(library, ", built with ", nccl_headers());
+}
+
+/// Whether GPUs read each other's memory; empty where there are not several.
+std::string peers_text(const CudaInfo& cuda) {
+  if (cuda.gpus.size() < 2) return {};
+  std::vector<std::string> apart;
+  for (const auto& [one, other] : cuda.apart) apart.push_back(message(one, " and ", other));
+  return apart.empty() ? message("all ", cuda.gpus.size(), " read each other's memory")
+                       : message("these go by the host: ", joined(apart));
+}
+
 std::string line_of(const std::string& file) {
   std::ifstream in(file);
   std::string line;
@@ -124,6 +141,9 @@ void print_ranks(Results& results) {
   };
   fact("MPI", "mpi", library.empty() ? message("none: ", kHowToGetMpi) : library);
   if (!library.empty()) fact("launcher", "launcher", launcher_text(library));
+  const CudaInfo cuda = cuda_info();
+  if (cuda.built) fact("NCCL", "nccl", nccl_text());
+  if (const std::string peers = peers_text(cuda); !peers.empty()) fact("GPUs", "gpu_peers", peers);
   fact("started as", "started", started_text(library));
   fact("cores", "cores",
        message(usable_cores(), " of ", std::thread::hardware_concurrency(), " allowed",

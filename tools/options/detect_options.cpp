@@ -6,6 +6,7 @@
 #include "engine/core/text.h"
 #include "layers/detection/pretrained.h"
 #include "layers/exchange.h"
+#include "layers/in_groups.h"
 #include "tools/options/checkpoint_network.h"
 #include "tools/options/data_options.h"
 
@@ -81,11 +82,11 @@ void DetectOptions::declare_schedule(Options& options) {
                   "groups of pictures that are padded and measured together, as the paper's GPUs; "
                   "the batch is divided among them");
   options
-      .choice<NormSharing>("norms", config_.norms,
-                           {{"naive", NormSharing::kNaive}, {"sync", NormSharing::kSync}},
+      .choice<NormSharing>("norms", config_.norms, all_norm_sharings(),
                            "how batch norms share statistics over the groups")
-      .notes({"plain averages of the groups' moments, as in the paper's runs",
-              "the moments of all values"});
+      .notes({"not at all: each group has its own, and the first one's are kept",
+              "the moments of all values",
+              "plain averages of the groups' moments, as in the paper's runs"});
   options.integer("iterations", config_.iterations, {1, 1e12}, "steps of training").common();
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate").common();
   options.integer("warmup", config_.warmup, {0, 1e12},

@@ -60,6 +60,15 @@ void PretrainOptions::declare(Options& options) {
   declare_device(options, device_);
   declare_run(options, run_);
   declare_ranks(options, ranks_, &device_);
+  // What it decides is added to the run's identity by pretrain(), with auto resolved.
+  options
+      .choice<BankPlace>("bank", config_.bank,
+                         {{"auto", BankPlace::kAuto},
+                          {"replicated", BankPlace::kReplicated},
+                          {"sharded", BankPlace::kSharded}},
+                         "where the memory bank is")
+      .notes({"replicated up to 12 GB, then sharded", "on every rank",
+              "its rows spread over the ranks of a machine"});
 }
 
 PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRanks& ranks) {

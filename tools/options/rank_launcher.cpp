@@ -25,6 +25,7 @@
 #include "engine/comm/wire.h"
 #include "engine/core/cpu_share.h"
 #include "engine/core/stop.h"
+#include "invp/report/text/progress.h"
 #include "tools/options/options.h"
 
 namespace invp::cli {
@@ -73,6 +74,9 @@ std::vector<std::string> variables_for(int ranks, std::vector<std::string> varia
   // The cores are shared out, unless somebody has said how many threads a process has.
   if (variable_of_process("OMP_NUM_THREADS").empty())
     variables.push_back(message("OMP_NUM_THREADS=", std::max(1, usable_cores() / ranks)));
+  // MPI's launcher stands between the ranks and the terminal.
+  if (const int columns = terminal_columns(stderr); columns > 0)
+    variables.push_back(message(kTerminalBehind, '=', columns));
   for (char** variable = environ; *variable != nullptr; ++variable)
     variables.emplace_back(*variable);
   return variables;

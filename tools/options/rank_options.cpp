@@ -15,6 +15,7 @@
 #include "engine/devices/device_choice.h"
 #include "engine/devices/gpu_report.h"
 #include "engine/files/written.h"
+#include "invp/report/text/progress.h"
 #include "tools/options/rank_launcher.h"
 
 namespace invp::cli {
@@ -86,6 +87,7 @@ class Elsewhere {
     const int to = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (to >= 0) dup2(to, STDERR_FILENO);
     if (to >= 0) close(to);
+    unsetenv(kTerminalBehind);  // one bar, that of rank 0
     std::cout.rdbuf(file.empty() ? static_cast<std::streambuf*>(&nothing()) : std::cerr.rdbuf());
   }
   ~Elsewhere() {
@@ -201,10 +203,12 @@ void take_share(DeviceOptions& device, const JoinedRanks& ranks) {
   if (ranks.device != kCpu) device.device = message(ranks.device);
 }
 
-void declare_groups(Options& options, int& groups, NormSpan& norms) {
+void declare_groups(Options& options, int& groups, NormSharing& norms) {
   options.integer("bn-groups", groups, {1, 1024},
                   "parts of a batch that are normalized apart, as on several GPUs");
-  options.choice<NormSpan>("norms", norms, all_norm_spans(), "what a batch norm sees of the groups")
+  options
+      .choice<NormSharing>("norms", norms, all_norm_sharings(),
+                           "what a batch norm sees of the groups")
       .notes({"one group, also where several ranks share it", "all groups as one batch",
               "all groups, each of the same weight, as Detectron2's NaiveSyncBatchNorm"});
 }

@@ -45,7 +45,7 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
 void check_device(const JoinedRanks& ranks, Device device);
 
 /// --bn-groups and --norms, which decide the weights.
-void declare_groups(Options& options, int& groups, NormSpan& norms);
+void declare_groups(Options& options, int& groups, NormSharing& norms);
 /// Throws UsageError where so many groups of batch norm, or images, cannot be shared by them.
 void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size);
 

@@ -23,6 +23,10 @@ void check(const MapGroups& x, const Tensor& residual, const BatchNormTensors& n
   CHECK(!residual.defined() ||
             (residual.shape() == x.rows.shape() && residual.dtype() == x.rows.dtype()),
         "[", kOp, "] the residual must be like x ", x.rows.shape());
+  for (const MapSize& size : x.sizes) {
+    CHECK(size.rows() != 1 || x.norms.sharing != NormSharing::kLocal, "[", kOp,
+          "] training needs more than one value per channel in each group, got 1");
+  }
   CHECK(x.norms.ranks != nullptr || x.rows.dim(0) >= 2, "[", kOp,
         "] training needs more than one value per channel, got ", x.rows.dim(0));
 }
@@ -68,11 +72,59 @@ SharedParts shared_parts(const GroupNorms& norms, std::int64_t parts) {
 }
 
 struct Statistics {
-  BatchNormScaling scaling;
+  Tensor mean;         ///< (1, C), or of each group (G, C)
+  Tensor inverse_std;  ///< likewise
+  Tensor gamma, beta;
   Tensor divisors;  ///< of this process's groups: merge_moments
+
+  BatchNormScaling of(std::size_t group) const {
+    const std::size_t row = mean.dim(0) == 1 ? 0 : group;
+    return {.mean = part_of(mean, row, gamma.shape()),
+            .inverse_std = part_of(inverse_std, row, gamma.shape()),
+            .gamma = gamma,
+            .beta = beta};
+  }
 };
 
-/// Mean and 1 / sqrt(var + eps) over all groups, computed once, also when the body is recomputed.
+/// Mean, 1 / sqrt(var + eps) and divisors over all groups, of the moments of those here.
+std::vector<Tensor> shared_statistics(const MapGroups& x, const Tensor& parts,
+                                      const BatchNormTensors& norm, const BatchNormParams& params) {
+  const Device device = parts.device();
+  const Tensor all = of_all_ranks(x.norms, "batch norms, forward", parts);
+  const Tensor merged = workspace({3, parts.dim(2)}, device);
+  const Tensor divisors = Tensor::empty({all.dim(0)}, DType::kF64, device);
+  DISPATCH(device, merge_moments, shared_parts(x.norms, all.dim(0)), all, merged, divisors);
+  const Tensor mean = Tensor::empty({1, parts.dim(2)}, DType::kF32, device);
+  const Tensor inverse_std = Tensor::empty_like(mean);
+  DISPATCH(device, batch_norm_finish, merged, params, mean, inverse_std, norm.running_mean,
+           norm.running_var);
+  const std::int64_t first =
+      x.norms.ranks == nullptr ? 0 : x.norms.ranks->ranks().rank * parts.dim(0);
+  return {mean, inverse_std, divisors.slice(first, first + parts.dim(0))};
+}
+
+/// The same of each group by itself.
+std::vector<Tensor> local_statistics(const MapGroups& x, const Tensor& parts,
+                                     const BatchNormTensors& norm, const BatchNormParams& params) {
+  const Device device = parts.device();
+  const std::int64_t groups = parts.dim(0), channels = parts.dim(2);
+  const Tensor mean = Tensor::zeros({groups, channels}, DType::kF32, device);
+  const Tensor inverse_std = Tensor::zeros({groups, channels}, DType::kF32, device);
+  const Tensor divisors = Tensor::zeros({groups}, DType::kF64, device);
+  const Tensor merged = workspace({3, channels}, device);
+  const Tensor moved_mean = norm.running_mean.clone(), moved_var = norm.running_var.clone();
+  for (std::size_t g = 0; g < x.groups(); ++g) {
+    if (x.sizes[g].rows() == 0) continue;
+    DISPATCH(device, merge_moments, SharedParts{}, part_of(parts, g, {1, 3, channels}), merged,
+             part_of(divisors, g, {1}));
+    DISPATCH(device, batch_norm_finish, merged, params, part_of(mean, g, {channels}),
+             part_of(inverse_std, g, {channels}), g == 0 ? norm.running_mean : moved_mean,
+             g == 0 ? norm.running_var : moved_var);
+  }
+  return {mean, inverse_std, divisors};
+}
+
+/// Computed once, also when the body is recomputed.
 Statistics statistics_of(const MapGroups& x, const BatchNormTensors& norm,
                          const BatchNormParams& params) {
   const std::vector<Tensor> statistics = once([&] {
@@ -83,22 +135,13 @@ Statistics statistics_of(const MapGroups& x, const BatchNormTensors& norm,
       if (x.sizes[g].rows() > 0)
         DISPATCH(device, batch_norm_moments, x.map(g), part_of(parts, g, {3, channels}));
     }
-    const Tensor all = of_all_ranks(x.norms, "batch norms, forward", parts);
-    const Tensor merged = workspace({3, channels}, device);
-    const Tensor divisors = Tensor::empty({all.dim(0)}, DType::kF64, device);
-    DISPATCH(device, merge_moments, shared_parts(x.norms, all.dim(0)), all, merged, divisors);
-    const Tensor mean = Tensor::empty_like(norm.gamma);
-    const Tensor inverse_std = Tensor::empty_like(norm.gamma);
-    DISPATCH(device, batch_norm_finish, merged, params, mean, inverse_std, norm.running_mean,
-             norm.running_var);
-    const std::int64_t first =
-        x.norms.ranks == nullptr ? 0 : x.norms.ranks->ranks().rank * parts.dim(0);
-    return std::vector<Tensor>{mean, inverse_std, divisors.slice(first, first + parts.dim(0))};
+    return x.norms.sharing == NormSharing::kLocal ? local_statistics(x, parts, norm, params)
+                                                  : shared_statistics(x, parts, norm, params);
   });
-  return {.scaling = {.mean = statistics[0],
-                      .inverse_std = statistics[1],
-                      .gamma = norm.gamma.detach(),
-                      .beta = norm.beta.detach()},
+  return {.mean = statistics[0],
+          .inverse_std = statistics[1],
+          .gamma = norm.gamma.detach(),
+          .beta = norm.beta.detach(),
           .divisors = statistics[2]};
 }
 
@@ -106,12 +149,12 @@ Tensor in_place_of(const Tensor& given) {
   return given.unique() ? given : Tensor::empty_like(given);
 }
 
-MapGroups normalized(BatchNormFusion fusion, const MapGroups& x, const BatchNormScaling& scaling,
+MapGroups normalized(BatchNormFusion fusion, const MapGroups& x, const Statistics& statistics,
                      const Tensor& residual) {
   MapGroups y = x.with(Tensor::empty_like(x.rows));
   for (std::size_t g = 0; g < x.groups(); ++g) {
     if (x.sizes[g].rows() == 0) continue;
-    DISPATCH(y.rows.device(), batch_norm_forward, fusion, x.map(g), scaling,
+    DISPATCH(y.rows.device(), batch_norm_forward, fusion, x.map(g), statistics.of(g),
              residual.defined() ? x.map_of(residual, g) : Tensor(), y.map(g));
   }
   return y;
@@ -134,7 +177,7 @@ struct Kept {
     for (std::size_t g = 0; g < x.groups(); ++g) {
       const BatchNormReduced reduced = room(g, part_of(parts, g, {2, channels}), dresidual, needs);
       if (x.sizes[g].rows() > 0) {
-        DISPATCH(x.rows.device(), batch_norm_gradient_sums, fusion, x.map(g), statistics.scaling,
+        DISPATCH(x.rows.device(), batch_norm_gradient_sums, fusion, x.map(g), statistics.of(g),
                  part(y, g), x.map_of(dy, g), reduced);
       }
       if (needs[1]) dgamma.add(reduced.dgamma);
@@ -159,21 +202,23 @@ struct Kept {
                                    : Tensor::zeros(tensor.shape(), tensor.dtype(), tensor.device());
     };
     return {.sums = sums,
-            .dgamma = needs[1] ? like(statistics.scaling.gamma) : Tensor(),
-            .dbeta = needs[2] ? like(statistics.scaling.beta) : Tensor(),
+            .dgamma = needs[1] ? like(statistics.gamma) : Tensor(),
+            .dbeta = needs[2] ? like(statistics.beta) : Tensor(),
             .dresidual = part(dresidual, g)};
   }
 
   void write_dx(const Tensor& g_or_dy, bool has_g, const Tensor& parts, const Tensor& dx) const {
     const Device device = x.rows.device();
-    const Tensor all = of_all_ranks(x.norms, "batch norms, backward", parts);
+    const bool local = x.norms.sharing == NormSharing::kLocal;
+    const Tensor all = local ? parts : of_all_ranks(x.norms, "batch norms, backward", parts);
     const Tensor averages = workspace({2, x.channels()}, device);
     for (std::size_t g = 0; g < x.groups(); ++g) {
       if (x.sizes[g].rows() == 0) continue;
-      DISPATCH(device, average_parts, all, part_of(statistics.divisors, g, {1}), averages);
+      DISPATCH(device, average_parts, local ? part_of(all, g, {1, 2, x.channels()}) : all,
+               part_of(statistics.divisors, g, {1}), averages);
       DISPATCH(device, batch_norm_dx, has_g ? BatchNormFusion::kNone : fusion, x.map(g),
-               statistics.scaling, has_g ? Tensor() : part(y, g), x.map_of(g_or_dy, g), averages,
-               1.0, x.map_of(dx, g));
+               statistics.of(g), has_g ? Tensor() : part(y, g), x.map_of(g_or_dy, g), averages, 1.0,
+               x.map_of(dx, g));
     }
   }
 };
@@ -202,11 +247,11 @@ MapGroups batch_norm_groups(BatchNormFusion fusion, const MapGroups& x, const Te
   if (!params.training) return x.with(ordinary(fusion, x.rows, residual, norm, params));
   check(x, residual, norm);
   const Statistics statistics = statistics_of(x, norm, params);
-  MapGroups y = normalized(fusion, x, statistics.scaling, residual);
+  MapGroups y = normalized(fusion, x, statistics, residual);
   // x is kept for the gradient in any case.
   if (fusion != BatchNormFusion::kAddRelu && grad_enabled()) {
-    y.again = [fusion, x = x.with(x.rows.detach()), scaling = statistics.scaling] {
-      return normalized(fusion, x, scaling, {}).rows;
+    y.again = [fusion, x = x.with(x.rows.detach()), statistics] {
+      return normalized(fusion, x, statistics, {}).rows;
     };
   }
   record("batch_norm_groups", y.rows, {x.rows, norm.gamma, norm.beta, residual}, [&] {

@@ -1,16 +1,18 @@
 // Batch norm (engine/ops/norm/batch_norm.h) over the maps of all groups.
 //   Training: with x of groups 0 to G - 1 and M_g values per channel in group g,
+//     kLocal: each group as an ordinary batch norm has it. The running statistics are moved by the
+//     first one alone.
 //     kSync: mean and variance of all values; the running variance is divided by their number less
 //     one.
 //     kNaive: mean = sum mean_g / G, var = sum average_g(x^2) / G - mean^2, computed without that
 //     difference; the running variance is this same one. Of one group it is divided by M - 1, as an
 //     ordinary batch norm's.
-//   Gradient of both, through mean and variance: as of the ordinary batch norm, with sums over all
-//   groups, and G M_g (kNaive) or the number of all values (kSync) for the count in group g.
-//   dgamma and dbeta are those of each group, added by TreeSum.
-//   A group without values has no share; of kNaive, G counts those that have some.
-//   Evaluation: as the ordinary batch norm.
-//   Throws as batch norm does: all groups together need two values per channel.
+//   Gradient of the others, through mean and variance: as of the ordinary batch norm, with sums
+//   over all groups, and G M_g (kNaive) or the number of all values (kSync) for the count in group
+//   g. dgamma and dbeta are those of each group, added by TreeSum. A group without values has no
+//   share; of kNaive, G counts those that have some. Evaluation: as the ordinary batch norm. Throws
+//   as batch norm does: all groups together need two values per channel; with kLocal each that has
+//   any.
 // Over ranks (GroupNorms::ranks): G counts the groups of all ranks, and M_g the values of all ranks
 //   that share group g. One all_gather in each direction, which is neither made again nor in
 //   another order when the pass is recomputed. All ranks merge what they get in the same order, so

@@ -15,9 +15,10 @@
 
 namespace invp {
 
-/// How the batch norms of a training pass share their statistics. Of one group both are the
-/// ordinary batch norm.
+/// How the batch norms of a training pass share their statistics. Of one group all are the ordinary
+/// batch norm.
 enum class NormSharing : std::uint8_t {
+  kLocal,  ///< not at all: each group has its own
   kNaive,  ///< mean and mean of squares of each group, then their plain averages (Detectron2's
            ///< NaiveSyncBatchNorm, and what PyTorch's SyncBatchNorm did up to 1.5)
   kSync,   ///< of all values at once
@@ -26,9 +27,9 @@ enum class NormSharing : std::uint8_t {
 struct GroupNorms {
   NormSharing sharing = NormSharing::kNaive;
   float momentum = 0.1F;  ///< share of the new batch in the running statistics
-  /// Who share the statistics, each with as many groups, in the order of the groups; null: this
-  /// process alone. All of them make the same passes over the same network: the calls of a norm are
-  /// collective. A rank may have no pictures.
+  /// Not of kLocal: who share the statistics, each with as many groups, in the order of the groups;
+  /// null: this process alone. All of them make the same passes over the same network: the calls of
+  /// a norm are collective. A rank may have no pictures.
   std::shared_ptr<Communicator> ranks = {};
   /// More than one: so many neighboring ranks share a group, and each has one part of it, which is
   /// "a group" in its process.

@@ -104,7 +104,7 @@ std::vector<std::string> DetectTask::loss_names() const {
           "loss_box_reg", "foreground",   "recall"};
 }
 
-/// Batch norms share their statistics over all groups, whoever computes them.
+/// Batch norms share their statistics over all groups, whoever computes them, or not at all.
 GroupNorms DetectTask::norms(float momentum) const {
   return {.sharing = config_.norms,
           .momentum = momentum,
@@ -180,6 +180,7 @@ AveragePrecision DetectTask::judged(const Detections& detections) const {
 
 Evaluation DetectTask::evaluate(const PhaseProgress& progress) {
   if (test_ == nullptr) return {};
+  if (config_.norms == NormSharing::kLocal) share_statistics(ranks(), detector_);
   const FoundInSet found = detect_set(
       detector_, *test_,
       {.short_edge = config_.test_short_edge,

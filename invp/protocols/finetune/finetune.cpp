@@ -61,7 +61,7 @@ std::unique_ptr<ResNet> make_classifier(NetworkConfig network, std::int64_t clas
 RunResult run_finetune(ResNet& network, const FinetuneConfig& config, const Dataset& train,
                        const Dataset& validation, RunObserver& observer) {
   check_batches(train.size(), config.batch_size,
-                config.norms == NormSpan::kLocal ? config.bn_groups : 1,
+                config.norms == NormSharing::kLocal ? config.bn_groups : 1,
                 last_map(network.config().arch, config.augment.image_size));
   RunConfig run = config.run;
   run.command = "invp finetune";

@@ -35,7 +35,7 @@ struct FinetuneConfig {
   /// Groups of a batch, as on the released code's GPUs, and what batch norms see of them
   /// (layers/in_groups.h).
   int bn_groups = 1;
-  NormSpan norms = NormSpan::kLocal;
+  NormSharing norms = NormSharing::kLocal;
 
   Device device;
   DType compute_type = DType::kF32;

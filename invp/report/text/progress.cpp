@@ -55,10 +55,21 @@ std::string progress_line(const ProgressView& view, int columns, bool fancy) {
   return columns_of(line) > columns ? percent : line;
 }
 
-ProgressDisplay::ProgressDisplay(std::FILE* stream) : stream_(stream), last_(Clock::now()) {
-  const char* term = std::getenv("TERM");
-  terminal_ = isatty(fileno(stream)) == 1 && term != nullptr && std::string_view(term) != "dumb";
+int terminal_columns(std::FILE* stream) {
+  constexpr int kUsual = 80;
+  const char* const term = std::getenv("TERM");
+  if (term == nullptr || std::string_view(term) == "dumb") return 0;
+  if (isatty(fileno(stream)) == 1) {
+    winsize size{};
+    const bool told = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return told ? size.ws_col : kUsual;
+  }
+  const char* const behind = std::getenv(kTerminalBehind);
+  return stream == stderr && behind != nullptr ? std::atoi(behind) : 0;
 }
+
+ProgressDisplay::ProgressDisplay(std::FILE* stream)
+    : stream_(stream), terminal_(terminal_columns(stream) > 0), last_(Clock::now()) {}
 
 ProgressDisplay::~ProgressDisplay() {
   clear();
@@ -70,7 +81,7 @@ void ProgressDisplay::show(const ProgressView& view) {
     if (drawn_ && now - last_ < kRedraw) return;
     // One write (cursor to the start, text, erase the rest of the old line), so that nothing
     // flickers.
-    put("\r" + progress_line(view, columns() - 1, true) + "\x1b[K");
+    put("\r" + progress_line(view, terminal_columns(stream_) - 1, true) + "\x1b[K");
     drawn_ = true;
   } else {
     if (now - last_ < kPlainInterval) return;
@@ -96,12 +107,6 @@ void ProgressDisplay::put(const std::string& text) const {
   }
   std::fwrite(text.data(), 1, text.size(), stream_);
   std::fflush(stream_);
-}
-
-int ProgressDisplay::columns() const {
-  winsize size{};
-  if (ioctl(fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
 }
 
 void Pace::update(double done, double seconds) {

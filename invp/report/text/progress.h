@@ -24,10 +24,15 @@ struct ProgressView {
 /// text alone, of any width.
 std::string progress_line(const ProgressView& view, int columns, bool fancy);
 
+/// A parent that passes this program's stderr on to a terminal says so here, by its columns.
+inline constexpr const char* kTerminalBehind = "INVP_TERMINAL";
+/// Of the terminal that `stream` is, or that stderr is passed on to; 0: there is none. With
+/// TERM=dumb there is none.
+int terminal_columns(std::FILE* stream);
+
 class ProgressDisplay {
  public:
-  /// Writes to `stream`. The system says whether it is a terminal and how wide; with TERM=dumb it
-  /// counts as none.
+  /// Writes to `stream`, whose terminal_columns() say whether there is a bar.
   explicit ProgressDisplay(std::FILE* stream = stderr);
   ~ProgressDisplay();
   ProgressDisplay(const ProgressDisplay&) = delete;
@@ -44,7 +49,6 @@ class ProgressDisplay {
  private:
   using Clock = std::chrono::steady_clock;
   void put(const std::string& text) const;
-  int columns() const;
 
   std::FILE* stream_;
   bool terminal_;

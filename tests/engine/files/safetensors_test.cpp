@@ -191,6 +191,29 @@ TEST_F(Safetensors, RefusesLengthsThatDoNotFit) {
   EXPECT_THAT(error_of([&] { read_safetensors(folder.path()); }), HasSubstr("is a folder"));
 }
 
+// The same bytes in pieces as at once; and nothing at all where they are not as many as announced.
+TEST_F(Safetensors, AreWrittenInPieces) {
+  const std::vector<std::pair<std::string, Tensor>> tensors = {
+      {"a", Tensor::from(std::vector<float>{1, 2, 3, 4, 5}, {5})},
+      {"b", Tensor::from(std::vector<std::int64_t>{6, 7}, {2})},
+      {"none", Tensor::empty({0, 3})}};
+  write_safetensors(folder / "whole", tensors, {{"note", "x"}});
+  const auto write = [&](const char* name, std::size_t left_out) {
+    write_safetensors_by_pieces(
+        folder / name, stored_tensors(tensors), {{"note", "x"}},
+        [&](std::size_t i, const AppendElements& append) {
+          const Tensor& tensor = tensors[i].second;
+          const std::span bytes(static_cast<const std::byte*>(tensor.raw()), tensor.nbytes());
+          for (std::size_t at = 0; at + left_out < bytes.size(); at += 3)
+            append(bytes.subspan(at, std::min<std::size_t>(3, bytes.size() - left_out - at)));
+        });
+  };
+  write("pieces", 0);
+  EXPECT_EQ(read_all(folder / "pieces"), read_all(folder / "whole"));
+  EXPECT_THAT(error_of([&] { write("short", 1); }), HasSubstr("bytes, and "));
+  EXPECT_FALSE(std::filesystem::exists(folder / "short"));
+}
+
 TEST_F(Safetensors, DeepNestingIsRefusedAtOnce) {
   EXPECT_THAT(error_of_header("{\"w\":" + std::string(1'000'000, '['), 0),
               HasSubstr("an object was expected"));

@@ -40,8 +40,28 @@ struct Statistics {
   double mean = 0, var = 0, running_var = 0;
 };
 
-/// Of one channel, by the definition: averages of x and x^2.
+/// The rows of some groups alone.
+inline Problem of_groups(const Problem& p, std::size_t first, std::size_t last) {
+  const auto row_of = [&](std::size_t group) {
+    return rows_of({p.sizes.begin(), p.sizes.begin() + static_cast<std::ptrdiff_t>(group)}) *
+           p.channels;
+  };
+  const auto part = [&](const Values& all) {
+    return Values(all.begin() + row_of(first), all.begin() + row_of(last));
+  };
+  Problem some = p;
+  some.sizes.assign(p.sizes.begin() + static_cast<std::ptrdiff_t>(first),
+                    p.sizes.begin() + static_cast<std::ptrdiff_t>(last));
+  some.x = part(p.x);
+  some.residual = part(p.residual);
+  some.dy = part(p.dy);
+  return some;
+}
+
+/// Of one channel, by the definition: averages of x and x^2. Of kLocal, the first group's.
 inline Statistics statistics_of(const Problem& p, std::int64_t channel) {
+  if (p.sharing == NormSharing::kLocal && p.sizes.size() > 1)
+    return statistics_of(of_groups(p, 0, 1), channel);
   double mean = 0, square = 0;
   std::size_t at = static_cast<std::size_t>(channel);
   const auto all = static_cast<double>(rows_of(p.sizes));
@@ -63,6 +83,14 @@ inline Statistics statistics_of(const Problem& p, std::int64_t channel) {
 }
 
 inline Values forward(const Problem& p) {
+  if (p.sharing == NormSharing::kLocal && p.sizes.size() > 1) {
+    Values all;
+    for (std::size_t g = 0; g < p.sizes.size(); ++g) {
+      const Values one = forward(of_groups(p, g, g + 1));
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  }
   Values y = p.x;
   for (std::int64_t c = 0; c < p.channels; ++c) {
     const Statistics s = statistics_of(p, c);

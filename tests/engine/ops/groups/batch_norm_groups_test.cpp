@@ -42,7 +42,9 @@ TEST_P(BatchNormGroupsTest, MatchesItsDefinition) {
   const std::vector<std::vector<MapSize>> all = {
       {{1, 2, 3}, {2, 2, 2}}, {{1, 1, 2}, {1, 3, 3}, {1, 1, 1}, {3, 1, 1}}, {{2, 3, 1}}};
   for (const auto& sizes : all) {
-    for (const NormSharing sharing : {NormSharing::kNaive, NormSharing::kSync}) {
+    for (const NormSharing sharing :
+         {NormSharing::kLocal, NormSharing::kNaive, NormSharing::kSync}) {
+      if (sharing == NormSharing::kLocal && sizes.size() == 4) continue;  // a group of one value
       for (const Fusion fusion : {Fusion::kNone, Fusion::kRelu, Fusion::kAddRelu}) {
         const Problem p = smooth_problem(sizes, sharing, fusion);
         SCOPED_TRACE(message(sizes.size(), " groups, sharing ", static_cast<int>(sharing),
@@ -92,7 +94,7 @@ TEST_P(BatchNormGroupsTest, MomentumOfOneLeavesTheBatchsOwnStatistics) {
 
 // A group of which no picture is left.
 TEST_P(BatchNormGroupsTest, AGroupWithoutValuesHasNoShare) {
-  for (const NormSharing sharing : {NormSharing::kNaive, NormSharing::kSync}) {
+  for (const NormSharing sharing : {NormSharing::kLocal, NormSharing::kNaive, NormSharing::kSync}) {
     const Problem p = smooth_problem({{1, 2, 3}, {2, 2, 2}}, sharing, Fusion::kRelu);
     Problem hollow = p;
     hollow.sizes = {{1, 2, 3}, {0, 2, 2}, {2, 2, 2}};
@@ -152,6 +154,25 @@ TEST(BatchNormGroups, NeedTwoValues) {
     const Problem p = make_problem({{1, 1, 1}, {0, 2, 2}}, 2, sharing, Fusion::kNone);
     EXPECT_THAT([&] { Inputs(p, kCpu).run(p, DType::kF32); },
                 ThrowsMessage<Error>(::testing::HasSubstr("more than one value per channel")));
+  }
+  const Problem p = make_problem({{1, 2, 2}, {1, 1, 1}}, 2, NormSharing::kLocal, Fusion::kNone);
+  EXPECT_THAT([&] { Inputs(p, kCpu).run(p, DType::kF32); },
+              ThrowsMessage<Error>(::testing::HasSubstr("in each group")));
+}
+
+TEST_P(BatchNormGroupsTest, LocalGroupsAreOrdinaryBatchNorms) {
+  const Problem p = make_problem({{1, 3, 4}, {2, 2, 3}}, 5, NormSharing::kLocal, Fusion::kRelu);
+  const Inputs in(p, device());
+  const MapGroups y = in.run(p, dtype());
+  for (const std::size_t g : {0UL, 1UL}) {
+    const Problem one = of_groups(p, g, g + 1);
+    const Inputs alone(one, device());
+    const Tensor want = batch_norm_relu(cast(alone.x, dtype()), alone.gamma, alone.beta,
+                                        alone.running_mean, alone.running_var);
+    expect_identical(
+        y.rows.slice(12 * static_cast<std::int64_t>(g), 12 + 12 * static_cast<std::int64_t>(g)),
+        want.detach());
+    if (g == 0) expect_identical(in.running_var, alone.running_var);
   }
 }
 
