@@ -267,7 +267,8 @@ void Control::Contact::late(const std::string& what, Seconds since) {
   const auto start = Clock::now();
   std::unique_lock lock(mutex_);
   const auto patience = [](const Message& m) { return m.kind == say::kPatience; };
-  changed_.wait_for(lock, 4 * limits_.beat, [&] {
+  // On a machine with much to do the hub needs its time; a hub that is gone is noticed meanwhile.
+  changed_.wait_for(lock, std::max(4 * limits_.beat, 2 * limits_.silence), [&] {
     return lost_ || std::any_of(messages_.begin(), messages_.end(), patience);
   });
   if (lost_) throw_lost();

@@ -20,8 +20,9 @@ struct StepTicket {
   std::int64_t images = 0;  ///< of this rank's share
   std::int64_t bad = 0;     ///< of it, new ones that cannot be read
   bool stop = false;
-  bool save = false;  ///< before the step
-  /// Answered, now and then: "rank 5 (n3) keeps the others waiting 31 % of the time".
+  bool save = false;     ///< before the step
+  double data_wait = 0;  ///< seconds since the last ticket that this rank waited for images
+  /// Answered, now and then: "rank 5 (n3) keeps the others waiting 31 % of the time (data)".
   std::string note = {};
 };
 

@@ -33,13 +33,15 @@ SharedBatches::SharedBatches(const RunRanks& ranks, BatchSource& own, double max
 std::optional<Batch> SharedBatches::next() {
   save_first_ = false;
   while (std::optional<Batch> batch = own_.next()) {
+    const double waited = std::exchange(waited_, own_.wait_seconds());
     const std::vector<BadImage> bad = own_.bad_images();
     const StepTicket total =
         exchange_tickets(ranks_, {.step = ++tickets_,
                                   .images = std::ssize(batch->indices),
                                   .bad = static_cast<std::int64_t>(bad.size() - told_),
                                   .stop = talk_.stop(),
-                                  .save = talk_.save()});
+                                  .save = talk_.save(),
+                                  .data_wait = waited_ - waited});
     if (!total.note.empty()) talk_.tell(total.note);
     save_first_ = save_first_ || total.save;
     if (total.stop) throw Stopped{stop_signal()};

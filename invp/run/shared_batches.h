@@ -55,6 +55,7 @@ class SharedBatches final : public BatchSource {
   BadImages bad_;
   std::size_t told_ = 0;  ///< of this rank's own
   std::int64_t tickets_ = 0;
+  double waited_ = 0;  ///< seconds for images, up to the last ticket
   bool save_first_ = false;
 };
 

@@ -150,7 +150,7 @@ void declare_ranks(Options& options, RankOptions& ranks, const DeviceOptions* de
   options
       .text("ranks", ranks.ranks, "N",
             "processes on this machine that share the work: a number, or auto for one a GPU; under "
-            "mpirun, srun or torchrun their number counts")
+            "mpirun, srun or torchrun their number counts (stop mpirun by SIGUSR1)")
       .not_a_setting();
   options
       .number("deadline", ranks.deadline, {0, 1e6, true},
@@ -182,7 +182,10 @@ void on_ranks(const RankOptions& ranks, const std::filesystem::path& folder,
   JoinedRanks joined = join_ranks(limits, folder, gpus_for(ranks));
   if (joined.control == nullptr) return work(joined);
   joined.control->progress_by(bytes_written);
-  joined.cores = share_cores(gather_cores(*joined.communicator));
+  // NCCL moves what lies on GPUs.
+  const bool on_cpus = joined.device == kCpu;
+  if (on_cpus || joined.hosts != nullptr)
+    joined.cores = share_cores(gather_cores(on_cpus ? *joined.communicator : *joined.hosts));
   if (joined.ranks().rank == 0) return end_together(joined, work);
   const Elsewhere elsewhere(ranks.logs ? log_of(joined.ranks().rank, folder)
                                        : std::filesystem::path());
@@ -231,7 +234,8 @@ RunRanks run_ranks(const JoinedRanks& ranks) {
                                             .images = mine.images,
                                             .bad = mine.bad,
                                             .stop = mine.stop,
-                                            .save = mine.save});
+                                            .save = mine.save,
+                                            .data_wait = mine.data_wait});
     return StepTicket{.step = total.step,
                       .images = total.images,
                       .bad = total.bad,
