@@ -131,8 +131,8 @@ TEST(LostRanks, ComparesWhatRanksWereDoing) {
              {"rank 3 (", ") has ended: rank ",
               "\nranks 0-2: in call 4, all_reduce gradients, 400 bytes of f32, step 7\n",
               "\nrank 3: heard of last at step 7",
-              "\nthe calls part at call 3: ranks 0, 1 all_reduce gradients, 400 bytes of f32, step "
-              "7; rank 2 all_gather updates, 64 bytes of i32, step 7\n"});
+              "\nthe calls part at call 3: ranks 0, 1 all_reduce gradients, 400 bytes of f32, ",
+              ", step 7; rank 2 all_gather updates, 64 bytes of i32, step 7\n"});
   EXPECT_EQ(std::count(ends[1].begin(), ends[1].end(), '\n'), 0) << ends[1];
 }
 
