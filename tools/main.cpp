@@ -46,6 +46,7 @@ std::string overview(const Commands& commands, const std::string& family) {
         "  invp report runs/first\n";
   }
   text += family.empty() ? "\nOptions and examples of a command: invp help COMMAND\n"
+                           "Which program this is: invp --version\n"
                          : "\nOptions and examples of an action: invp help " + family + " ACTION\n";
   return text;
 }
