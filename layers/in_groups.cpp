@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/autograd/node.h"
+#include "engine/ops/basic/cast.h"
 #include "engine/ops/groups/tree_sum.h"
 
 namespace invp {
@@ -41,8 +42,8 @@ Tensor of_group(const Tensor& all, const std::vector<std::int64_t>& counts, std:
 /// Sums over groups of the gradients of some leaves.
 class GradientSums {
  public:
-  explicit GradientSums(std::vector<Tensor> leaves)
-      : leaves_(std::move(leaves)), sums_(leaves_.size()) {}
+  GradientSums(std::vector<Tensor> leaves, DType wire)
+      : leaves_(std::move(leaves)), sums_(leaves_.size(), TreeSum(wire)) {}
 
   /// Takes what they have as a group's.
   void take() {
@@ -65,8 +66,8 @@ class GradientSums {
 };
 
 void learn_apart(ResNet& network, const std::vector<Tensor>& leaves, bool trunk_learns,
-                 const GroupedImages& batch, const GroupBody& body) {
-  GradientSums sums(leaves);
+                 const GroupedImages& batch, const GroupBody& body, DType wire) {
+  GradientSums sums(leaves, wire);
   keep_first_statistics(network, batch.counts.size(), [&](std::size_t group) {
     Tensor features;
     if (batch.counts[group] > 0) {
@@ -118,7 +119,7 @@ void learn_together(ResNet& network, const std::vector<Tensor>& leaves, bool tru
     features = network.features(maps_of(network, norms, batch));
   }
   const Tensor seed = Tensor::zeros(features.shape(), DType::kF32, features.device());
-  GradientSums sums(of_head(network, leaves));
+  GradientSums sums(of_head(network, leaves), DType::kF32);
   for (std::size_t group = 0; group < batch.counts.size(); ++group) {
     Tensor start;
     if (batch.counts[group] > 0)
@@ -195,8 +196,8 @@ Tensor outputs_in_groups(ResNet& network, const std::optional<SharedNorms>& shar
 
 void learn_in_groups(ResNet& network, const std::vector<Tensor>& leaves, bool trunk_learns,
                      const std::optional<SharedNorms>& shared, const GroupedImages& batch,
-                     const GroupBody& body) {
-  if (!shared) return learn_apart(network, leaves, trunk_learns, batch, body);
+                     const GroupBody& body, DType wire) {
+  if (!shared) return learn_apart(network, leaves, trunk_learns, batch, body, wire);
   if (batch.seen > 0)
     return learn_together(network, leaves, trunk_learns, shared->norms, batch, body);
   // None of those who share the norms has an image.
@@ -206,8 +207,8 @@ void learn_in_groups(ResNet& network, const std::vector<Tensor>& leaves, bool tr
 }
 
 void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t groups,
-                             const std::function<void(std::size_t group)>& body) {
-  GradientSums sums(leaves);
+                             const std::function<void(std::size_t group)>& body, DType wire) {
+  GradientSums sums(leaves, wire);
   for (std::size_t group = 0; group < groups; ++group) {
     body(group);
     sums.take();
@@ -216,7 +217,7 @@ void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t grou
 }
 
 // One call for all of them: they go through one flat tensor, each at a multiple of 64 bytes.
-void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves) {
+void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves, DType wire) {
   if (ranks.alone() || leaves.empty()) return;
   constexpr std::int64_t kAligned = 16;
   const auto room = [](const Tensor& leaf) {
@@ -233,7 +234,17 @@ void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& le
     leaf.set_grad(part);
     next += room(leaf);
   }
-  ranks.all_reduce("gradients", flat);
+  if (wire == DType::kF32) return ranks.all_reduce("gradients", flat);
+  const Tensor narrow = Tensor::empty(flat.shape(), wire, flat.device());
+  DISPATCH(flat.device(), cast, flat, narrow);
+  ranks.all_reduce("gradients", narrow);
+  DISPATCH(flat.device(), cast, narrow, flat);
+}
+
+const std::vector<std::pair<std::string, DType>>& all_wires() {
+  static const std::vector<std::pair<std::string, DType>> wires = {{"fp32", DType::kF32},
+                                                                   {"bf16", DType::kBF16}};
+  return wires;
 }
 
 void share_statistics(Communicator& ranks, const Module& network) {

@@ -53,22 +53,28 @@ using GroupBody = std::function<void(std::size_t group, Tensor features)>;
 
 /// Calls body for each group, in order. Afterwards the gradient of each of `leaves` is the sum over
 /// the groups; an empty group adds zeros, so bits do not depend on who computes which groups. The
-/// network has counted one batch. trunk_learns: false if all leaves are the head's. If norms are
+/// network has counted one batch. wire: the form of TreeSum; kBF16 is for norms that see one group.
+/// trunk_learns: false if all leaves are the head's. If norms are
 /// shared, a collective call, which makes the same exchanges on all ranks whatever body does.
 /// Throws Error where the norms see a single value.
 void learn_in_groups(ResNet& network, const std::vector<Tensor>& leaves, bool trunk_learns,
                      const std::optional<SharedNorms>& shared, const GroupedImages& batch,
-                     const GroupBody& body);
+                     const GroupBody& body, DType wire = DType::kF32);
 
 /// Calls body for each group, in order, which passes back through what has no norms. Afterwards the
 /// gradient of each of `leaves` is the sum over the groups; a group that leaves none adds zeros.
 void sum_gradients_of_groups(const std::vector<Tensor>& leaves, std::size_t groups,
-                             const std::function<void(std::size_t group)>& body);
+                             const std::function<void(std::size_t group)>& body,
+                             DType wire = DType::kF32);
 
 /// Afterwards the gradient of each of `leaves` is the sum over the ranks, which is the upper part
 /// of that tree where each rank has the same number of groups, a power of two. All of them have
-/// gradients.
-void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves);
+/// gradients. With wire kBF16 they travel in 16 bits, and each sum of two is rounded to that.
+void sum_gradients_over_ranks(Communicator& ranks, const std::vector<Tensor>& leaves,
+                              DType wire = DType::kF32);
+
+/// What gradients travel in between ranks: "fp32", "bf16", for the command line.
+const std::vector<std::pair<std::string, DType>>& all_wires();
 
 /// Gives all ranks the running statistics of rank 0, which has the first group.
 void share_statistics(Communicator& ranks, const Module& network);

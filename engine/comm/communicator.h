@@ -35,7 +35,7 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual Ranks ranks() const = 0;
 
-  /// In place. f32, bf16 (added in f32), f64, i64.
+  /// In place. f32, bf16 (every sum of two is rounded), f64, i64.
   virtual void all_reduce(const char* name, const Tensor& x, Reduction reduction = Reduction::kSum,
                           SumOrder order = SumOrder::kFixed) = 0;
   /// `all`: (size, shape of `mine`), of any dtype.

@@ -35,6 +35,10 @@ void tree_by(Reduction reduction, T* rows, std::int64_t count, std::int64_t stri
   }
 }
 
+struct RoundedSum {
+  float operator()(float a, float b) const { return static_cast<float>(BFloat16(a + b)); }
+};
+
 template <class T>
 void reduce(const Tensor& blocks, Reduction reduction) {
   const std::int64_t count = blocks.dim(0);
@@ -54,7 +58,11 @@ void reduce_bf16(const Tensor& blocks, Reduction reduction) {
     for (std::int64_t row = 0; row < count; ++row)
       std::transform(values + row * width + at, values + row * width + at + part,
                      exact.data() + row * part, [](BFloat16 v) { return static_cast<float>(v); });
-    tree_by(reduction, exact.data(), count, part, part);
+    switch (reduction) {
+      case Reduction::kSum: tree(exact.data(), count, part, part, RoundedSum()); break;
+      case Reduction::kMax: tree(exact.data(), count, part, part, Larger<float>()); break;
+      case Reduction::kMin: tree(exact.data(), count, part, part, Smaller<float>()); break;
+    }
     std::transform(exact.data(), exact.data() + part, values + at,
                    [](float v) { return BFloat16(v); });
   }

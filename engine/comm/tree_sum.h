@@ -11,7 +11,7 @@ void check_reducible(const char* name, DType dtype);
 
 /// `blocks` (k, ...), contiguous: row 0 becomes the rows added in a tree, rows 0 and 1,
 /// 2 and 3, then these pairs; an odd one waits. The other rows are left in no particular state.
-/// f32, bf16 (added in f32, rounded once), f64, i64. The bits depend on the rows only.
+/// f32, bf16 (every sum of two is rounded), f64, i64. The bits depend on the rows only.
 /// A NaN in kMax and kMin stays. Throws Error for another dtype. On a GPU
 /// queued on its stream.
 void tree_reduce(const char* name, const Tensor& blocks, Reduction reduction);

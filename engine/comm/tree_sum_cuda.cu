@@ -9,8 +9,8 @@ namespace {
 constexpr int kDepth = 32;  // partial sums of up to 2^32 rows
 
 /// The tree of a column, as TreeSum (engine/ops/groups/tree_sum.h) walks it: partial sums of equal
-/// size are joined as soon as there are two, what is left over at the end. Added in Exact, rounded
-/// once.
+/// size are joined as soon as there are two, what is left over at the end. Added in Exact, every
+/// sum rounded to T.
 template <class T, class Exact, class Combine>
 __global__ void tree_columns(T* rows, std::int64_t count, std::int64_t width) {
   const Combine combine;
@@ -20,11 +20,11 @@ __global__ void tree_columns(T* rows, std::int64_t count, std::int64_t width) {
     for (std::int64_t row = 0; row < count; ++row) {
       Exact value = static_cast<Exact>(rows[row * width + i]);
       for (std::int64_t pairs = row; pairs % 2 == 1; pairs /= 2)
-        value = combine(partial[--depth], value);
+        value = static_cast<Exact>(T(combine(partial[--depth], value)));
       partial[depth++] = value;
     }
     Exact total = partial[--depth];
-    while (depth > 0) total = combine(partial[--depth], total);
+    while (depth > 0) total = static_cast<Exact>(T(combine(partial[--depth], total)));
     rows[i] = T(total);
   }
 }

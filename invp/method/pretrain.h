@@ -50,6 +50,7 @@ struct PretrainConfig {
   int batch_size = 128;
   int bn_groups = 1;                        ///< TrainerConfig::groups
   NormSharing norms = NormSharing::kLocal;  ///< TrainerConfig::norms
+  DType wire = DType::kF32;                 ///< TrainerConfig::wire
   double learning_rate = 0.03;
   ScheduleKind schedule = ScheduleKind::kCosine;
   std::vector<int> milestones;

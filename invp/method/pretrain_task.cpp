@@ -53,6 +53,7 @@ TrainerConfig trainer_config(const PretrainConfig& config, std::int64_t images) 
           .seed = config.seed,
           .groups = config.bn_groups,
           .norms = config.norms,
+          .wire = config.wire,
           .spread_bank = spreads_bank(config, images),
           .device = config.device};
 }

@@ -176,14 +176,15 @@ void Trainer::compute_in_groups(const Step& step) {
       .embeddings = Tensor::zeros({rows, bank_.dim()}, DType::kF32, config_.device),
       .neighbors = Tensor::zeros({rows, graph_.neighbors()}, DType::kI32, config_.device)};
   TreeSum sums;
-  learn_in_groups(network_, learning_, true, shared_,
-                  grouped(step.images, step.groups, step.counts),
-                  [&](std::size_t group, const Tensor& features) {
-                    sums.add(learn_from_group(step, group, features, updates));
-                  });
+  learn_in_groups(
+      network_, learning_, true, shared_, grouped(step.images, step.groups, step.counts),
+      [&](std::size_t group, const Tensor& features) {
+        sums.add(learn_from_group(step, group, features, updates));
+      },
+      config_.wire);
   const Tensor losses = sums.total();
   ranks_->all_reduce("losses", losses);
-  sum_gradients_over_ranks(*ranks_, learning_);
+  sum_gradients_over_ranks(*ranks_, learning_, config_.wire);
   queue_.log(losses.slice(0, kLosses), losses.slice(kLosses, kLosses + 1));
   optimizer_.step({.lr_factor = settings_.lr_factor(), .halted = queue_.halted()});
   optimizer_.zero_grad();

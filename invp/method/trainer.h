@@ -36,6 +36,9 @@ struct TrainerConfig {
   /// A batch is cut into so many groups, as on so many GPUs (layers/in_groups.h).
   int groups = 1;
   NormSharing norms = NormSharing::kLocal;  ///< what batch norms see of them
+  /// What gradients travel in between ranks; kBF16 rounds the sums of groups too, on one rank as on
+  /// several, and is for kLocal (layers/in_groups.h).
+  DType wire = DType::kF32;
   /// The bank's rows are spread over the ranks of a machine, not on every rank. Whether they are,
   /// but not over how many, decides the last bits of the gradient (bank_shards.h).
   bool spread_bank = false;

@@ -56,7 +56,7 @@ auto bits(T value) {
   return std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
 }
 
-/// The sum in which values are added, and how they come to it.
+/// What two values are added in, before their sum is rounded.
 template <class T>
 using Exact = std::conditional_t<std::is_same_v<T, BFloat16>, float, T>;
 
@@ -70,7 +70,7 @@ std::int64_t count_wrong(const Tensor& got, Reduction reduction, int ranks) {
     parts.clear();
     for (const Tensor& x : all) parts.push_back(static_cast<Exact<T>>(x.data<T>()[i]));
     const T right(tree_of(parts, [&](Exact<T> a, Exact<T> b) {
-      if (reduction == Reduction::kSum) return static_cast<Exact<T>>(a + b);
+      if (reduction == Reduction::kSum) return static_cast<Exact<T>>(T(a + b));
       return reduction == Reduction::kMax ? std::max(a, b) : std::min(a, b);
     }));
     wrong += bits(right) == bits(got.data<T>()[i]) ? 0 : 1;

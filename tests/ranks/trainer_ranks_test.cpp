@@ -10,11 +10,13 @@ namespace invp::testing {
 namespace {
 
 /// Each kind of network; 4 groups, or 6 where 3 ranks share them.
-void expect_bits_of_one_rank(const NetworkConfig& network, bool spread = false) {
+void expect_bits_of_one_rank(const NetworkConfig& network, bool spread = false,
+                             DType wire = DType::kF32) {
   const auto ranks = join();
   const int groups = ranks->ranks().size == 3 ? 6 : 4;
   TrainerConfig config = config_of(network, groups);
   config.spread_bank = spread;
+  config.wire = wire;
   Trainer shared(config, kImages, ranks);
   Trainer alone(config, kImages);
   const BatchPart part = share_of_rank(groups, ranks->ranks());
@@ -45,6 +47,12 @@ RANKS_TEST(TrainerRanks, ResNet50EndsInTheBitsOfOneRank, 2, 4) {
 // Each rank keeps a part of the bank: the same bits for any number of them.
 RANKS_TEST(TrainerRanks, ASpreadBankEndsInTheBitsOfOneRank, 2, 3, 4) {
   expect_bits_of_one_rank({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, true);
+}
+
+// 16 bits between ranks: each sum of two groups is rounded, wherever it is added.
+RANKS_TEST(TrainerRanks, GradientsIn16BitsEndInTheBitsOfOneRank, 2, 3, 4) {
+  expect_bits_of_one_rank({.arch = Arch::kResNet18Cifar, .width = 4, .dim = 8}, false,
+                          DType::kBF16);
 }
 
 // Beside a bank that is on every rank: the same neighbors and losses, and gradients but for their

@@ -74,9 +74,11 @@ const std::set<std::string>& left_out() {
   return names;
 }
 
-/// Options that change the order of sums, as another machine does: the last bits may differ.
+/// Options that change the order of sums, as another machine does: the last bits may differ. Ranks
+/// do where they are more than the groups of batch norm; else tests/tools/pretrain_ranks_test.cpp
+/// has their bits.
 const std::set<std::string>& rounds() {
-  static const std::set<std::string> names = {"threads", "device"};
+  static const std::set<std::string> names = {"threads", "device", "ranks"};
   return names;
 }
 
@@ -175,7 +177,8 @@ TEST_P(EveryOption, IsRefusedOrChangesNothing) {
         EXPECT_TRUE(refused_.contains(option.name))
             << "--" << option.name << " decides the weights, but no other value was refused";
       }
-      if (option.decides == Decides::kNothing) {
+      // --bank auto says nothing yet; what comes of it is recorded, and decides.
+      if (option.decides == Decides::kNothing && option.name != "bank") {
         EXPECT_FALSE(refused_.contains(option.name)) << "--" << option.name << " decides nothing";
       }
     }

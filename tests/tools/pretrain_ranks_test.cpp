@@ -63,9 +63,22 @@ TEST_F(PretrainOnRanks, WithAShardedBankEndInTheBytesOfOneProcess) {
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_TRUE(read_all(last(name)) == read_all(last("one"))) << ranks;
   }
-  const Outcome other = train("2", "--bn-groups 4 --epochs 4 --schedule constant --resume auto");
+  const Outcome other = train("2", "--bn-groups 4 --bank replicated --resume auto");
   EXPECT_EQ(other.code, 1);
   EXPECT_THAT(other.err, HasSubstr("with --bank sharded, this run has --bank replicated"));
+}
+
+TEST_F(PretrainOnRanks, WithGradientsIn16BitsEndInTheBytesOfOneProcess) {
+  const std::string narrow = "--bn-groups 4 --wire bf16 ";
+  ASSERT_EQ(train("one", narrow).code, 0);
+  const Outcome two = train("two", narrow + "--ranks 2");
+  ASSERT_EQ(two.code, 0) << two.err;
+  EXPECT_TRUE(read_all(last("two")) == read_all(last("one")));
+  ASSERT_EQ(train("wide", "--bn-groups 4 --ranks 2").code, 0);
+  EXPECT_FALSE(read_all(last("wide")) == read_all(last("one"))) << "nothing was rounded";
+  const Outcome sync = train("sync", narrow + "--norms sync");
+  EXPECT_EQ(sync.code, 2);
+  EXPECT_THAT(sync.err, HasSubstr("--norms local, or --wire fp32"));
 }
 
 TEST_F(PretrainOnRanks, StopsAndGoesOnWithAnotherNumber) {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/comm/mpi_launcher.h"
-#include "tests/tools/devkit.h"
 #include "tests/tools/run_test.h"
+#include "tests/tools/task_commands.h"
 
 namespace invp::testing {
 namespace {
@@ -16,67 +16,17 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-/// A folder for all tests of the program: what they train on, and from.
-const Scratch& scratch() {
-  static const Scratch folder;
-  return folder;
-}
-
-/// 67 images in batches of 16: the last has 3.
-constexpr const char* kImages =
-    " --format synthetic --synthetic-train 67 --synthetic-val 40 --synthetic-size 16 "
-    "--synthetic-classes 4 --image-size 16 --batch-size 16 --seed 3 --device cpu ";
-
-/// A network that has seen them for an epoch; made once.
-const std::string& checkpoint() {
-  static const std::string file = [] {
-    const Outcome outcome =
-        run_invp("pretrain" + std::string(kImages) +
-                 "--arch resnet18-cifar --width 4 --dim 8 --augment cifar --epochs 1 --knn-k 5 "
-                 "--background 8 --hard-positives 2 --threads 1 --out " +
-                 (scratch() / "run"));
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return scratch() / "run/checkpoints/last.safetensors";
-  }();
-  return file;
-}
-
-const std::string& devkit() {
-  static const std::string folder = [] {
-    write_devkit(scratch() / "devkit", 10, 5);
-    return scratch() / "devkit";
-  }();
-  return folder;
-}
-
-constexpr const char* kEach = " --threads 1 --workers 1 --json --save-steps 1 ";
-
-std::string linear() {
-  return "linear --checkpoint " + checkpoint() + kImages + kEach +
-         "--augment linear-cifar --epochs 3 --lr 3 --milestones 2 --bn-groups 4 ";
-}
-
-std::string finetune() {
-  return "finetune --checkpoint " + checkpoint() + kImages + kEach +
-         "--augment linear-cifar --epochs 3 --lr 0.02 --milestones 2 --bn-groups 4 ";
-}
-
-std::string detection() {
-  return "detect train --data " + shell_word(devkit()) + kTinyDetector +
-         "--device cpu --json --batch-size 4 --schedule-pictures 4 --bn-groups 4 --lr 0.02 ";
-}
-
 /// One of these commands, and what its line one says of two ranks.
 struct Training {
   const char* name;
-  std::string (*command)();
+  std::string (*command)(const std::string& device);
   const char* two_ranks;
   const char* longer;  ///< to be stopped in
 };
 
 class TaskOnRanks : public RunTest, public ::testing::WithParamInterface<Training> {
  protected:
-  TaskOnRanks() : RunTest(GetParam().command()) {}
+  TaskOnRanks() : RunTest(GetParam().command("cpu")) {}
   void SetUp() override {
     try {
       mpi_command(1, std::getenv("PATH"));

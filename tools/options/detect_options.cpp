@@ -56,7 +56,7 @@ void DetectOptions::declare(Options& options) {
                "what to judge by; auto: test, else val; none: nothing");
   declare_device(options, device_);
   declare_run(options, run_);
-  declare_ranks(options, ranks_);
+  declare_ranks(options, ranks_, &device_);
 }
 
 void DetectOptions::declare_start(Options& options) {
@@ -87,6 +87,8 @@ void DetectOptions::declare_schedule(Options& options) {
       .notes({"not at all: each group has its own, and the first one's are kept",
               "the moments of all values",
               "plain averages of the groups' moments, as in the paper's runs"});
+  declare_wire(options, wire_);
+  options.does_not_decide();  // the other form is refused
   options.integer("iterations", config_.iterations, {1, 1e12}, "steps of training").common();
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate").common();
   options.integer("warmup", config_.warmup, {0, 1e12},
@@ -171,10 +173,12 @@ void DetectOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   config_.loader.pictures_per_group = batch_size_ / bn_groups_;
   config_.loader.short_edges.assign(min_sizes_.begin(), min_sizes_.end());
   fit_schedule(options);
-  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
+  take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
   check_groups(ranks, static_cast<int>(bn_groups_), batch_size_);
+  if (wire_ != DType::kF32)
+    throw UsageError("--wire bf16 is not for detectors, whose groups have one gradient: fp32");
   if (ranks.ranks().size > bn_groups_)
     throw UsageError(message("--bn-groups ", bn_groups_, " is less than one group for each of ",
                              ranks.ranks().size, " ranks: ranks share whole groups of pictures"));

@@ -61,6 +61,7 @@ class DetectOptions {
   bool from_scratch_ = false;
   std::int64_t batch_size_ = 4, schedule_pictures_ = 4;
   std::int64_t bn_groups_ = 4;
+  DType wire_ = DType::kF32;
   std::vector<std::int64_t> min_sizes_, drops_;
   BoxDataOptions data_;
   std::string split_ = "train", test_split_ = "auto";

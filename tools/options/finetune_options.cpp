@@ -89,6 +89,7 @@ void FinetuneOptions::declare_training(Options& options) {
               "added to the gradient, times the weight; on all parameters")
       .shown_default("1e-05 semi, 1e-06 transfer");
   declare_groups(options, config_.bn_groups, config_.norms);
+  declare_wire(options, config_.wire);
   // Evaluation says which epoch was best; it changes no weights.
   options
       .integer("eval-every", config_.evaluate_every, {1, 1e6},
@@ -119,6 +120,7 @@ void FinetuneOptions::resolve(const Options& options, const JoinedRanks& ranks) 
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
   check_groups(ranks, config_.bn_groups, config_.batch_size);
+  check_wire(config_.wire, config_.norms);
   config_.run.ranks = run_ranks(ranks);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;

@@ -48,7 +48,7 @@ void LinearOptions::declare(Options& options) {
   declare_training(options);
   declare_device(options, device_);
   declare_run(options, run_);
-  declare_ranks(options, ranks_);
+  declare_ranks(options, ranks_, &device_);
 }
 
 void LinearOptions::declare_protocol(Options& options) {
@@ -120,6 +120,7 @@ void LinearOptions::declare_training(Options& options) {
   options.integer("bn-groups", config_.bn_groups, {1, 1024},
                   "parts of a batch whose gradients are added in a fixed order, so that ranks can "
                   "share them; no batch norm is trained here");
+  declare_wire(options, config_.wire);
   options.number("lr", config_.learning_rate, {0, 1e6}, "learning rate at the start")
       .shown_default(kProtocols)
       .common();
@@ -211,7 +212,7 @@ void LinearOptions::resolve(const Options& options, const JoinedRanks& ranks) {
   config_.evaluation =
       config_.views == TestViews::kTenRandom ? config_.augment : pipeline(protocol, "none");
   if (options.given("test-flip-prob")) config_.evaluation.flip_prob = test_flip_prob_;
-  if (device_.threads == 0) device_.threads = threads_of_rank(ranks);
+  take_share(device_, ranks);
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
   check_groups(ranks, config_.bn_groups, config_.batch_size);

@@ -16,6 +16,7 @@ void PretrainOptions::declare(Options& options) {
   options.integer("epochs", config_.epochs, {1, 1e6}, "passes over the training set").common();
   options.integer("batch-size", config_.batch_size, {2, 65536}, "images per step").common();
   declare_groups(options, config_.bn_groups, config_.norms);
+  declare_wire(options, config_.wire);
   options.number("lr", config_.learning_rate, {0, 1000}, "learning rate at the start").common();
   options
       .choice<ScheduleKind>("schedule", config_.schedule,
@@ -86,6 +87,7 @@ PretrainConfig PretrainOptions::resolve(const Options& options, const JoinedRank
   compute_ = start_compute(device_);
   check_device(ranks, compute_.device);
   check_groups(ranks, config_.bn_groups, config_.batch_size);
+  check_wire(config_.wire, config_.norms);
   config_.device = compute_.device;
   config_.compute_type = compute_.type;
   config_.seed = compute_.seed;

@@ -213,6 +213,20 @@ void declare_groups(Options& options, int& groups, NormSharing& norms) {
               "all groups, each of the same weight, as Detectron2's NaiveSyncBatchNorm"});
 }
 
+void declare_wire(Options& options, DType& wire) {
+  options.choice<DType>("wire", wire, all_wires(), "what gradients travel in between ranks")
+      .notes({"32 bits",
+              "16 bits: half the bytes; sums of groups are rounded to that, on one rank too"});
+}
+
+void check_wire(DType wire, NormSharing norms) {
+  if (wire == DType::kBF16 && norms != NormSharing::kLocal) {
+    throw UsageError(
+        "--wire bf16 rounds the gradient of each group, and with --norms sync or naive a rank's "
+        "groups have one gradient: --norms local, or --wire fp32");
+  }
+}
+
 void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size) {
   const int size = ranks.ranks().size;
   if (batch_size < size) {

@@ -46,6 +46,10 @@ void check_device(const JoinedRanks& ranks, Device device);
 
 /// --bn-groups and --norms, which decide the weights.
 void declare_groups(Options& options, int& groups, NormSharing& norms);
+/// --wire, which decides the weights.
+void declare_wire(Options& options, DType& wire);
+/// Throws UsageError where gradients of several groups are added inside of the layers.
+void check_wire(DType wire, NormSharing norms);
 /// Throws UsageError where so many groups of batch norm, or images, cannot be shared by them.
 void check_groups(const JoinedRanks& ranks, int groups, std::int64_t batch_size);
 

@@ -1,5 +1,7 @@
 // A sum over groups whose bits do not depend on who computes which of them: neighbors are added,
-// then neighboring pairs, and so on; an odd one waits.
+// then neighboring pairs, and so on; an odd one waits. With kBF16 every term and every sum of two
+// is rounded to 16 bits, so that they can travel between processes as that, wherever they are
+// added.
 #pragma once
 
 #include <utility>
@@ -13,6 +15,8 @@ namespace invp {
 /// binary digits.
 class TreeSum {
  public:
+  /// `form`: kF32 or kBF16.
+  explicit TreeSum(DType form = DType::kF32) : form_(form) {}
   /// f32 of one shape. The term's memory is used if this is its only handle.
   void add(Tensor term);
   /// Undefined without terms.
@@ -23,8 +27,10 @@ class TreeSum {
     Tensor sum;
     std::int64_t terms;
   };
-  static Tensor joined(Tensor left, const Tensor& right);
+  Tensor joined(Tensor left, const Tensor& right) const;
+  Tensor rounded(Tensor x) const;
 
+  DType form_;
   std::vector<Partial> partials_;  ///< of falling numbers of terms
 };
 

@@ -36,6 +36,7 @@ struct FinetuneConfig {
   /// (layers/in_groups.h).
   int bn_groups = 1;
   NormSharing norms = NormSharing::kLocal;
+  DType wire = DType::kF32;  ///< what gradients travel in between ranks (layers/in_groups.h)
 
   Device device;
   DType compute_type = DType::kF32;

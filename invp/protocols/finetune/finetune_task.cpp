@@ -88,10 +88,11 @@ Tensor FinetuneTask::losses_with_gradients(const Batch& batch, const Progress& /
     sum.add(scale(mean.detach(), share).view({1}));
     backward(mean, share);
   };
-  learn_in_groups(network_, learning_, !config_.fc_only, shared_, grouped(batch, groups), learn);
+  learn_in_groups(network_, learning_, !config_.fc_only, shared_, grouped(batch, groups), learn,
+                  config_.wire);
   const Tensor loss = sum.total();
   ranks().all_reduce("losses", loss);
-  sum_gradients_over_ranks(ranks(), learning_);
+  sum_gradients_over_ranks(ranks(), learning_, config_.wire);
   return loss;
 }
 

@@ -35,6 +35,7 @@ struct LinearConfig {
   /// The gradients of so many parts of a batch are added in a fixed tree, so that ranks may compute
   /// them. No norm sees a batch here.
   int bn_groups = 1;
+  DType wire = DType::kF32;  ///< what gradients travel in between ranks (layers/in_groups.h)
   double learning_rate = 30;
   std::vector<int> milestones = {60, 80};
   double lr_decay = 0.1;

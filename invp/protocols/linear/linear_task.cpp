@@ -163,15 +163,16 @@ Tensor LinearTask::losses_with_gradients(const Batch& batch, const Progress& /*p
   const std::vector<RowRange> groups =
       batch.rows(share_of_rank(config_.bn_groups, ranks().ranks()));
   TreeSum sum;
-  sum_gradients_of_groups(learning_, groups.size(), [&](std::size_t group) {
+  const auto learn = [&](std::size_t group) {
     const RowRange& rows = groups[group];
     if (rows.count() == 0) return sum.add(Tensor::zeros({taps}, DType::kF32, device()));
     const auto share = static_cast<float>(rows.count()) / static_cast<float>(batch.images_of_all());
     sum.add(losses_of_group(rows_of(batch, rows), share));
-  });
+  };
+  sum_gradients_of_groups(learning_, groups.size(), learn, config_.wire);
   const Tensor of_taps = sum.total();
   ranks().all_reduce("losses", of_taps);
-  sum_gradients_over_ranks(ranks(), learning_);
+  sum_gradients_over_ranks(ranks(), learning_, config_.wire);
   if (taps == 1) return of_taps;
   const Tensor losses = Tensor::empty({1 + taps}, DType::kF32, device());
   losses.slice(0, 1).copy_from(mean(of_taps).view({1}));

@@ -111,5 +111,24 @@ TEST_P(MapGroupsTest, TreeSumAddsNeighborsFirst) {
   EXPECT_FALSE(TreeSum().total().defined());
 }
 
+// bf16 has 8 digits: 257 is none of its numbers, nor is 256 + 1.
+TEST_P(MapGroupsTest, TreeSumRoundsEverySumToTheFormThatTravels) {
+  const auto sum_of = [](const std::vector<double>& terms) {
+    TreeSum sum(DType::kBF16);
+    for (const double term : terms) sum.add(tensor({term}, {1}, device()));
+    return values_of(sum.total())[0];
+  };
+  EXPECT_EQ(sum_of({257}), 256);              // a term alone is rounded, too
+  EXPECT_EQ(sum_of({259}), 260);              // to the nearest
+  EXPECT_EQ(sum_of({256, 1, 1, 1}), 258);     // 256 + 1 is 256 again, 1 + 1 is not lost
+  EXPECT_EQ(sum_of({256, 1, 1, 1, 1}), 260);  // 258 + 1, to the even neighbor
+  EXPECT_EQ(sum_of({1, 1, 1, 1, 256, 1}), 260);
+  const Tensor kept = tensor({257}, {1}, device());
+  TreeSum sum(DType::kBF16);
+  sum.add(kept);
+  sum.total();
+  EXPECT_EQ(values_of(kept)[0], 257) << "another's tensor was rounded";
+}
+
 }  // namespace
 }  // namespace invp::testing
