@@ -323,7 +323,10 @@ std::shared_ptr<Communicator> join_nccl(const Ranks& ranks, const std::string& i
   CHECK(comm != nullptr, "[NCCL] ranks on ", device,
         " cannot be joined: ", ncclGetErrorString(result), ": ", ncclGetLastError(nullptr));
   world.add(comm);
-  world.settle(comm, result, {.operation = "join", .name = "ranks"});
+  const CollectiveCall call{.operation = "join", .name = "ranks"};
+  watch->entered(call);  // from here on it is known since when this rank waits
+  world.settle(comm, result, call);
+  watch->left(call);
   return std::make_shared<NcclCommunicator>(comm, ranks, device, std::move(watch));
 }
 

@@ -134,9 +134,10 @@ TEST(Ranks, ShareTheCoresThatThereAre) {
   const std::string step =
       "bench step --width 4 --batch-size 8 --image-size 16 --bank 64 --background 16 "
       "--hard-positives 4 --repeats 1 --warmups 0 --device cpu ";
-  const Outcome one = run_invp(step, "taskset -c 0,1");
+  const Outcome one = run_invp(step, "env -u OMP_NUM_THREADS taskset -c 0,1");
   EXPECT_THAT(one.err, ::testing::HasSubstr("cpu, fp32, 2 threads"));
-  const Outcome two = run_invp(step + "--ranks 2 --bn-groups 2", "taskset -c 0,1");
+  const Outcome two =
+      run_invp(step + "--ranks 2 --bn-groups 2", "env -u OMP_NUM_THREADS taskset -c 0,1");
   EXPECT_EQ(two.code, 0) << two.err;
   EXPECT_THAT(two.err, ::testing::HasSubstr("cpu, fp32, 1 thread"));
 }
