@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/comm/call.h"
 #include "engine/comm/host.h"
 #include "engine/comm/launch.h"
 #include "engine/comm/tree_sum.h"
@@ -173,7 +174,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_gather(const char* name, const Tensor& mine, const Tensor& all) override {
     const Call call(*this, "all_gather", name, mine);
-    check_rows(name, mine.numel() * ranks_.size, mine, all);
+    check_rows(name, mine.numel() * ranks_.size, mine, all, ranks_.size);
     by_slices(
         static_cast<std::int64_t>(mine.nbytes()),
         [&](std::int64_t at, std::int64_t count, std::byte* bounce) {
@@ -185,7 +186,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_to_all(const char* name, const Tensor& out, const Tensor& in) override {
     const Call call(*this, "all_to_all", name, in);
-    check_rows(name, in.numel(), in, out);
+    check_rows(name, in.numel(), in, out, ranks_.size);
     CHECK(in.numel() % ranks_.size == 0, "[", name, "] ", in.shape(), " for ", ranks_.size,
           " ranks");
     const auto row = static_cast<std::int64_t>(in.nbytes()) / ranks_.size;
@@ -234,39 +235,25 @@ class MpiCommunicator final : public Communicator {
   void wait(const DeviceMark& mark) override { mark.wait(); }
 
  private:
-  /// One call of this communicator, seen by the watch. Whatever ends it early ends all.
-  class Call {
+  /// One call of this communicator. Whatever ends it early ends all.
+  class Call : public WatchedCall {
    public:
     Call(MpiCommunicator& owner, const char* operation, const char* name, const Tensor& x)
-        : owner_(owner), what_{operation, name, static_cast<std::int64_t>(x.nbytes()), x.dtype()} {
-      CHECK(x.device() == kCpu, "[", name, "] MPI moves what is in host memory, not on ",
-            x.device());
-      CHECK(!World::get().is_lost(), "[", name, "] an earlier exchange between ranks has failed");
-      owner_.watch_->entered(what_);
-    }
+        : WatchedCall(owner.watch_for(name, x), operation, name, x) {}
     ~Call() {
-      if (std::uncaught_exceptions() > exceptions_)
-        World::get().lost();
-      else
-        owner_.watch_->left(what_);
+      if (ended_early()) World::get().lost();
     }
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
-    const CollectiveCall& what() const { return what_; }
-
-   private:
-    MpiCommunicator& owner_;
-    CollectiveCall what_;
-    int exceptions_ = std::uncaught_exceptions();
   };
 
-  static std::byte* bytes(const Tensor& x) { return static_cast<std::byte*>(x.raw()); }
-
-  void check_rows(const char* name, std::int64_t numel, const Tensor& in, const Tensor& out) const {
-    CHECK(out.numel() == numel && out.dtype() == in.dtype() && out.device() == kCpu, "[", name,
-          "] ", in.shape(), " of ", in.dtype(), " into ", out.shape(), " of ", out.dtype(), " on ",
-          out.device(), ", ", ranks_.size, " ranks");
+  Watch& watch_for(const char* name, const Tensor& x) const {
+    CHECK(x.device() == kCpu, "[", name, "] MPI moves what is in host memory, not on ", x.device());
+    CHECK(!World::get().is_lost(), "[", name, "] an earlier exchange between ranks has failed");
+    return *watch_;
   }
+
+  static std::byte* bytes(const Tensor& x) { return static_cast<std::byte*>(x.raw()); }
 
   /// Waits for request_. Spins at first, since most waits are shorter than a change of threads,
   /// then lets others have the core, then sleeps: somebody writes a file.

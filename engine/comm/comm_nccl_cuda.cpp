@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "engine/comm/call.h"
 #include "engine/comm/comm_nccl.h"
 #include "engine/comm/host.h"
 #include "engine/comm/nccl_world_cuda.h"
@@ -94,7 +95,7 @@ class NcclCommunicator final : public Communicator {
   }
 
   void all_gather(const char* name, const Tensor& mine, const Tensor& all) override {
-    check_rows(name, mine.numel() * ranks_.size, mine, all);
+    check_rows(name, mine.numel() * ranks_.size, mine, all, ranks_.size);
     const Call call(*this, "all_gather", name, mine);
     if (mine.numel() == 0) return;
     const Tensor from = on_device(mine);
@@ -104,7 +105,7 @@ class NcclCommunicator final : public Communicator {
   }
 
   void all_to_all(const char* name, const Tensor& out, const Tensor& in) override {
-    check_rows(name, in.numel(), in, out);
+    check_rows(name, in.numel(), in, out, ranks_.size);
     CHECK(in.numel() % ranks_.size == 0, "[", name, "] ", in.shape(), " for ", ranks_.size,
           " ranks");
     const Call call(*this, "all_to_all", name, in);
@@ -147,31 +148,25 @@ class NcclCommunicator final : public Communicator {
   void wait(const DeviceMark& mark) override { mark.wait(); }
 
  private:
-  /// One call of this communicator, seen by the watch.
-  class Call {
+  /// One call of this communicator.
+  class Call : public WatchedCall {
    public:
     Call(NcclCommunicator& owner, const char* operation, const char* name, const Tensor& x)
-        : owner_(owner), what_{operation, name, static_cast<std::int64_t>(x.nbytes()), x.dtype()} {
-      CHECK(x.device() == kCpu || x.device() == owner.device_, "[", name, "] this rank is on ",
-            owner.device_, ", not on ", x.device());
-      CHECK(!NcclWorld::get().is_lost(), "[", name,
-            "] an earlier exchange between ranks has failed");
-      cuda::enter(owner.device_, operation);
-      owner_.watch_->entered(what_);
-    }
-    ~Call() {
-      if (std::uncaught_exceptions() == exceptions_) owner_.watch_->left(what_);
-    }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-    const CollectiveCall& what() const { return what_; }
-    void settle(ncclResult_t result) const { NcclWorld::get().settle(owner_.comm_, result, what_); }
+        : WatchedCall(owner.watch_for(operation, name, x), operation, name, x),
+          comm_(owner.comm_) {}
+    void settle(ncclResult_t result) const { NcclWorld::get().settle(comm_, result, what()); }
 
    private:
-    NcclCommunicator& owner_;
-    CollectiveCall what_;
-    int exceptions_ = std::uncaught_exceptions();
+    ncclComm_t comm_;
   };
+
+  Watch& watch_for(const char* operation, const char* name, const Tensor& x) const {
+    CHECK(x.device() == kCpu || x.device() == device_, "[", name, "] this rank is on ", device_,
+          ", not on ", x.device());
+    CHECK(!NcclWorld::get().is_lost(), "[", name, "] an earlier exchange between ranks has failed");
+    cuda::enter(device_, operation);
+    return *watch_;
+  }
 
   cudaStream_t stream() const { return cuda::context(device_).stream(); }
   static std::size_t count_of(const Tensor& x) { return static_cast<std::size_t>(x.numel()); }
@@ -182,12 +177,6 @@ class NcclCommunicator final : public Communicator {
   }
   static void back(const Tensor& there, const Tensor& x) {
     if (there.device() != x.device()) x.copy_from(there);
-  }
-
-  void check_rows(const char* name, std::int64_t numel, const Tensor& in, const Tensor& out) const {
-    CHECK(out.numel() == numel && out.dtype() == in.dtype() && out.device() == in.device(), "[",
-          name, "] ", in.shape(), " of ", in.dtype(), " into ", out.shape(), " of ", out.dtype(),
-          " on ", out.device(), ", ", ranks_.size, " ranks");
   }
 
   template <class Each>
@@ -323,10 +312,10 @@ std::shared_ptr<Communicator> join_nccl(const Ranks& ranks, const std::string& i
   CHECK(comm != nullptr, "[NCCL] ranks on ", device,
         " cannot be joined: ", ncclGetErrorString(result), ": ", ncclGetLastError(nullptr));
   world.add(comm);
-  const CollectiveCall call{.operation = "join", .name = "ranks"};
-  watch->entered(call);  // from here on it is known since when this rank waits
-  world.settle(comm, result, call);
-  watch->left(call);
+  {
+    const WatchedCall call(*watch, {.operation = "join", .name = "ranks"});
+    world.settle(comm, result, call.what());
+  }
   return std::make_shared<NcclCommunicator>(comm, ranks, device, std::move(watch));
 }
 
