@@ -8,14 +8,13 @@
 
 namespace invp {
 
-namespace {
-
-/// The shape with another first dimension.
 Shape with_rows(const Shape& shape, std::int64_t rows) {
   std::vector<std::int64_t> dims(shape.dims().begin(), shape.dims().end());
   dims.front() = rows;
   return Shape(dims);
 }
+
+namespace {
 
 Tensor bytes_of(const std::string& text) {
   const Tensor bytes = Tensor::empty({std::ssize(text)}, DType::kU8);

@@ -11,6 +11,9 @@
 
 namespace invp {
 
+/// The shape with another first dimension.
+Shape with_rows(const Shape& shape, std::int64_t rows);
+
 /// One number of each rank.
 std::vector<std::int64_t> gather_numbers(Communicator& ranks, const char* name, std::int64_t mine);
 

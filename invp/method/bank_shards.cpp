@@ -17,16 +17,10 @@ namespace invp {
 
 namespace {
 
-Shape with_first(std::int64_t first, const Shape& shape) {
-  std::vector<std::int64_t> dims{first};
-  dims.insert(dims.end(), shape.dims().begin() + 1, shape.dims().end());
-  return Shape(dims);
-}
-
 /// `rows` rows, those beyond the ones of `x` -1 in lists of rows, and 0 else.
 Tensor filled_up(const Tensor& x, std::int64_t rows) {
   if (x.dim(0) == rows) return x;
-  const Tensor filled = Tensor::empty(with_first(rows, x.shape()), x.dtype(), x.device());
+  const Tensor filled = Tensor::empty(with_rows(x.shape(), rows), x.dtype(), x.device());
   fill_bytes(filled.raw(), x.dtype() == DType::kI32 ? 0xFF : 0, filled.nbytes(), x.device());
   if (x.dim(0) > 0) filled.slice(0, x.dim(0)).copy_from(x);
   return filled;
@@ -166,7 +160,7 @@ Tensor BankShards::gather(const char* name, const Tensor& mine) const {
   CHECK(mine.dim(0) <= most, "[bank] ", mine.dim(0), " queries of a rank, where ", most,
         " are expected at most");
   const Tensor all =
-      Tensor::empty(with_first(shard_.count * most, mine.shape()), mine.dtype(), mine.device());
+      Tensor::empty(with_rows(mine.shape(), shard_.count * most), mine.dtype(), mine.device());
   ranks_->all_gather(name, filled_up(mine, most), all);
   return all;
 }

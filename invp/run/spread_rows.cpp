@@ -5,17 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "engine/comm/gather.h"
+
 namespace invp {
 
 namespace {
 
 constexpr std::int64_t kDismissed = -1;
-
-Shape with_rows(const Shape& shape, std::int64_t rows) {
-  std::vector<std::int64_t> dims(shape.dims().begin(), shape.dims().end());
-  dims.front() = rows;
-  return Shape(dims);
-}
 
 std::byte* bytes_of(const Tensor& host) {
   return static_cast<std::byte*>(host.raw());
