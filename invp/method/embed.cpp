@@ -1,5 +1,6 @@
 #include "invp/method/embed.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -49,7 +50,9 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
                     .workers = config.workers,
                     .shuffle = false,
                     .max_bad_share = config.max_bad_share,
-                    .augment_on = config.augment_on.value_or(best_augment_on(device))},
+                    .augment_on = config.augment_on.value_or(best_augment_on(device)),
+                    .turns = config.turns,
+                    .turn = config.turn},
                    device);
   loader.start_epoch(0);
   Features result;
@@ -61,7 +64,7 @@ Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& confi
     values.insert(values.end(), features.span<float>().begin(), features.span<float>().end());
     result.labels.insert(result.labels.end(), batch->labels.begin(), batch->labels.end());
     result.indices.insert(result.indices.end(), batch->indices.begin(), batch->indices.end());
-    progress(std::ssize(result.indices), dataset.size());
+    progress(std::min(std::ssize(result.indices) * config.turns, dataset.size()), dataset.size());
   }
   network.train(was_training);
   result.bad = loader.bad_images();

@@ -40,12 +40,13 @@ struct EmbedConfig {
   int workers = 1;
   double max_bad_share = 0.01;          ///< of the data set that may be unreadable
   bool may_be_empty = false;            ///< no image at all need be readable
+  int turns = 1, turn = 0;              ///< whose batches: LoaderOptions::turns
   std::optional<AugmentOn> augment_on;  ///< unset: the default of the network's device
 };
 
-/// Runs the network in evaluation mode over the whole data set, on the network's device, and
-/// restores its mode. The features are on the host. Throws Error if no image can be read, or fewer
-/// than max_bad_share leaves.
+/// Runs the network in evaluation mode over the data set, or its turn of it, on the network's
+/// device, and restores its mode. The features are on the host. Throws Error if no image can be
+/// read, or fewer than max_bad_share leaves.
 Features embed(ResNet& network, const Dataset& dataset, const EmbedConfig& config,
                const std::function<void(std::int64_t done, std::int64_t total)>& progress);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "data/sets/subset.h"
 #include "engine/core/stop.h"
 #include "invp/method/purity.h"
 #include "invp/run/bad_of_ranks.h"
@@ -99,21 +98,16 @@ void PretrainTask::step(const Batch& batch, const Progress& progress) {
 
 Features PretrainTask::queries_of_rank(const PhaseProgress& progress) {
   const Ranks ranks = trainer_.ranks().ranks();
-  const std::vector<std::int64_t> own =
-      evaluated_by(ranks, validation_->size(), config_.batch_size);
-  if (own.empty()) return {};
-  const std::unique_ptr<Dataset> part = subset(*validation_, own);
-  Features queries =
-      embed(trainer_.network(), *part,
-            {.pipeline = config_.evaluation,
-             .batch_size = config_.batch_size,
-             .workers = config_.workers,
-             .max_bad_share = ranks.size == 1 ? config_.max_bad_share : 1,
-             .may_be_empty = ranks.size > 1,
-             .augment_on = config_.augment_on},
-            [&](std::int64_t done, std::int64_t total) { progress("kNN", done, total); });
-  for (std::int64_t& index : queries.bad_indices) index = own[static_cast<std::size_t>(index)];
-  return queries;
+  return embed(trainer_.network(), *validation_,
+               {.pipeline = config_.evaluation,
+                .batch_size = config_.batch_size,
+                .workers = config_.workers,
+                .max_bad_share = ranks.size == 1 ? config_.max_bad_share : 1,
+                .may_be_empty = ranks.size > 1,
+                .turns = ranks.size,
+                .turn = ranks.rank,
+                .augment_on = config_.augment_on},
+               [&](std::int64_t done, std::int64_t total) { progress("kNN", done, total); });
 }
 
 /// Of all ranks: the hits, and the images that could not be read, in the order of the set.

@@ -24,15 +24,6 @@ BatchPart share_of_rank(int groups, const Ranks& ranks) {
   return {.groups = groups, .first = ranks.rank * each, .count = each};
 }
 
-std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
-                                       std::int64_t batch_size) {
-  std::vector<std::int64_t> own;
-  for (std::int64_t i = 0; i < images; ++i) {
-    if (i / batch_size % ranks.size == ranks.rank) own.push_back(i);
-  }
-  return own;
-}
-
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine) {
   if (ranks.exchange) return ranks.exchange(mine);
   const Tensor sums = Tensor::from(

@@ -51,11 +51,6 @@ struct RunRanks {
 /// naming the way out, where neither number is a multiple of the other.
 BatchPart share_of_rank(int groups, const Ranks& ranks);
 
-/// Images that a rank evaluates, of `images`: whole batches go round the ranks, so each batch is
-/// computed as one rank computes it.
-std::vector<std::int64_t> evaluated_by(const Ranks& ranks, std::int64_t images,
-                                       std::int64_t batch_size);
-
 /// The totals, by ranks.exchange or by the communicator.
 StepTicket exchange_tickets(const RunRanks& ranks, const StepTicket& mine);
 
