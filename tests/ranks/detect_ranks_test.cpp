@@ -103,23 +103,17 @@ RANKS_TEST(DetectRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
     Recorder recorder;
     whole = run(here, "whole", false, config, pictures, recorder).checkpoint;
   }
-  for (const bool shared_first : {true, false}) {
-    const std::string name = shared_first ? "shared-first" : "alone-first";
-    std::filesystem::path end;
-    for (const bool shared : {shared_first, !shared_first}) {
-      if (!shared && !here.first()) continue;
-      if (shared) here.settle();
-      Recorder recorder;
-      DetectConfig part = config;
-      if (shared != shared_first) part.run.resume = "auto";
-      if (shared == shared_first) part.run.stop_after = 3;
-      const RunResult result = run(here, name, shared, part, pictures, recorder);
-      EXPECT_EQ(result.finished, shared != shared_first);
-      end = result.checkpoint;
-    }
-    here.settle();
-    if (here.first()) expect_same_tensors(end, whole);
-  }
+  expect_to_go_on_elsewhere(here, whole, [&](const std::string& name, bool shared, bool stops) {
+    Recorder recorder;
+    DetectConfig part = config;
+    if (stops)
+      part.run.stop_after = 3;
+    else
+      part.run.resume = "auto";
+    const RunResult result = run(here, name, shared, part, pictures, recorder);
+    EXPECT_EQ(result.finished, !stops);
+    return result.checkpoint;
+  });
 }
 
 // Ranks share whole groups.

@@ -151,24 +151,18 @@ RANKS_TEST(LinearRanks, ARunGoesOnWithAnotherNumberOfRanks, 2, 4) {
     Recorder recorder;
     whole = run(here, "whole", false, config, sets.train, sets.validation, recorder).run.checkpoint;
   }
-  for (const bool shared_first : {true, false}) {
-    const std::string name = shared_first ? "shared-first" : "alone-first";
-    std::filesystem::path end;
-    for (const bool shared : {shared_first, !shared_first}) {
-      if (!shared && !here.first()) continue;
-      if (shared) here.settle();
-      Recorder recorder;
-      LinearConfig part = config;
-      if (shared != shared_first) part.run.resume = "auto";
-      if (shared == shared_first) part.run.stop_after = 6;
-      const LinearResult result =
-          run(here, name, shared, part, sets.train, sets.validation, recorder);
-      EXPECT_EQ(result.run.finished, shared != shared_first);
-      end = result.run.checkpoint;
-    }
-    here.settle();
-    if (here.first()) expect_same_tensors(end, whole);
-  }
+  expect_to_go_on_elsewhere(here, whole, [&](const std::string& name, bool shared, bool stops) {
+    Recorder recorder;
+    LinearConfig part = config;
+    if (stops)
+      part.run.stop_after = 6;
+    else
+      part.run.resume = "auto";
+    const LinearResult result =
+        run(here, name, shared, part, sets.train, sets.validation, recorder);
+    EXPECT_EQ(result.run.finished, !stops);
+    return result.run.checkpoint;
+  });
 }
 
 }  // namespace

@@ -21,17 +21,7 @@ void expect_bits_of_one_gpu(const NetworkConfig& network, NormSharing norms = No
   config.device = gpu_of_rank();
   Trainer shared(config, kImages, ranks);
   Trainer alone(config, kImages);
-  const BatchPart part = share_of_rank(4, ranks->ranks());
-  const BatchPart whole{.groups = 4, .first = 0, .count = 4};
-  for (std::size_t step = 0; step < steps().size(); ++step) {
-    SCOPED_TRACE(step);
-    const int epoch = 1 + static_cast<int>(step / 3);
-    const StepLosses got = shared.step(batch_of(step, part), epoch, 1.0);
-    const StepLosses want = alone.step(batch_of(step, whole), epoch, 1.0);
-    EXPECT_EQ(got.losses, want.losses);
-    EXPECT_EQ(got.output_sum, want.output_sum);
-  }
-  expect_same_state(shared, alone, ranks->ranks().rank == 0);
+  expect_same_steps(shared, alone, 4);
   // Of the five whole batches the last two are replayed; the short ones are not.
   EXPECT_EQ(shared.why_not_captured(), "");
   EXPECT_EQ(emulator::contexts(), 1);

@@ -70,30 +70,23 @@ void expect_to_go_on(BankPlace bank, const std::vector<std::int64_t>& stops) {
     whole =
         pretrain(config_of(here, "whole", false, bank), *train, queries.get(), recorder).checkpoint;
   }
-  for (const bool shared_first : {true, false}) {
-    for (const std::int64_t stop : stops) {
-      SCOPED_TRACE(message(shared_first, " ", stop));
-      const std::string name = message(shared_first ? "shared-" : "alone-", stop);
-      std::filesystem::path end;
-      for (const bool shared : {shared_first, !shared_first}) {
-        if (!shared && !here.first()) continue;
-        if (shared) here.settle();
-        PretrainConfig config = config_of(here, name, shared, bank);
-        Recorder recorder;
-        if (shared == shared_first) {
-          recorder.stop_at = stop;
-          EXPECT_FALSE(pretrain(config, *train, queries.get(), recorder).finished);
-          EXPECT_EQ(std::ssize(recorder.steps), here.first() ? stop : 0);
-        } else {
-          config.run.resume = "auto";
+  for (const std::int64_t stop : stops) {
+    SCOPED_TRACE(stop);
+    expect_to_go_on_elsewhere(
+        here, whole, [&](const std::string& name, bool shared, bool stops_now) {
+          PretrainConfig config = config_of(here, message(name, '-', stop), shared, bank);
+          Recorder recorder;
+          if (stops_now)
+            recorder.stop_at = stop;
+          else
+            config.run.resume = "auto";
           const RunResult result = pretrain(config, *train, queries.get(), recorder);
-          EXPECT_TRUE(result.finished);
-          end = result.checkpoint;
-        }
-      }
-      here.settle();
-      if (here.first()) expect_same_tensors(end, whole);
-    }
+          EXPECT_EQ(result.finished, !stops_now);
+          if (stops_now) {
+            EXPECT_EQ(std::ssize(recorder.steps), here.first() ? stop : 0);
+          }
+          return result.checkpoint;
+        });
   }
 }
 

@@ -92,6 +92,25 @@ inline void expect_same_tensors(const std::filesystem::path& got,
         << key;
 }
 
+/// A run that is stopped on these ranks and gone on with on one, and one the other way round, end
+/// in the tensors of the checkpoint `whole`. part(name, shared, stops) makes a part of the run
+/// `name`, on these ranks or alone, to be stopped or to go to the end; it returns the checkpoint.
+template <class Part>
+void expect_to_go_on_elsewhere(Ranked& here, const std::filesystem::path& whole, const Part& part) {
+  for (const bool shared_first : {true, false}) {
+    const std::string name = shared_first ? "shared-first" : "alone-first";
+    SCOPED_TRACE(name);
+    std::filesystem::path end;
+    for (const bool shared : {shared_first, !shared_first}) {
+      if (!shared && !here.first()) continue;
+      if (shared) here.settle();
+      end = part(name, shared, shared == shared_first);
+    }
+    here.settle();
+    if (here.first()) expect_same_tensors(end, whole);
+  }
+}
+
 inline void expect_same_reports(const Recorder& got, const Recorder& want) {
   ASSERT_EQ(got.steps.size(), want.steps.size());
   for (std::size_t i = 0; i < got.steps.size(); ++i) {

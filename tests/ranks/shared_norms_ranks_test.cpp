@@ -111,16 +111,7 @@ RANKS_TEST(SharedNorms, WholeGroupsEndInTheBitsOfOneRank, 2, 4) {
       network.head = head;
       Trainer shared(config_with(network, 4, norms), kImages, ranks);
       Trainer alone(config_with(network, 4, norms), kImages);
-      const BatchPart part = share_of_rank(4, ranks->ranks());
-      for (std::size_t step = 0; step < steps().size(); ++step) {
-        SCOPED_TRACE(step);
-        const int epoch = 1 + static_cast<int>(step / 3);
-        const StepLosses got = shared.step(batch_of(step, part), epoch, 1.0);
-        const StepLosses want = alone.step(batch_of(step, whole(4)), epoch, 1.0);
-        EXPECT_EQ(got.losses, want.losses);
-        EXPECT_EQ(got.output_sum, want.output_sum);
-      }
-      expect_same_state(shared, alone, true);
+      expect_same_steps(shared, alone, 4, true);
     }
   }
 }

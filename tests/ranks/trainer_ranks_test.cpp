@@ -19,17 +19,7 @@ void expect_bits_of_one_rank(const NetworkConfig& network, bool spread = false,
   config.wire = wire;
   Trainer shared(config, kImages, ranks);
   Trainer alone(config, kImages);
-  const BatchPart part = share_of_rank(groups, ranks->ranks());
-  const BatchPart whole{.groups = groups, .first = 0, .count = groups};
-  for (std::size_t step = 0; step < steps().size(); ++step) {
-    SCOPED_TRACE(step);
-    const int epoch = 1 + static_cast<int>(step / 3);
-    const StepLosses got = shared.step(batch_of(step, part), epoch, 1.0);
-    const StepLosses want = alone.step(batch_of(step, whole), epoch, 1.0);
-    EXPECT_EQ(got.losses, want.losses);
-    EXPECT_EQ(got.output_sum, want.output_sum);
-  }
-  expect_same_state(shared, alone, ranks->ranks().rank == 0);
+  expect_same_steps(shared, alone, groups);
   EXPECT_EQ(shared.network().batches_tracked(), std::ssize(steps()));
 }
 

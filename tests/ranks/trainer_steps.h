@@ -94,4 +94,22 @@ inline void expect_same_state(Trainer& got, Trainer& want, bool statistics) {
   }
 }
 
+/// All steps, on the ranks of `shared` and alone, come to the same bits. The running statistics are
+/// compared on rank 0, or on all.
+inline void expect_same_steps(Trainer& shared, Trainer& alone, int groups,
+                              bool statistics_on_all = false) {
+  const Ranks here = shared.ranks().ranks();
+  const BatchPart part = share_of_rank(groups, here);
+  const BatchPart whole{.groups = groups, .first = 0, .count = groups};
+  for (std::size_t step = 0; step < steps().size(); ++step) {
+    SCOPED_TRACE(step);
+    const int epoch = 1 + static_cast<int>(step / 3);
+    const StepLosses got = shared.step(batch_of(step, part), epoch, 1.0);
+    const StepLosses want = alone.step(batch_of(step, whole), epoch, 1.0);
+    EXPECT_EQ(got.losses, want.losses);
+    EXPECT_EQ(got.output_sum, want.output_sum);
+  }
+  expect_same_state(shared, alone, statistics_on_all || here.rank == 0);
+}
+
 }  // namespace invp::testing
